@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rota: a work-stealing task runtime for Linux. This header includes every public one; each of them also
+ * compiles alone, as C11 and as C++17.
+ *
+ * Rules that hold for every call:
+ *  - A call that can fail returns 0 or a count, or a negative errno. Nothing reads or writes errno.
+ *  - Output parameters are named ret_* and are written only on success.
+ *  - "Waits" means: a fiber is suspended, a plain thread blocks. A wait is a cancellation point (-ECANCELED)
+ *    unless its comment says otherwise.
+ */
+#ifndef ROTA_H
+#define ROTA_H
+
+#include "io/fd.h"
+#include "io/file.h"
+#include "io/op.h"
+#include "io/tcp.h"
+#include "runtime/blocking.h"
+#include "runtime/future.h"
+#include "runtime/park.h"
+#include "runtime/runtime.h"
+#include "runtime/task.h"
+#include "runtime/time.h"
+#include "runtime/types.h"
+#include "runtime/waker.h"
+#include "sync/channel.h"
+#include "sync/mutex.h"
+#include "sync/notify.h"
+#include "sync/oneshot.h"
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomic_internal.h"
+#include "spin_internal.h"
+#include "sys_internal.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define NSEC_PER_SEC 1000000000u
+
+#ifdef ROTA__TSAN
+struct rota_atomic_u32 rota__tsan_fence_word;
+#endif
+
+/* An armed fault: how many calls until it strikes, and with what. */
+static struct {
+	struct rota_atomic_u32 left;
+	int error;
+} faults[ROTA__FAULT_KINDS];
+
+void rota__fault_arm(enum rota__fault_kind kind, uint32_t nth, int error)
+{
+	faults[kind].error = error;
+	rota__store(&faults[kind].left, nth, SEQ_CST);
+}
+
+int rota__fault(enum rota__fault_kind kind)
+{
+	uint32_t left = rota__load(&faults[kind].left, RELAXED);
+
+	if (__builtin_expect(left == 0, 1))
+		return 0;
+	while (left != 0 && !rota__cas(&faults[kind].left, &left, left - 1, SEQ_CST)) {
+	}
+	return left == 1 ? faults[kind].error : 0;
+}
+
+uint64_t rota__sys_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t rota__sys_random(void)
+{
+	uint64_t value;
+
+	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) == (ssize_t)sizeof(value))
+		return value;
+	return rota__sys_clock() * 0x9e3779b97f4a7c15u;
+}
+
+unsigned rota__sys_thread_number(void)
+{
+	return (unsigned)syscall(SYS_gettid);
+}
+
+/* How many CPUs the control group's quota is worth, rounded up; UINT_MAX without a quota. */
+static unsigned cgroup_quota(void)
+{
+	static const char *const files[] = { "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us" };
+	char line[64];
+	long long quota, period = 100000;
+	FILE *f = fopen(files[0], "re");
+
+	if (f == NULL)
+		f = fopen(files[1], "re");
+	if (f == NULL)
+		return UINT32_MAX;
+	bool got = fgets(line, sizeof(line), f) != NULL;
+	fclose(f);
+	if (!got || sscanf(line, "%lld %lld", &quota, &period) < 1 || quota <= 0 || period <= 0)
+		return UINT32_MAX;
+	return (unsigned)((quota + period - 1) / period);
+}
+
+unsigned rota__sys_cpus(void)
+{
+	unsigned usable = 1;
+	unsigned quota = cgroup_quota();
+	/* Larger than any kernel's mask: sched_getaffinity refuses a smaller one. */
+	const size_t size = CPU_ALLOC_SIZE(8192);
+	cpu_set_t *set = CPU_ALLOC(8192);
+
+	if (set != NULL && sched_getaffinity(0, size, set) == 0)
+		usable = (unsigned)CPU_COUNT_S(size, set);
+	CPU_FREE(set);
+	if (usable > quota)
+		usable = quota;
+	return usable > 0 ? usable : 1;
+}
+
+void rota__sys_futex_wait(struct rota_atomic_u32 *word, uint32_t expected, uint64_t timeout_ns)
+{
+	struct timespec ts = { (time_t)(timeout_ns / NSEC_PER_SEC), (long)(timeout_ns % NSEC_PER_SEC) };
+
+	/* EAGAIN, EINTR and ETIMEDOUT all mean: look again, which every caller does. */
+	syscall(SYS_futex, &word->value, FUTEX_WAIT_PRIVATE, expected, timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0);
+}
+
+void rota__sys_futex_wake(struct rota_atomic_u32 *word, int count)
+{
+	syscall(SYS_futex, &word->value, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+int rota__sys_map(void **ret, size_t size)
+{
+	int rc = rota__fault(ROTA__FAULT_MAP);
+
+	if (rc < 0)
+		return rc;
+	void *addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (addr == MAP_FAILED)
+		return -ENOMEM;
+	/* A huge page under a stack would cost 2 MiB for the first byte touched. EINVAL: a kernel without them. */
+	madvise(addr, size, MADV_NOHUGEPAGE);
+	*ret = addr;
+	return 0;
+}
+
+void rota__sys_unmap(void *addr, size_t size)
+{
+	munmap(addr, size);
+}
+
+int rota__sys_guard(void *addr, size_t size, bool light)
+{
+	int rc = rota__fault(ROTA__FAULT_GUARD);
+
+	if (rc < 0)
+		return rc;
+	rc = light ? madvise(addr, size, MADV_GUARD_INSTALL) : mprotect(addr, size, PROT_NONE);
+	return rc < 0 ? -errno : 0;
+}
+
+bool rota__sys_has_light_guards(void)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *addr = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (addr == MAP_FAILED)
+		return false;
+	bool has = madvise(addr, page, MADV_GUARD_INSTALL) == 0;
+	munmap(addr, page);
+	return has;
+}
+
+void rota__sys_discard(void *addr, size_t size)
+{
+	madvise(addr, size, MADV_DONTNEED);
+}
+
+static void block_signals(sigset_t *ret_old)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	/* What a thread does to itself must still reach the handlers (and the stack overflow report). */
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGILL);
+	sigdelset(&set, SIGTRAP);
+	sigdelset(&set, SIGABRT);
+	sigdelset(&set, SIGPROF);
+	pthread_sigmask(SIG_SETMASK, &set, ret_old);
+}
+
+void rota__sys_block_sigpipe(sigset_t *ret_old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, ret_old);
+}
+
+void rota__sys_restore_sigpipe(const sigset_t *old)
+{
+	const struct timespec at_once = { 0, 0 };
+	sigset_t set;
+
+	if (sigismember(old, SIGPIPE))
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	while (sigtimedwait(&set, NULL, &at_once) < 0 && errno == EINTR) {
+	}
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), void *arg)
+{
+	int rc = rota__fault(ROTA__FAULT_THREAD);
+	sigset_t old;
+
+	if (rc < 0)
+		return rc;
+	block_signals(&old); /* inherited by the new thread */
+	rc = pthread_create(ret, NULL, body, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc == 0)
+		pthread_setname_np(*ret, name);
+	return -rc;
+}
+
+int rota__sys_eventfd(void)
+{
+	int rc = rota__fault(ROTA__FAULT_EVENTFD);
+
+	if (rc < 0)
+		return rc;
+	rc = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return rc < 0 ? -errno : rc;
+}
+
+void rota__sys_eventfd_write(int fd)
+{
+	const uint64_t one = 1;
+
+	/* EAGAIN: the counter is full, so whoever waits has been told. */
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+	}
+}
+
+void rota__sys_eventfd_drain(int fd)
+{
+	uint64_t count;
+
+	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {
+	}
+}
+
+void rota__sys_close(int fd)
+{
+	close(fd);
+}
+
+void rota__sys_yield(void)
+{
+	sched_yield();
+}
+
+void rota__sys_write_error(const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+#define SPINS_BEFORE_YIELD 100
+
+void rota__spin_pause(unsigned *spins)
+{
+	if (++*spins < SPINS_BEFORE_YIELD)
+		rota__cpu_relax();
+	else
+		rota__sys_yield();
+}
+
+void rota__spin_lock_slow(struct rota_atomic_u32 *lock)
+{
+	unsigned spins = 0;
+
+	while (!rota__spin_trylock(lock))
+		rota__spin_pause(&spins);
+}

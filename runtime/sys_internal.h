@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seam to the system: clock, futex, memory, threads, randomness. Together with io/sys_internal.h every system
+ * call of rota goes through here, so that a test can make the n-th of each kind fail. errno is converted here and
+ * is known nowhere else.
+ *
+ * It stands in runtime/, not in io/, because runtime/ needs it and may not include io/.
+ */
+#ifndef ROTA_RUNTIME_SYS_INTERNAL_H
+#define ROTA_RUNTIME_SYS_INTERNAL_H
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "types.h"
+
+enum rota__fault_kind {
+	ROTA__FAULT_ALLOC,
+	ROTA__FAULT_MAP,
+	ROTA__FAULT_GUARD,
+	ROTA__FAULT_THREAD,
+	ROTA__FAULT_EVENTFD,
+	ROTA__FAULT_RING,
+	ROTA__FAULT_ENTER,
+	ROTA__FAULT_SOCKET,
+	ROTA__FAULT_KINDS,
+};
+
+/* Makes the nth call of `kind` from now on (1: the next) fail with `error` (a negative errno), once. nth 0 disarms.
+ * Tests only. */
+void rota__fault_arm(enum rota__fault_kind kind, uint32_t nth, int error);
+
+/* Asked by each call of the seam: 0, or the armed error when it is this call's turn. */
+int rota__fault(enum rota__fault_kind kind);
+
+uint64_t rota__sys_clock(void);
+uint64_t rota__sys_random(void);
+unsigned rota__sys_cpus(void);
+unsigned rota__sys_thread_number(void);
+
+/* Waits while *word == expected, at most timeout_ns (UINT64_MAX: no limit). Returns early now and then. */
+void rota__sys_futex_wait(struct rota_atomic_u32 *word, uint32_t expected, uint64_t timeout_ns);
+void rota__sys_futex_wake(struct rota_atomic_u32 *word, int count);
+
+/* Address space without a promise of memory; *ret page-aligned. 0, -ENOMEM. */
+int rota__sys_map(void **ret, size_t size);
+void rota__sys_unmap(void *addr, size_t size);
+
+/* Makes [addr, addr+size) fault when touched. With `light` by a guard marker that splits no mapping (Linux 6.13),
+ * else by protection. 0, or a negative errno. */
+int rota__sys_guard(void *addr, size_t size, bool light);
+bool rota__sys_has_light_guards(void);
+
+/* Gives the pages back; they read as zero afterwards. */
+void rota__sys_discard(void *addr, size_t size);
+
+/* A joinable thread with every signal blocked that is not its own fault. 0, -EAGAIN, -ENOMEM. */
+int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), void *arg);
+
+/* Keeps SIGPIPE from the calling thread until the restore, which swallows what came meanwhile. */
+void rota__sys_block_sigpipe(sigset_t *ret_old);
+void rota__sys_restore_sigpipe(const sigset_t *old);
+
+int rota__sys_eventfd(void);
+void rota__sys_eventfd_write(int fd);
+void rota__sys_eventfd_drain(int fd);
+void rota__sys_close(int fd);
+void rota__sys_yield(void);
+
+/* Writes to standard error, all of it or what can be. Signal handlers too. */
+void rota__sys_write_error(const char *text, size_t len);
+
+#endif
