@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "future.h"
+
+#include <errno.h>
+
+#include "log_internal.h"
+#include "park_internal.h"
+#include "runtime_internal.h"
+
+/* What a future turns into once it was ready. */
+static rota_poll polled_after_ready(struct rota_future *self, struct rota_context *cx)
+{
+	(void)cx;
+	rota__misuse("future %p was polled after it was ready (task %llu \"%s\")", (void *)self,
+		     (unsigned long long)rota_task_id(), rota_task_name());
+	self->status = -EINVAL;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops done_ops = { .poll = polled_after_ready };
+
+rota_poll rota_future_poll(struct rota_future *future, struct rota_context *cx)
+{
+	rota_poll polled = future->ops->poll(future, cx);
+
+	if (polled == ROTA_READY)
+		future->ops = &done_ops;
+	return polled;
+}
+
+void rota_future_cancel(struct rota_future *future)
+{
+	if (future->ops->cancel != NULL)
+		future->ops->cancel(future);
+}
+
+struct rota_waker rota_context_waker(struct rota_context *cx)
+{
+	return rota_waker_clone(cx->waker);
+}
+
+static int fiber_await(rota_task *task, struct rota_future *future)
+{
+	const struct rota_waker waker = { &rota__task_waker_ops, task };
+	struct rota_context cx = { &waker };
+	bool told = false;
+	bool waited = false;
+
+	for (;; waited = true) {
+		if (!told && rota__task_cancelled(task)) {
+			told = true;
+			rota_future_cancel(future);
+		}
+		if (rota_future_poll(future, &cx) == ROTA_READY)
+			break;
+		rota__worker_suspend(ROTA__VERDICT_WAIT);
+	}
+	if (!waited)
+		rota__worker_spend();
+	return future->status;
+}
+
+static int thread_await(struct rota_future *future)
+{
+	struct rota__parker *parker = rota__parker_self();
+	const struct rota_waker waker = { &rota__thread_waker_ops, parker };
+	struct rota_context cx = { &waker };
+
+	while (rota_future_poll(future, &cx) == ROTA_PENDING)
+		rota__parker_park(parker, UINT64_MAX);
+	return future->status;
+}
+
+int rota_await(struct rota_future *future)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (worker == NULL || worker->current == NULL)
+		return thread_await(future);
+	if (worker->current->kind != ROTA__TASK_FIBER) {
+		rota__misuse("a wait inside the poll of stackless task %llu would block its worker: poll the future instead",
+			     (unsigned long long)worker->current->id);
+		return -EDEADLK;
+	}
+	return fiber_await(worker->current, future);
+}
+
+int rota_block_on_future(rota_runtime *rt, struct rota_future *future)
+{
+	rota_runtime *outer;
+	int status;
+
+	if (rt == NULL || future == NULL || future->ops == NULL)
+		return -EINVAL;
+	if (rota__task_current() != NULL) {
+		rota__misuse("rota_block_on_future inside task %llu would block its worker: use rota_await",
+			     (unsigned long long)rota_task_id());
+		return -EDEADLK;
+	}
+	if (rota__load(&rt->stopped, ACQUIRE))
+		return -ESHUTDOWN;
+	outer = rota__runtime_enter(rt);
+	status = thread_await(future);
+	rota__runtime_enter(outer);
+	return status;
+}

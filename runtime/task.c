@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+#include "task_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "log_internal.h"
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+#define ID_BLOCK 1024u
+
+static struct rota_atomic_u64 id_blocks;
+
+/* Numbers are unique in the process and never 0; a worker takes them in blocks. */
+static uint64_t next_id(struct rota__worker *worker)
+{
+	uint64_t block;
+
+	if (worker != NULL && worker->next_id != worker->last_id)
+		return worker->next_id++;
+	block = rota__fetch_add(&id_blocks, ID_BLOCK, RELAXED); /* only uniqueness matters */
+	if (worker == NULL)
+		return block + 1;
+	worker->next_id = block + 2;
+	worker->last_id = block + 1 + ID_BLOCK;
+	return block + 1;
+}
+
+/* The calling thread's worker if it is one of `rt`. */
+static struct rota__worker *worker_of(const rota_runtime *rt)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	return worker != NULL && worker->rt == rt ? worker : NULL;
+}
+
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle)
+{
+	struct rota__worker *worker = worker_of(rt);
+	rota_task *task;
+
+	if (rota__load(&rt->closing, RELAXED)) /* shutdown walks all tasks until none is left: late is harmless */
+		return -ESHUTDOWN;
+	task = rota__task_pool_get(&rt->tasks, worker != NULL ? &worker->tasks : NULL);
+	if (task == NULL)
+		return -ENOMEM;
+	task->rt = rt;
+	task->arg = NULL;
+	task->sp = NULL;
+	task->stack = NULL;
+	task->id = next_id(worker);
+	rota__store(&task->join, ROTA__SLOT_EMPTY, RELAXED);
+	task->kind = (uint8_t)kind;
+	task->flags = 0;
+	task->shield = 0;
+	task->name[0] = '\0';
+	task->scope = NULL;
+	if (worker != NULL)
+		rota__count(&worker->spawned, 1);
+	else
+		rota__fetch_add(&rt->spawned, 1, SEQ_CST);
+	rota__state_init(&task->state, handle ? 2 : 1);
+	*ret = task;
+	return 0;
+}
+
+static void count_finished(rota_runtime *rt)
+{
+	struct rota__worker *worker = worker_of(rt);
+
+	if (worker != NULL)
+		rota__store(&worker->finished, rota__load(&worker->finished, RELAXED) + 1, RELEASE); /* partner: alive */
+	else
+		rota__fetch_add(&rt->finished, 1, SEQ_CST);
+	if (__builtin_expect(rota__load(&rt->closing, RELAXED) != 0, 0)) {
+		rota__fetch_add(&rt->drained, 1, SEQ_CST);
+		rota__sys_futex_wake(&rt->drained, INT32_MAX);
+		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
+			rt->driver->wake(&rt->workers[0]);
+	}
+}
+
+static void task_free(rota_task *task)
+{
+	struct rota__worker *worker = worker_of(task->rt);
+
+	rota__task_pool_put(&task->rt->tasks, worker != NULL ? &worker->tasks : NULL, task);
+}
+
+void rota__task_unref(rota_task *task)
+{
+	if (rota__state_unref(&task->state) == ROTA__DROP_FREE)
+		task_free(task);
+}
+
+void rota__task_finish(rota_task *task, int status)
+{
+	rota_runtime *rt = task->rt;
+	struct rota__wake_batch batch;
+
+	task->status = status;
+	rota__wake_batch_init(&batch);
+	rota__slot_fire(&task->join, &task->join_waker, &batch);
+	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
+		task_free(task);
+	rota__wake_batch_submit(&batch);
+	count_finished(rt);
+}
+
+void rota__task_discard(rota_task *task, bool handle)
+{
+	rota_runtime *rt = task->rt;
+
+	/* Somebody who walks all tasks may hold a reference: the last one frees. */
+	if (handle)
+		rota__task_unref(task);
+	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
+		task_free(task);
+	count_finished(rt);
+}
+
+rota_task *rota__task_current(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	return worker != NULL ? worker->current : NULL;
+}
+
+/* --- spawning ------------------------------------------------------------------------------------------------ */
+
+static void copy_name(rota_task *task, const char *name)
+{
+	if (name != NULL)
+		memccpy(task->name, name, '\0', ROTA_TASK_NAME_MAX);
+	task->name[ROTA_TASK_NAME_MAX] = '\0';
+}
+
+static int check_attr(const struct rota_task_attr *attr, const struct rota__worker *worker)
+{
+	if (attr->flags & ~(unsigned)ROTA_TASK_LOCAL)
+		return -EINVAL;
+	if (attr->stack_size != 0 &&
+	    (attr->stack_size < ROTA_MIN_STACK_SIZE || attr->stack_size > ROTA_MAX_STACK_SIZE))
+		return -EINVAL;
+	if (attr->flags & ROTA_TASK_LOCAL && (worker == NULL || worker->current == NULL))
+		return -ENXIO;
+	return 0;
+}
+
+/* Sets aside what the fiber will run on. */
+static int give_stack(rota_runtime *rt, struct rota__worker *worker, rota_task *task, size_t stack_size)
+{
+	if (stack_size == 0 || stack_size == rt->config.stack_size)
+		return rota__stack_reserve(&rt->stacks, worker != NULL ? &worker->stacks : NULL);
+	task->flags |= ROTA__TASK_OWN_STACK;
+	return rota__stack_new(&task->stack, &rt->stacks, stack_size);
+}
+
+static void start(struct rota__worker *worker, rota_task *task)
+{
+	if (worker != NULL)
+		rota__worker_spawned(worker, task);
+	else
+		rota__task_submit(task);
+}
+
+static int spawn_fiber(rota_runtime *rt, rota_task **ret_task, const struct rota_task_attr *attr, rota_fn *fn,
+		       void *arg, const void *caller)
+{
+	struct rota__worker *worker = worker_of(rt);
+	rota_task *task;
+	int rc;
+
+	if (fn == NULL)
+		return -EINVAL;
+	if (attr != NULL && (rc = check_attr(attr, worker)) < 0)
+		return rc;
+	rc = rota__task_new(&task, rt, ROTA__TASK_FIBER, ret_task != NULL);
+	if (rc < 0)
+		return rc;
+	rc = give_stack(rt, worker, task, attr != NULL ? attr->stack_size : 0);
+	if (rc < 0) {
+		rota__task_discard(task, ret_task != NULL);
+		return rc;
+	}
+	task->fn = fn;
+	task->arg = arg;
+	task->spawned_at = caller;
+	if (attr != NULL) {
+		copy_name(task, attr->name);
+		if (attr->flags & ROTA_TASK_LOCAL) {
+			task->flags |= ROTA__TASK_PINNED;
+			task->home = worker->index;
+		}
+	}
+	/* Before it may run: then the handle's owner may already use it. */
+	if (ret_task != NULL)
+		*ret_task = task;
+	start(worker, task);
+	return 0;
+}
+
+int rota_spawn(rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	rota_runtime *rt = rota__runtime_self();
+
+	if (rt == NULL)
+		return -ENXIO;
+	return spawn_fiber(rt, ret_task, NULL, fn, arg, __builtin_return_address(0));
+}
+
+int rota_spawn_on(rota_runtime *rt, rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	if (rt == NULL)
+		return -EINVAL;
+	return spawn_fiber(rt, ret_task, NULL, fn, arg, __builtin_return_address(0));
+}
+
+int rota_spawn_local(rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct rota_task_attr attr = { .flags = ROTA_TASK_LOCAL };
+	rota_runtime *rt = rota__runtime_self();
+
+	if (rt == NULL)
+		return -ENXIO;
+	return spawn_fiber(rt, ret_task, &attr, fn, arg, __builtin_return_address(0));
+}
+
+int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *attr, rota_fn *fn, void *arg)
+{
+	rota_runtime *rt = rota__runtime_self();
+
+	if (rt == NULL)
+		return -ENXIO;
+	return spawn_fiber(rt, ret_task, attr, fn, arg, __builtin_return_address(0));
+}
+
+static int spawn_future(rota_runtime *rt, rota_task **ret_task, struct rota_future *future, const void *caller)
+{
+	rota_task *task;
+	int rc;
+
+	if (future == NULL || future->ops == NULL || future->ops->poll == NULL)
+		return -EINVAL;
+	rc = rota__task_new(&task, rt, ROTA__TASK_FUTURE, ret_task != NULL);
+	if (rc < 0)
+		return rc;
+	task->future = future;
+	task->spawned_at = caller;
+	if (ret_task != NULL)
+		*ret_task = task;
+	start(worker_of(rt), task);
+	return 0;
+}
+
+int rota_spawn_future(rota_task **ret_task, struct rota_future *future)
+{
+	rota_runtime *rt = rota__runtime_self();
+
+	if (rt == NULL)
+		return -ENXIO;
+	return spawn_future(rt, ret_task, future, __builtin_return_address(0));
+}
+
+int rota_spawn_future_on(rota_runtime *rt, rota_task **ret_task, struct rota_future *future)
+{
+	if (rt == NULL)
+		return -EINVAL;
+	return spawn_future(rt, ret_task, future, __builtin_return_address(0));
+}
+
+int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	rota_runtime *rt = rota__runtime_self();
+	rota_task *task;
+	int rc;
+
+	if (fn == NULL)
+		return -EINVAL;
+	if (rt == NULL)
+		return -ENXIO;
+	rc = rota__task_new(&task, rt, ROTA__TASK_JOB, ret_task != NULL);
+	if (rc < 0)
+		return rc;
+	task->fn = fn;
+	task->arg = arg;
+	task->spawned_at = __builtin_return_address(0);
+	rc = rota__blocking_submit(rt, task, ret_task);
+	if (rc < 0)
+		rota__task_discard(task, ret_task != NULL);
+	return rc;
+}
+
+/* --- the handle ---------------------------------------------------------------------------------------------- */
+
+static struct rota_join_op *join_of(struct rota_future *future)
+{
+	return (struct rota_join_op *)(void *)future;
+}
+
+static rota_poll join_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_join_op *op = join_of(self);
+	rota_task *task = op->task;
+
+	self->status = 0;
+	if (rota__slot_fired(&task->join))
+		return ROTA_READY;
+	if (op->cancelled_) {
+		self->status = -ECANCELED;
+		return ROTA_READY;
+	}
+	if (!op->armed_ && rota__load(&task->join, RELAXED) == ROTA__SLOT_ARMED) {
+		self->status = -EBUSY;
+		return ROTA_READY;
+	}
+	op->armed_ = 1;
+	return rota__slot_register(&task->join, &task->join_waker, cx->waker);
+}
+
+static void join_cancel(struct rota_future *self)
+{
+	struct rota_join_op *op = join_of(self);
+
+	if (op->armed_ && rota__slot_disarm(&op->task->join, &op->task->join_waker) == ROTA_READY)
+		return; /* it has ended: that is the result */
+	op->cancelled_ = 1;
+}
+
+static const struct rota_future_ops join_ops = { .poll = join_poll, .cancel = join_cancel };
+
+void rota_join_init(struct rota_join_op *op, rota_task *task)
+{
+	rota_future_init(&op->future, &join_ops);
+	op->task = task;
+	op->armed_ = 0;
+	op->cancelled_ = 0;
+}
+
+int rota_join(rota_task *task, int *ret_status)
+{
+	struct rota_join_op op;
+	int rc;
+
+	if (task == NULL)
+		return -EINVAL;
+	if (task == rota__task_current())
+		return -EDEADLK;
+	if (!rota__slot_fired(&task->join)) {
+		rota_join_init(&op, task);
+		rc = rota_await(&op.future);
+		if (rc < 0)
+			return rc;
+	}
+	if (ret_status != NULL)
+		*ret_status = task->status;
+	rota__task_unref(task);
+	return 0;
+}
+
+void rota_detach(rota_task *task)
+{
+	if (task != NULL)
+		rota__task_unref(task);
+}
+
+int rota_cancel(rota_task *task)
+{
+	if (task == NULL)
+		return -EINVAL;
+	if (rota__state_cancel(&task->state) == ROTA__WAKE_SUBMIT)
+		rota__task_submit(task);
+	if (task->kind == ROTA__TASK_JOB)
+		rota__blocking_cancel(task->rt, task);
+	return 0;
+}
+
+/* --- the calling task ---------------------------------------------------------------------------------------- */
+
+bool rota_cancelled(void)
+{
+	rota_task *task = rota__task_current();
+
+	return task != NULL && rota__task_cancelled(task);
+}
+
+void rota_shield_enter(void)
+{
+	rota_task *task = rota__task_current();
+
+	if (task != NULL)
+		task->shield++;
+}
+
+void rota_shield_leave(void)
+{
+	rota_task *task = rota__task_current();
+
+	if (task == NULL)
+		return;
+	if (task->shield == 0) {
+		rota__misuse("rota_shield_leave without rota_shield_enter in task %llu \"%s\"",
+			     (unsigned long long)task->id, task->name);
+		return;
+	}
+	task->shield--;
+}
+
+int rota_yield(void)
+{
+	rota_task *task = rota__task_current();
+
+	if (task == NULL) {
+		rota__sys_yield();
+		return 0;
+	}
+	if (task->kind != ROTA__TASK_FIBER) {
+		rota__misuse("rota_yield inside the poll of stackless task %llu", (unsigned long long)task->id);
+		return -EDEADLK;
+	}
+	if (rota__task_cancelled(task))
+		return -ECANCELED;
+	rota__worker_suspend(ROTA__VERDICT_YIELD);
+	return 0;
+}
+
+uint64_t rota_task_id(void)
+{
+	rota_task *task = rota__task_current();
+
+	return task != NULL ? task->id : 0;
+}
+
+const char *rota_task_name(void)
+{
+	rota_task *task = rota__task_current();
+
+	return task != NULL ? task->name : "";
+}
+
+/* --- the waker ----------------------------------------------------------------------------------------------- */
+
+static void *task_waker_clone(void *data)
+{
+	rota_task *task = data;
+
+	rota__state_ref(&task->state);
+	return task;
+}
+
+static void task_waker_wake_by_ref(void *data)
+{
+	rota_task *task = data;
+
+	if (rota__state_wake(&task->state) == ROTA__WAKE_SUBMIT)
+		rota__task_submit(task);
+}
+
+static void task_waker_drop(void *data)
+{
+	rota__task_unref(data);
+}
+
+static void task_waker_wake(void *data)
+{
+	task_waker_wake_by_ref(data);
+	task_waker_drop(data);
+}
+
+const struct rota_waker_ops rota__task_waker_ops = {
+	.clone = task_waker_clone,
+	.wake = task_waker_wake,
+	.wake_by_ref = task_waker_wake_by_ref,
+	.drop = task_waker_drop,
+};

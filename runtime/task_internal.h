@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The header of a task: two cache lines, the same for a fiber, a future and a blocking job. It lives in a slab
+ * (task_pool_internal.h) from spawn until the last reference is dropped; a fiber's stack is attached when it first
+ * runs and detached when it ends, so a task that is queued, or finished and not yet joined, holds no stack.
+ *
+ * Who may touch what: `state` anybody with a right to the task; the join fields by the slot's protocol; all else the
+ * one who runs the task (ACTIVE), or the one who made it before it was submitted.
+ */
+#ifndef ROTA_RUNTIME_TASK_INTERNAL_H
+#define ROTA_RUNTIME_TASK_INTERNAL_H
+
+#include "slot_internal.h"
+#include "task.h"
+#include "task_state_internal.h"
+
+struct rota__worker;
+struct rota__stack;
+
+enum rota__task_kind { ROTA__TASK_FIBER, ROTA__TASK_FUTURE, ROTA__TASK_JOB };
+
+enum {
+	ROTA__TASK_PINNED = 1,      /* runs on worker `home` only */
+	ROTA__TASK_CANCEL_TOLD = 2, /* a future's root was asked to cancel */
+	ROTA__TASK_OWN_STACK = 4,   /* the stack is not of the runtime's size */
+};
+
+struct rota_task {
+	/* what running it needs */
+	struct rota_atomic_u64 state;
+	rota_task *queue_next; /* in whatever queue holds it */
+	rota_runtime *rt;
+	union {
+		rota_fn *fn;
+		struct rota_future *future;
+	};
+	void *arg;
+	union {
+		void *sp;              /* a suspended fiber's stack pointer; NULL before it started */
+		rota_task *queue_prev; /* a queued job */
+	};
+	struct rota__stack *stack;
+	uint64_t id;
+	/* what its ending needs */
+	struct rota_waker join_waker;
+	struct rota_atomic_u32 join;
+	int32_t status;
+	uint8_t kind;
+	uint8_t flags;
+	uint16_t shield; /* depth of rota_shield_enter */
+	uint32_t home;   /* worker of a pinned task */
+	char name[ROTA_TASK_NAME_MAX + 1];
+	const void *spawned_at; /* the caller of spawn, for reports */
+	void *scope;            /* of structured concurrency; NULL */
+};
+
+_Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");
+
+/* Hands a claimed task to the scheduler. Any thread. */
+void rota__task_submit(rota_task *task);
+
+/* The body has returned `status`: wakes the joiner and drops the runtime's reference. */
+void rota__task_finish(rota_task *task, int status);
+
+void rota__task_unref(rota_task *task);
+
+/* A new task of `rt`, ACTIVE, with a reference for the handle when `handle`. 0, -ENOMEM, -ESHUTDOWN. */
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle);
+
+/* Frees a task that was made and never submitted; `handle` as it was made. */
+void rota__task_discard(rota_task *task, bool handle);
+
+/* The task that the calling thread runs, or NULL. */
+rota_task *rota__task_current(void);
+
+/* Whether waits of the task must end with -ECANCELED. By the one who runs it. */
+static inline bool rota__task_cancelled(const rota_task *task)
+{
+	return rota__state_cancelled(&task->state) && task->shield == 0;
+}
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "task_pool_internal.h"
+
+#include "alloc_internal.h"
+#include "spin_internal.h"
+
+#define SLAB_SIZE ((size_t)32 * 1024)
+#define SLAB_TASKS (SLAB_SIZE / sizeof(rota_task) - 1)
+#define CACHE_BATCH 128u
+#define CACHE_MAX (2 * CACHE_BATCH)
+#define EMPTY_SLABS_KEPT 4u
+
+/* The slab's own header takes the place of the first task. */
+struct rota__task_slab {
+	struct rota__task_slab *next, *prev;               /* of all */
+	struct rota__task_slab *available_next, *available_prev;
+	rota_task *free;
+	unsigned used;
+	bool available;
+};
+
+_Static_assert(sizeof(struct rota__task_slab) <= sizeof(rota_task), "the slab's header fits a task's place");
+
+static rota_task *slab_task(struct rota__task_slab *slab, size_t i)
+{
+	return (rota_task *)(void *)slab + 1 + i;
+}
+
+static struct rota__task_slab *task_slab(rota_task *task)
+{
+	return (struct rota__task_slab *)((uintptr_t)task & ~(uintptr_t)(SLAB_SIZE - 1));
+}
+
+static void make_available(struct rota__task_pool *pool, struct rota__task_slab *slab)
+{
+	slab->available = true;
+	slab->available_prev = NULL;
+	slab->available_next = pool->available;
+	if (pool->available != NULL)
+		pool->available->available_prev = slab;
+	pool->available = slab;
+}
+
+static void make_unavailable(struct rota__task_pool *pool, struct rota__task_slab *slab)
+{
+	slab->available = false;
+	if (slab->available_prev != NULL)
+		slab->available_prev->available_next = slab->available_next;
+	else
+		pool->available = slab->available_next;
+	if (slab->available_next != NULL)
+		slab->available_next->available_prev = slab->available_prev;
+}
+
+static void slab_free(struct rota__task_pool *pool, struct rota__task_slab *slab)
+{
+	make_unavailable(pool, slab);
+	if (slab->prev != NULL)
+		slab->prev->next = slab->next;
+	else
+		pool->slabs = slab->next;
+	if (slab->next != NULL)
+		slab->next->prev = slab->prev;
+	rota__free(slab, SLAB_SIZE, SLAB_SIZE);
+}
+
+static struct rota__task_slab *slab_new(struct rota__task_pool *pool)
+{
+	struct rota__task_slab *slab = rota__alloc(SLAB_SIZE, SLAB_SIZE);
+
+	if (slab == NULL)
+		return NULL;
+	/* Lowest address first: consecutive spawns then share pages. */
+	for (size_t i = SLAB_TASKS; i-- > 0;) {
+		slab_task(slab, i)->queue_next = slab->free;
+		slab->free = slab_task(slab, i);
+	}
+	slab->next = pool->slabs;
+	if (pool->slabs != NULL)
+		pool->slabs->prev = slab;
+	pool->slabs = slab;
+	make_available(pool, slab);
+	pool->empty++;
+	return slab;
+}
+
+static rota_task *get_locked(struct rota__task_pool *pool)
+{
+	struct rota__task_slab *slab = pool->available;
+
+	if (slab == NULL && (slab = slab_new(pool)) == NULL)
+		return NULL;
+	rota_task *task = slab->free;
+	slab->free = task->queue_next;
+	if (slab->used++ == 0)
+		pool->empty--;
+	if (slab->free == NULL)
+		make_unavailable(pool, slab);
+	return task;
+}
+
+static void trim_locked(struct rota__task_pool *pool, unsigned keep)
+{
+	struct rota__task_slab *slab = pool->available;
+
+	while (slab != NULL && pool->empty > keep && pool->walkers == 0) {
+		struct rota__task_slab *next = slab->available_next;
+
+		if (slab->used == 0) {
+			slab_free(pool, slab);
+			pool->empty--;
+		}
+		slab = next;
+	}
+}
+
+static void put_locked(struct rota__task_pool *pool, rota_task *task)
+{
+	struct rota__task_slab *slab = task_slab(task);
+
+	task->queue_next = slab->free;
+	slab->free = task;
+	if (!slab->available)
+		make_available(pool, slab);
+	if (--slab->used > 0)
+		return;
+	if (++pool->empty > EMPTY_SLABS_KEPT && pool->walkers == 0) {
+		slab_free(pool, slab);
+		pool->empty--;
+	}
+}
+
+static void cache_fill(struct rota__task_pool *pool, struct rota__task_cache *cache)
+{
+	rota_task **link = &cache->first;
+	rota_task *task;
+
+	rota__spin_lock(&pool->lock);
+	while (cache->count < CACHE_BATCH && (task = get_locked(pool)) != NULL) {
+		*link = task;
+		link = &task->queue_next;
+		cache->count++;
+	}
+	rota__spin_unlock(&pool->lock);
+	*link = NULL;
+}
+
+static void cache_drain(struct rota__task_pool *pool, struct rota__task_cache *cache, unsigned keep)
+{
+	rota__spin_lock(&pool->lock);
+	while (cache->count > keep) {
+		rota_task *task = cache->first;
+
+		cache->first = task->queue_next;
+		cache->count--;
+		put_locked(pool, task);
+	}
+	rota__spin_unlock(&pool->lock);
+}
+
+rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_cache *cache)
+{
+	rota_task *task;
+
+	if (cache == NULL) {
+		rota__spin_lock(&pool->lock);
+		task = get_locked(pool);
+		rota__spin_unlock(&pool->lock);
+		return task;
+	}
+	if (cache->first == NULL)
+		cache_fill(pool, cache);
+	task = cache->first;
+	if (task != NULL) {
+		cache->first = task->queue_next;
+		cache->count--;
+	}
+	return task;
+}
+
+void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
+{
+	/* A walker that looks at the header from now on finds no reference. RELAXED: it takes nothing else from it. */
+	rota__store(&task->state, 0, RELAXED);
+	if (cache == NULL) {
+		rota__spin_lock(&pool->lock);
+		put_locked(pool, task);
+		rota__spin_unlock(&pool->lock);
+		return;
+	}
+	task->queue_next = cache->first;
+	cache->first = task;
+	if (++cache->count >= CACHE_MAX)
+		cache_drain(pool, cache, CACHE_BATCH);
+}
+
+void rota__task_cache_flush(struct rota__task_pool *pool, struct rota__task_cache *cache)
+{
+	cache_drain(pool, cache, 0);
+}
+
+void rota__task_pool_each(struct rota__task_pool *pool, void (*visit)(rota_task *task, void *arg), void *arg)
+{
+	rota__spin_lock(&pool->lock);
+	pool->walkers++;
+	struct rota__task_slab *slab = pool->slabs;
+	rota__spin_unlock(&pool->lock);
+
+	/* New slabs come at the head and none goes: the rest of the list stays as it is. */
+	for (; slab != NULL; slab = slab->next) {
+		for (size_t i = 0; i < SLAB_TASKS; i++) {
+			rota_task *task = slab_task(slab, i);
+
+			if (rota__state_try_ref(&task->state))
+				visit(task, arg);
+		}
+	}
+
+	rota__spin_lock(&pool->lock);
+	pool->walkers--;
+	trim_locked(pool, EMPTY_SLABS_KEPT);
+	rota__spin_unlock(&pool->lock);
+}
+
+void rota__task_pool_trim(struct rota__task_pool *pool)
+{
+	rota__spin_lock(&pool->lock);
+	trim_locked(pool, 0);
+	rota__spin_unlock(&pool->lock);
+}
+
+void rota__task_pool_deinit(struct rota__task_pool *pool)
+{
+	while (pool->slabs != NULL) {
+		struct rota__task_slab *slab = pool->slabs;
+
+		pool->slabs = slab->next;
+		rota__free(slab, SLAB_SIZE, SLAB_SIZE);
+	}
+	*pool = (struct rota__task_pool){ 0 };
+}

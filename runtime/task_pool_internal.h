@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of task headers. Slabs of a fixed size, aligned to it, so that a header finds its slab; each worker has a
+ * cache of free headers, which it fills and empties in batches at the pool. A slab whose headers are all back is
+ * freed, save a few.
+ *
+ * Slabs also are the list of all tasks: to cancel or to dump them, rota__task_pool_each walks the slabs and takes a
+ * reference to each header that is alive. That costs a spawn nothing.
+ */
+#ifndef ROTA_RUNTIME_TASK_POOL_INTERNAL_H
+#define ROTA_RUNTIME_TASK_POOL_INTERNAL_H
+
+#include "task_internal.h"
+
+struct rota__task_slab;
+
+struct rota__task_pool {
+	struct rota_atomic_u32 lock; /* guards all below */
+	struct rota__task_slab *slabs;     /* all */
+	struct rota__task_slab *available; /* those with a free header */
+	unsigned empty;                    /* slabs of which no header is in use */
+	unsigned walkers;                  /* in rota__task_pool_each: no slab may go */
+};
+
+/* A worker's own free headers; only its thread touches it. */
+struct rota__task_cache {
+	rota_task *first;
+	unsigned count;
+};
+
+/* Frees all slabs. No task may be alive. */
+void rota__task_pool_deinit(struct rota__task_pool *pool);
+
+/* A header, its contents undefined save a zero state; NULL without memory. cache NULL: straight from the pool. */
+rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_cache *cache);
+void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task);
+
+/* Gives all headers of a cache back to the pool. */
+void rota__task_cache_flush(struct rota__task_pool *pool, struct rota__task_cache *cache);
+
+/* Calls visit for each task that is alive, with a reference that visit must drop (rota__task_unref). */
+void rota__task_pool_each(struct rota__task_pool *pool, void (*visit)(rota_task *task, void *arg), void *arg);
+
+/* Frees the slabs that are empty. */
+void rota__task_pool_trim(struct rota__task_pool *pool);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of a task: one atomic word, and the only functions that change it.
+ *
+ *   ACTIVE     the task is running, or in a queue (run queue, next slot, injection queue): somebody owns the right to
+ *              run it. Set by whoever takes it from idle, and that one must submit it. Never cleared once COMPLETE.
+ *   NOTIFIED   a wake came while ACTIVE: before the task may go idle it must look again.
+ *   CANCELLED  somebody asked it to stop. Never cleared.
+ *   COMPLETE   the body has returned.
+ *   references in the upper bits: one for the runtime until completion, one for the join handle, one for each
+ *              waker that was cloned. Whoever drops the last frees the task.
+ *
+ *        spawn             wake: submit                      finish
+ *   ---------> ACTIVE <------------------ idle (no bit)  ACTIVE ------> ACTIVE|COMPLETE
+ *                 |  ^                      ^
+ *     wake:       v  | rest: run again      |
+ *     ACTIVE|NOTIFIED+   ACTIVE ------------+ rest: idle
+ *
+ * No wake-up is lost: a waker publishes its news, then does an ACQ_REL read-modify-write here, always, even when the
+ * bit it would set is set already; the task reads the news only after its own ACQ_REL read-modify-write that went
+ * through `rest` or after having been submitted. All of them are on one word, so one comes first. If the wake does,
+ * `rest` sees NOTIFIED and the task looks again. If `rest` does, the wake sees an idle task and submits it.
+ *
+ * A wake is claimed here, often under the lock of what was waited for, and carried out (submitted) after the lock was
+ * dropped: between the two the task cannot run, hence cannot end, so nobody needs a reference to wake it.
+ */
+#ifndef ROTA_RUNTIME_TASK_STATE_INTERNAL_H
+#define ROTA_RUNTIME_TASK_STATE_INTERNAL_H
+
+#include "atomic_internal.h"
+
+#define ROTA__ACTIVE ((uint64_t)1)
+#define ROTA__NOTIFIED ((uint64_t)2)
+#define ROTA__CANCELLED ((uint64_t)4)
+#define ROTA__COMPLETE ((uint64_t)8)
+#define ROTA__REF ((uint64_t)1 << 8)
+#define ROTA__REF_MASK (~(ROTA__REF - 1))
+
+enum rota__wake { ROTA__WAKE_NOTHING, ROTA__WAKE_SUBMIT };
+enum rota__rest { ROTA__REST_IDLE, ROTA__REST_AGAIN };
+enum rota__drop { ROTA__DROP_KEEP, ROTA__DROP_FREE };
+
+static inline void rota__state_init(struct rota_atomic_u64 *state, unsigned references)
+{
+	/* Partner: try_ref, by which a walker of all tasks finds the rest of the header filled in. */
+	rota__store(state, ROTA__ACTIVE | references * ROTA__REF, RELEASE);
+}
+
+static inline enum rota__wake rota__state_mark(struct rota_atomic_u64 *state, uint64_t mark)
+{
+	uint64_t old = rota__load(state, RELAXED);
+	uint64_t next;
+
+	do {
+		next = old | mark | (old & ROTA__ACTIVE ? ROTA__NOTIFIED : ROTA__ACTIVE);
+	} while (!rota__cas(state, &old, next, ACQ_REL)); /* partner: rest, and another's wake */
+	return old & ROTA__ACTIVE ? ROTA__WAKE_NOTHING : ROTA__WAKE_SUBMIT;
+}
+
+/* Claims the right to run the task. SUBMIT: the caller must hand it to the scheduler. NOTHING: somebody else will
+ * let it look again, and the caller may not touch the task any more. */
+static inline ROTA_MUST_USE enum rota__wake rota__state_wake(struct rota_atomic_u64 *state)
+{
+	return rota__state_mark(state, 0);
+}
+
+/* The same, and asks the task to stop. */
+static inline ROTA_MUST_USE enum rota__wake rota__state_cancel(struct rota_atomic_u64 *state)
+{
+	return rota__state_mark(state, ROTA__CANCELLED);
+}
+
+/* The runner is done with the task, which waits. IDLE: do not touch it any more. AGAIN: submit it. */
+static inline ROTA_MUST_USE enum rota__rest rota__state_rest(struct rota_atomic_u64 *state)
+{
+	uint64_t old = rota__load(state, RELAXED);
+	uint64_t next;
+
+	do {
+		next = old & ROTA__NOTIFIED ? old & ~ROTA__NOTIFIED : old & ~ROTA__ACTIVE;
+	} while (!rota__cas(state, &old, next, ACQ_REL)); /* partner: wake */
+	return old & ROTA__NOTIFIED ? ROTA__REST_AGAIN : ROTA__REST_IDLE;
+}
+
+static inline bool rota__state_cancelled(const struct rota_atomic_u64 *state)
+{
+	return (rota__load(state, RELAXED) & ROTA__CANCELLED) != 0; /* a wake follows the bit, and orders it */
+}
+
+static inline enum rota__drop rota__state_dropped(uint64_t old)
+{
+	return (old & ROTA__REF_MASK) == ROTA__REF ? ROTA__DROP_FREE : ROTA__DROP_KEEP;
+}
+
+/* The body has returned; drops the runtime's reference too. */
+static inline ROTA_MUST_USE enum rota__drop rota__state_finish(struct rota_atomic_u64 *state)
+{
+	/* COMPLETE is set exactly once, so adding sets it. Partner: the other drops; whoever frees sees all of them. */
+	uint64_t old = rota__fetch_add(state, ROTA__COMPLETE - ROTA__REF, ACQ_REL);
+
+	return rota__state_dropped(old);
+}
+
+static inline void rota__state_ref(struct rota_atomic_u64 *state)
+{
+	rota__fetch_add(state, ROTA__REF, RELAXED); /* the caller has one already */
+}
+
+static inline ROTA_MUST_USE enum rota__drop rota__state_unref(struct rota_atomic_u64 *state)
+{
+	return rota__state_dropped(rota__fetch_sub(state, ROTA__REF, ACQ_REL)); /* partner: the other drops */
+}
+
+/* A reference to a task that the caller only saw in passing; false when it is complete or free. */
+static inline ROTA_MUST_USE bool rota__state_try_ref(struct rota_atomic_u64 *state)
+{
+	uint64_t old = rota__load(state, RELAXED);
+
+	do {
+		if ((old & ROTA__REF_MASK) == 0 || old & ROTA__COMPLETE)
+			return false;
+	} while (!rota__cas(state, &old, old + ROTA__REF, ACQ_REL));
+	return true;
+}
+
+#endif

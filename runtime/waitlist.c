@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "waitlist_internal.h"
+
+static void link_waiter(struct rota_waitlist *list, struct rota_waiter *waiter, bool front)
+{
+	waiter->prev_ = front ? NULL : list->last_;
+	waiter->next_ = front ? list->first_ : NULL;
+	if (waiter->prev_ != NULL)
+		waiter->prev_->next_ = waiter;
+	else
+		list->first_ = waiter;
+	if (waiter->next_ != NULL)
+		waiter->next_->prev_ = waiter;
+	else
+		list->last_ = waiter;
+	list->count_++;
+}
+
+static void unlink_waiter(struct rota_waitlist *list, struct rota_waiter *waiter)
+{
+	if (waiter->prev_ != NULL)
+		waiter->prev_->next_ = waiter->next_;
+	else
+		list->first_ = waiter->next_;
+	if (waiter->next_ != NULL)
+		waiter->next_->prev_ = waiter->prev_;
+	else
+		list->last_ = waiter->prev_;
+	list->count_--;
+}
+
+void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
+			 bool front)
+{
+	if (rota__waiter_queued(waiter)) {
+		if (rota_waker_same(&waiter->waker_, waker))
+			return;
+		rota__waker_release(&waiter->waker_);
+	} else {
+		link_waiter(list, waiter, front);
+		rota__store(&waiter->state_, ROTA__WAITER_QUEUED, RELAXED); /* others look under the lock */
+	}
+	rota__waker_hold(&waiter->waker_, waker);
+}
+
+void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waiter)
+{
+	unlink_waiter(list, waiter);
+	rota__waker_release(&waiter->waker_);
+	rota__store(&waiter->state_, ROTA__WAITER_IDLE, RELAXED);
+}
+
+void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch)
+{
+	struct rota_waiter *waiter = list->first_;
+
+	unlink_waiter(list, waiter);
+	waiter->tag_ = tag;
+	rota__wake_batch_add(batch, &waiter->waker_);
+	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
+}

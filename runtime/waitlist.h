@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue of waiters that every primitive of sync/ embeds. Public only for its size; programs never touch it.
+ * All zero is a valid, empty queue, so that static initialisers work.
+ */
+#ifndef ROTA_RUNTIME_WAITLIST_H
+#define ROTA_RUNTIME_WAITLIST_H
+
+#include "types.h"
+#include "waker.h"
+
+struct rota_waiter {
+	struct rota_waiter *next_, *prev_;
+	struct rota_waker waker_;
+	struct rota_atomic_u32 state_;
+	uint32_t tag_;
+};
+
+struct rota_waitlist {
+	struct rota_atomic_u32 lock_;
+	uint32_t count_;
+	struct rota_waiter *first_, *last_;
+};
+
+#endif

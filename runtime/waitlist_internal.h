@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one waiter queue of rota: first in, first out, under its own lock, which also guards the primitive around it.
+ *
+ * A waiter lives in the future of whoever waits. It goes IDLE -> QUEUED (the future's first poll, under the lock),
+ * then either GRANTED (somebody took it off and gave it what it waited for) or back to IDLE (cancelled). A grant is
+ * made under the lock: claim the waker, store GRANTED; the wake is carried out after the lock was dropped. From
+ * GRANTED on the waiter is its future's again. A future that was granted and cancelled at once must pass the grant
+ * on, or keep it: each primitive says which.
+ */
+#ifndef ROTA_RUNTIME_WAITLIST_INTERNAL_H
+#define ROTA_RUNTIME_WAITLIST_INTERNAL_H
+
+#include "spin_internal.h"
+#include "waitlist.h"
+#include "waker_internal.h"
+
+enum rota__waiter_state { ROTA__WAITER_IDLE, ROTA__WAITER_QUEUED, ROTA__WAITER_GRANTED };
+
+static inline void rota__waitlist_lock(struct rota_waitlist *list)
+{
+	rota__spin_lock(&list->lock_);
+}
+
+static inline void rota__waitlist_unlock(struct rota_waitlist *list)
+{
+	rota__spin_unlock(&list->lock_);
+}
+
+static inline bool rota__waitlist_empty(const struct rota_waitlist *list)
+{
+	return list->first_ == NULL;
+}
+
+static inline void rota__waiter_init(struct rota_waiter *waiter)
+{
+	*waiter = (struct rota_waiter){ .tag_ = 0 };
+}
+
+/* Whether what the waiter waited for was given to it. Without the lock. */
+static inline bool rota__waiter_granted(const struct rota_waiter *waiter)
+{
+	return rota__load(&waiter->state_, ACQUIRE) == ROTA__WAITER_GRANTED; /* partner: rota__waitlist_grant */
+}
+
+static inline bool rota__waiter_queued(const struct rota_waiter *waiter)
+{
+	return rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_QUEUED;
+}
+
+/* All below: with the lock held. */
+
+/* Queues the waiter (at the end, or in front of all), or leaves another waker with one that is queued. */
+void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
+			 bool front);
+
+/* Takes a queued waiter off, without granting. */
+void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waiter);
+
+/* Takes the first waiter off and grants; the list must not be empty, the batch not full. `tag` is handed over in
+ * waiter->tag_. The returned waiter may not be touched any more. */
+void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "waker_internal.h"
+
+#include "park_internal.h"
+#include "task_internal.h"
+
+struct rota_waker rota_waker_clone(const struct rota_waker *waker)
+{
+	struct rota_waker copy = { waker->ops, NULL };
+
+	if (waker->ops != NULL)
+		copy.data = waker->ops->clone(waker->data);
+	return copy;
+}
+
+void rota_wake(struct rota_waker *waker)
+{
+	struct rota_waker taken = *waker;
+
+	*waker = (struct rota_waker){ NULL, NULL };
+	if (taken.ops != NULL)
+		taken.ops->wake(taken.data);
+}
+
+void rota_wake_by_ref(const struct rota_waker *waker)
+{
+	if (waker->ops != NULL)
+		waker->ops->wake_by_ref(waker->data);
+}
+
+void rota_waker_drop(struct rota_waker *waker)
+{
+	struct rota_waker taken = *waker;
+
+	*waker = (struct rota_waker){ NULL, NULL };
+	if (taken.ops != NULL)
+		taken.ops->drop(taken.data);
+}
+
+static bool borrowed(const struct rota_waker *waker)
+{
+	return waker->ops == &rota__task_waker_ops || waker->ops == &rota__thread_waker_ops;
+}
+
+void rota__waker_hold(struct rota_waker *held, const struct rota_waker *waker)
+{
+	*held = borrowed(waker) ? *waker : rota_waker_clone(waker);
+}
+
+void rota__waker_release(struct rota_waker *held)
+{
+	if (!borrowed(held))
+		rota_waker_drop(held);
+	held->ops = NULL;
+}
+
+void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held)
+{
+	if (held->ops == &rota__task_waker_ops) {
+		rota_task *task = held->data;
+
+		if (rota__state_wake(&task->state) == ROTA__WAKE_NOTHING)
+			return;
+		task->queue_next = NULL;
+		if (batch->last != NULL)
+			batch->last->queue_next = task;
+		else
+			batch->first = task;
+		batch->last = task;
+		return;
+	}
+	if (held->ops == &rota__thread_waker_ops && !rota__parker_claim(held->data))
+		return;
+	batch->other[batch->others++] = *held;
+}
+
+void rota__wake_batch_submit(struct rota__wake_batch *batch)
+{
+	rota_task *task = batch->first;
+
+	while (task != NULL) {
+		rota_task *next = task->queue_next;
+
+		rota__task_submit(task);
+		task = next;
+	}
+	for (unsigned i = 0; i < batch->others; i++) {
+		if (batch->other[i].ops == &rota__thread_waker_ops)
+			rota__parker_unpark(batch->other[i].data);
+		else
+			rota_wake(&batch->other[i]);
+	}
+	rota__wake_batch_init(batch);
+}

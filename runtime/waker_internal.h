@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How wakers are kept and fired inside rota.
+ *
+ * What waits inside rota (a timer, a queue's waiter, an operation) is always unlinked before its task goes on, so it
+ * borrows task and thread wakers: no reference counting. Wakers of foreign executors are cloned.
+ *
+ * Waking has two steps. rota__wake_batch_add claims, and is called with the lock of the thing waited for held;
+ * rota__wake_batch_submit carries out, after the lock was dropped.
+ */
+#ifndef ROTA_RUNTIME_WAKER_INTERNAL_H
+#define ROTA_RUNTIME_WAKER_INTERNAL_H
+
+#include "atomic_internal.h"
+#include "future.h"
+#include "waker.h"
+
+extern const struct rota_waker_ops rota__task_waker_ops;   /* data: a rota_task */
+extern const struct rota_waker_ops rota__thread_waker_ops; /* data: a struct rota__parker */
+
+#define ROTA__WAKE_BATCH 16
+
+struct rota__wake_batch {
+	rota_task *first, *last;  /* claimed tasks */
+	unsigned others;          /* of the array below */
+	struct rota_waker other[ROTA__WAKE_BATCH];
+};
+
+static inline void rota__wake_batch_init(struct rota__wake_batch *batch)
+{
+	batch->first = NULL;
+	batch->last = NULL;
+	batch->others = 0;
+}
+
+/* No room for a waker that is not a task's: submit before adding more. */
+static inline bool rota__wake_batch_full(const struct rota__wake_batch *batch)
+{
+	return batch->others == ROTA__WAKE_BATCH;
+}
+
+/* Claims, and consumes what rota__waker_hold kept. The batch must not be full. */
+void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held);
+
+/* Wakes what was claimed; the batch is empty afterwards. Never under a lock. */
+void rota__wake_batch_submit(struct rota__wake_batch *batch);
+
+void rota__waker_hold(struct rota_waker *held, const struct rota_waker *waker);
+void rota__waker_release(struct rota_waker *held);
+
+#endif
