@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports the overflow of a fiber's stack by the fiber's name, instead of a bare SIGSEGV. The handler runs on a signal
+ * stack of each worker's thread; a fault that is no overflow goes to the handler that was there before.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "alloc_internal.h"
+#include "fiber_internal.h"
+#include "log_internal.h"
+#include "runtime_internal.h"
+
+#define SIGNAL_STACK_SIZE ((size_t)32 * 1024)
+
+static struct sigaction former;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void on_segv(int number, siginfo_t *info, void *context)
+{
+	rota_task *task = rota__task_current();
+
+	if (task != NULL && rota__fiber_overflowed(task, info->si_addr)) {
+		rota__log("stack overflow in task %llu \"%s\": its %zu KiB are used up (see rota_task_attr.stack_size)",
+			  (unsigned long long)task->id, task->name, task->stack->size / 1024);
+		abort();
+	}
+	if (former.sa_flags & SA_SIGINFO) {
+		former.sa_sigaction(number, info, context);
+	} else if (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN) {
+		former.sa_handler(number);
+	} else {
+		/* The instruction runs again and faults as if nobody had listened. */
+		signal(number, SIG_DFL);
+	}
+}
+
+static void install(void)
+{
+	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGSEGV, &action, &former);
+}
+
+void rota__overflow_install(void)
+{
+	pthread_once(&once, install);
+}
+
+void *rota__overflow_thread_start(void)
+{
+	stack_t present, stack = { .ss_size = SIGNAL_STACK_SIZE };
+
+	/* A thread that has a signal stack keeps it. */
+	if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
+		return NULL;
+	stack.ss_sp = rota__alloc(SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+	if (stack.ss_sp == NULL)
+		return NULL; /* an overflow is then a bare SIGSEGV */
+	sigaltstack(&stack, NULL);
+	return stack.ss_sp;
+}
+
+void rota__overflow_thread_stop(void *stack)
+{
+	const stack_t none = { .ss_flags = SS_DISABLE };
+
+	if (stack == NULL)
+		return;
+	sigaltstack(&none, NULL);
+	rota__free(stack, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+}

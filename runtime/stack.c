@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "stack_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc_internal.h"
+#include "spin_internal.h"
+#include "sys_internal.h"
+
+#define SLAB_STACKS ((size_t)64)
+#define CREDIT_BATCH 64u
+#define CREDIT_MAX (4 * CREDIT_BATCH)
+#define CACHE_BATCH 16u
+#define CACHE_MAX (2 * CACHE_BATCH)
+#define KEEP_DIRTY ((size_t)2048)
+
+/* The slab's own description is allocated apart: its slots are only address space. */
+struct rota__stack_slab {
+	struct rota__stack_slab *next;
+	unsigned char *base;
+};
+
+static size_t slot_size(const struct rota__stack_pool *pool)
+{
+	return pool->guard_size + pool->stack_size;
+}
+
+/* Where the description of the stack in [limit, limit + size) stands. */
+static struct rota__stack *description(unsigned char *limit, size_t size)
+{
+	return (struct rota__stack *)(void *)(limit + size - sizeof(struct rota__stack));
+}
+
+/* Fills in a description whose page may have been discarded. */
+static struct rota__stack *describe(struct rota__stack *stack, size_t size)
+{
+	stack->next = NULL;
+	stack->limit = (unsigned char *)(stack + 1) - size;
+	stack->size = size;
+	stack->sanitizer = NULL;
+	return stack;
+}
+
+static void discard(const struct rota__stack_pool *pool, struct rota__stack *stack)
+{
+	rota__sys_discard((unsigned char *)(stack + 1) - pool->stack_size, pool->stack_size);
+}
+
+void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size, unsigned caches)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	memset(pool, 0, sizeof(*pool));
+	pool->stack_size = (stack_size + page - 1) & ~(page - 1);
+	pool->guard_size = page;
+	pool->light_guards = rota__sys_has_light_guards();
+	pool->reserved = (size_t)caches * CACHE_MAX;
+}
+
+void rota__stack_pool_deinit(struct rota__stack_pool *pool)
+{
+	while (pool->slabs != NULL) {
+		struct rota__stack_slab *slab = pool->slabs;
+
+		pool->slabs = slab->next;
+		rota__sys_unmap(slab->base, SLAB_STACKS * slot_size(pool));
+		rota__free(slab, sizeof(*slab), ROTA__CACHE_LINE);
+	}
+	rota__free(pool->clean, pool->clean_room * sizeof(*pool->clean), ROTA__CACHE_LINE);
+	pool->clean = NULL;
+}
+
+/* The table of clean stacks has room for every slot there is, so that putting one there cannot fail. */
+static int clean_grow(struct rota__stack_pool *pool, size_t room)
+{
+	if (room <= pool->clean_room)
+		return 0;
+	if (room < 2 * pool->clean_room)
+		room = 2 * pool->clean_room;
+	uintptr_t *clean = rota__alloc(room * sizeof(*clean), ROTA__CACHE_LINE);
+	if (clean == NULL)
+		return -ENOMEM;
+	if (pool->clean_count > 0)
+		memcpy(clean, pool->clean, pool->clean_count * sizeof(*clean));
+	rota__free(pool->clean, pool->clean_room * sizeof(*clean), ROTA__CACHE_LINE);
+	pool->clean = clean;
+	pool->clean_room = room;
+	return 0;
+}
+
+static int slab_map(struct rota__stack_pool *pool, struct rota__stack_slab *slab)
+{
+	const size_t size = SLAB_STACKS * slot_size(pool);
+	void *base;
+	int rc = rota__sys_map(&base, size);
+
+	if (rc < 0)
+		return rc;
+	slab->base = base;
+	for (size_t i = 0; i < SLAB_STACKS; i++) {
+		rc = rota__sys_guard(slab->base + i * slot_size(pool), pool->guard_size, pool->light_guards);
+		if (rc < 0) {
+			rota__sys_unmap(base, size);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* Slots of the newest slab that were never used move to the clean table, so that `fresh` can start anew. */
+static void retire_fresh(struct rota__stack_pool *pool)
+{
+	for (; pool->fresh > 0; pool->fresh--) {
+		unsigned char *slot = pool->slabs->base + (pool->fresh - 1) * slot_size(pool);
+
+		pool->clean[pool->clean_count++] =
+			(uintptr_t)description(slot + pool->guard_size, pool->stack_size);
+	}
+}
+
+static int grow_locked(struct rota__stack_pool *pool)
+{
+	struct rota__stack_slab *slab;
+	int rc = clean_grow(pool, pool->capacity + SLAB_STACKS);
+
+	if (rc < 0)
+		return rc;
+	slab = rota__alloc(sizeof(*slab), ROTA__CACHE_LINE);
+	if (slab == NULL)
+		return -ENOMEM;
+	rc = slab_map(pool, slab);
+	if (rc < 0) {
+		rota__free(slab, sizeof(*slab), ROTA__CACHE_LINE);
+		return rc;
+	}
+	retire_fresh(pool);
+	slab->next = pool->slabs;
+	pool->slabs = slab;
+	pool->fresh = SLAB_STACKS;
+	pool->capacity += SLAB_STACKS;
+	return 0;
+}
+
+/* Reserves up to `want`; returns how many. */
+static unsigned reserve(struct rota__stack_pool *pool, unsigned want)
+{
+	rota__spin_lock(&pool->lock);
+	while (pool->capacity < pool->reserved + want && grow_locked(pool) == 0) {
+	}
+	if (pool->capacity < pool->reserved + want) /* no memory: what is left is given */
+		want = pool->capacity > pool->reserved ? (unsigned)(pool->capacity - pool->reserved) : 0;
+	pool->reserved += want;
+	rota__spin_unlock(&pool->lock);
+	return want;
+}
+
+static void unreserve(struct rota__stack_pool *pool, unsigned n)
+{
+	rota__spin_lock(&pool->lock);
+	pool->reserved -= n;
+	rota__spin_unlock(&pool->lock);
+}
+
+int rota__stack_reserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	if (cache == NULL)
+		return reserve(pool, 1) == 1 ? 0 : -ENOMEM;
+	if (cache->credit == 0 && (cache->credit = reserve(pool, CREDIT_BATCH)) == 0)
+		return -ENOMEM;
+	cache->credit--;
+	return 0;
+}
+
+void rota__stack_unreserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	if (cache == NULL) {
+		unreserve(pool, 1);
+		return;
+	}
+	if (++cache->credit < CREDIT_MAX)
+		return;
+	unreserve(pool, CREDIT_MAX / 2);
+	cache->credit -= CREDIT_MAX / 2;
+}
+
+/* A reservation guarantees that one of the three sources has a stack: `capacity` counts every slot, and what lies
+ * in the workers' caches was set aside when the pool was made. */
+static struct rota__stack *take_locked(struct rota__stack_pool *pool)
+{
+	struct rota__stack *stack = pool->dirty;
+
+	if (stack != NULL) {
+		pool->dirty = stack->next;
+		pool->dirty_count--;
+		return stack;
+	}
+	if (pool->fresh > 0) {
+		unsigned char *slot = pool->slabs->base + (SLAB_STACKS - pool->fresh--) * slot_size(pool);
+
+		return describe(description(slot + pool->guard_size, pool->stack_size), pool->stack_size);
+	}
+	if (pool->clean_count > 0)
+		return describe((struct rota__stack *)pool->clean[--pool->clean_count], pool->stack_size);
+	return NULL;
+}
+
+static void put_locked(struct rota__stack_pool *pool, struct rota__stack *stack)
+{
+	if (pool->dirty_count < KEEP_DIRTY) {
+		stack->next = pool->dirty;
+		pool->dirty = stack;
+		pool->dirty_count++;
+		return;
+	}
+	discard(pool, stack);
+	pool->clean[pool->clean_count++] = (uintptr_t)stack;
+}
+
+static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache *cache, unsigned keep)
+{
+	rota__spin_lock(&pool->lock);
+	for (; cache->count > keep; cache->count--) {
+		struct rota__stack *stack = cache->first;
+
+		cache->first = stack->next;
+		put_locked(pool, stack);
+	}
+	rota__spin_unlock(&pool->lock);
+}
+
+struct rota__stack *rota__stack_acquire(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	struct rota__stack *stack = cache->first;
+
+	if (stack == NULL) {
+		rota__spin_lock(&pool->lock);
+		/* Fresh slots one at a time, since each is a page to touch; used ones in a batch. */
+		do {
+			stack = take_locked(pool);
+			if (stack == NULL)
+				break;
+			stack->next = cache->first;
+			cache->first = stack;
+			cache->count++;
+		} while (pool->dirty != NULL && cache->count < CACHE_BATCH);
+		rota__spin_unlock(&pool->lock);
+		stack = cache->first;
+	}
+	cache->first = stack->next;
+	cache->count--;
+	return stack;
+}
+
+void rota__stack_release(struct rota__stack_pool *pool, struct rota__stack_cache *cache, struct rota__stack *stack)
+{
+	stack->next = cache->first;
+	cache->first = stack;
+	if (++cache->count >= CACHE_MAX)
+		cache_drain(pool, cache, CACHE_BATCH);
+	rota__stack_unreserve(pool, cache);
+}
+
+void rota__stack_cache_flush(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	cache_drain(pool, cache, 0);
+	unreserve(pool, cache->credit);
+	cache->credit = 0;
+}
+
+int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, size_t size)
+{
+	const size_t page = pool->guard_size;
+	void *base;
+	int rc;
+
+	size = (size + page - 1) & ~(page - 1);
+	rc = rota__sys_map(&base, page + size);
+	if (rc < 0)
+		return rc;
+	if (rota__sys_guard(base, page, pool->light_guards) < 0) {
+		rota__sys_unmap(base, page + size);
+		return -ENOMEM;
+	}
+	*ret = describe(description((unsigned char *)base + page, size), size);
+	return 0;
+}
+
+void rota__stack_free(struct rota__stack_pool *pool, struct rota__stack *stack)
+{
+	rota__sys_unmap((unsigned char *)stack->limit - pool->guard_size, pool->guard_size + stack->size);
+}
+
+void rota__stack_pool_trim(struct rota__stack_pool *pool)
+{
+	rota__spin_lock(&pool->lock);
+	while (pool->dirty != NULL) {
+		struct rota__stack *stack = pool->dirty;
+
+		pool->dirty = stack->next;
+		pool->dirty_count--;
+		discard(pool, stack);
+		pool->clean[pool->clean_count++] = (uintptr_t)stack;
+	}
+	rota__spin_unlock(&pool->lock);
+}
+
+size_t rota__stack_pool_bytes(struct rota__stack_pool *pool)
+{
+	rota__spin_lock(&pool->lock);
+	size_t bytes = pool->capacity * slot_size(pool);
+	rota__spin_unlock(&pool->lock);
+	return bytes;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks of fibers. A slab is a run of slots in one mapping; a slot is a guard page (at its low end) and a stack.
+ * Guards are markers where the kernel has them (Linux 6.13), which split no mapping, so that a million stacks fit
+ * the default max_map_count; page protection before.
+ *
+ * Spawning reserves, running acquires: a fiber takes a stack only when it first runs, but a spawn that returned 0 has
+ * a slot set aside, so that running out of memory is met by spawn and by nobody else. Each worker keeps reservations
+ * ("credit") and free stacks of its own, and trades both with the pool in batches.
+ *
+ * A free stack keeps its touched pages, hot for the next fiber, until the pool holds more than KEEP_DIRTY of them.
+ */
+#ifndef ROTA_RUNTIME_STACK_INTERNAL_H
+#define ROTA_RUNTIME_STACK_INTERNAL_H
+
+#include "atomic_internal.h"
+
+/* Describes a stack; it stands at its top end, in the page that every fiber touches. */
+struct rota__stack {
+	struct rota__stack *next; /* in a free list */
+	void *limit;              /* lowest usable byte; the guard lies below */
+	size_t size;              /* usable bytes, this description included */
+	void *sanitizer;          /* what the sanitizers keep of a fiber */
+};
+
+struct rota__stack_slab;
+
+struct rota__stack_pool {
+	size_t stack_size; /* usable bytes, whole pages */
+	size_t guard_size;
+	bool light_guards;  /* constant, as the two above */
+	struct rota_atomic_u32 lock; /* guards all below */
+	struct rota__stack_slab *slabs;
+	size_t fresh;    /* slots of the newest slab that were never used */
+	size_t capacity; /* slots in all slabs */
+	size_t reserved; /* of them, set aside */
+	struct rota__stack *dirty; /* free, with touched pages */
+	size_t dirty_count;
+	uintptr_t *clean;          /* free and discarded: addresses of descriptions */
+	size_t clean_count;
+	size_t clean_room;
+};
+
+/* A worker's own share; only its thread touches it. */
+struct rota__stack_cache {
+	struct rota__stack *first;
+	unsigned count;
+	unsigned credit; /* reservations not used by a fiber */
+};
+
+/* stack_size: whatever the user gave, within bounds; rounded up to pages. caches: how many there will be. */
+void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size, unsigned caches);
+void rota__stack_pool_deinit(struct rota__stack_pool *pool);
+
+/* Sets one stack aside. 0, -ENOMEM. cache NULL: a foreign thread. */
+int rota__stack_reserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+void rota__stack_unreserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+
+/* Takes a stack that was reserved: cannot fail. Its end gives back both stack and reservation. */
+struct rota__stack *rota__stack_acquire(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+void rota__stack_release(struct rota__stack_pool *pool, struct rota__stack_cache *cache, struct rota__stack *stack);
+
+/* Gives stacks and reservations of a cache back. */
+void rota__stack_cache_flush(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+
+/* A stack of another size, a mapping of its own. 0, -ENOMEM. */
+int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, size_t size);
+void rota__stack_free(struct rota__stack_pool *pool, struct rota__stack *stack);
+
+/* Discards the pages of all free stacks. */
+void rota__stack_pool_trim(struct rota__stack_pool *pool);
+size_t rota__stack_pool_bytes(struct rota__stack_pool *pool);
+
+#endif
