@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's run queue: a bounded ring, first in first out. The owner pushes at `tail` and pops at `head`; a thief
+ * takes half at `head`. After Tokio's queue of the same shape.
+ *
+ * `head` is two 32-bit indices in one word: `real`, where the next pop takes, and `steal`, the first slot that a thief
+ * is still copying from. They are equal when nobody steals. A thief moves `real` past its half (claims), copies, then
+ * moves `steal` up to `real` (releases the slots). One thief at a time: a second one sees steal != real and leaves.
+ * Indices wrap; only their differences, below 2^32, mean anything.
+ *
+ *   owner   writes tail (RELEASE: the slot is filled) and moves head by CAS in pop and overflow.
+ *   thief   reads tail (ACQUIRE), moves head by CAS (ACQ_REL: its reads of slots end before they are free again).
+ *   push    reads head (ACQUIRE: partner of the thief's second CAS) so that it never overwrites a slot being copied.
+ */
+#ifndef ROTA_RUNTIME_DEQUE_INTERNAL_H
+#define ROTA_RUNTIME_DEQUE_INTERNAL_H
+
+#include "atomic_internal.h"
+
+#define ROTA__DEQUE_CAPACITY 256u
+
+struct rota__deque {
+	struct rota_atomic_u64 head; /* steal in the upper half, real in the lower */
+	unsigned char pad[ROTA__CACHE_LINE - sizeof(struct rota_atomic_u64)]; /* thieves write above, the owner below */
+	struct rota_atomic_u32 tail;
+	struct rota_atomic_ptr buffer[ROTA__DEQUE_CAPACITY];
+};
+
+/* How many tasks a pop or a thief could take. Any thread; a moment's view. */
+static inline uint32_t rota__deque_length(const struct rota__deque *deque)
+{
+	uint32_t real = (uint32_t)rota__load(&deque->head, ACQUIRE);
+	uint32_t length = rota__load(&deque->tail, ACQUIRE) - real;
+
+	/* Read apart, the two may not belong together. */
+	return length <= ROTA__DEQUE_CAPACITY ? length : 0;
+}
+
+/* Owner. false: full. */
+ROTA_MUST_USE bool rota__deque_push(struct rota__deque *deque, rota_task *task);
+
+/* Owner. NULL: empty. */
+rota_task *rota__deque_pop(struct rota__deque *deque);
+
+/* Owner, when push said full: moves the older half into a list (linked by queue_next) for the injection queue.
+ * Returns how many; 0 when a thief is at work, and then there will soon be room. */
+unsigned rota__deque_overflow(struct rota__deque *deque, rota_task **ret_first, rota_task **ret_last);
+
+/* Owner of `into`: moves half of the tasks of `from`, at most what there is room for. Returns one of them to run at
+ * once, NULL when there was nothing, and in *ret_moved how many were taken, that one included. */
+rota_task *rota__deque_steal(struct rota__deque *from, struct rota__deque *into, unsigned *ret_moved);
+
+/* Any thread: takes the oldest task. NULL: empty, or a thief is at work. */
+rota_task *rota__deque_steal_one(struct rota__deque *from);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "time.h"
+
+#include <errno.h>
+
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+uint64_t rota_now(void)
+{
+	return rota__sys_clock();
+}
+
+static struct rota_timer *timer_of(struct rota_future *future)
+{
+	return (struct rota_timer *)(void *)future;
+}
+
+/* Files a timer where the caller's timers belong: its worker's wheel, or the runtime's for outsiders. */
+static rota_poll timer_start(struct rota_timer *timer, const struct rota_waker *waker)
+{
+	struct rota__worker *worker = rota__worker_self();
+	rota_runtime *rt = rota__runtime_self();
+	uint64_t before;
+
+	if (rota__sys_clock() >= timer->deadline_)
+		return ROTA_READY;
+	if (worker != NULL) {
+		timer->wheel_ = &worker->wheel;
+		return rota__wheel_poll(&worker->wheel, timer, waker);
+	}
+	if (rt == NULL) {
+		timer->future.status = -ENXIO;
+		return ROTA_READY;
+	}
+	timer->wheel_ = &rt->outside;
+	before = rota__wheel_next(&rt->outside);
+	rota__wheel_poll(&rt->outside, timer, waker);
+	if (rota__wheel_next(&rt->outside) < before)
+		rt->driver->wake_reactor(rt);
+	return ROTA_PENDING;
+}
+
+static rota_poll timer_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_timer *timer = timer_of(self);
+
+	switch (rota__load(&timer->state_, ACQUIRE)) { /* partner: FIRED in rota__wheel_expire */
+	case ROTA__TIMER_FIRED:
+		return ROTA_READY;
+	case ROTA__TIMER_CANCELLED:
+		self->status = -ECANCELED;
+		return ROTA_READY;
+	case ROTA__TIMER_IDLE:
+		return timer_start(timer, cx->waker);
+	default:
+		return rota__wheel_poll(timer->wheel_, timer, cx->waker);
+	}
+}
+
+static void timer_cancel(struct rota_future *self)
+{
+	struct rota_timer *timer = timer_of(self);
+
+	if (timer->wheel_ != NULL)
+		rota__wheel_cancel(timer->wheel_, timer);
+	else
+		rota__store(&timer->state_, ROTA__TIMER_CANCELLED, RELAXED); /* not started: only its owner looks */
+}
+
+static const struct rota_future_ops timer_ops = { .poll = timer_poll, .cancel = timer_cancel };
+
+void rota_timer_init(struct rota_timer *timer, uint64_t deadline)
+{
+	rota_future_init(&timer->future, &timer_ops);
+	timer->deadline_ = deadline;
+	timer->wheel_ = NULL;
+	rota__store(&timer->state_, ROTA__TIMER_IDLE, RELAXED);
+}
+
+int rota_sleep_until(uint64_t deadline)
+{
+	struct rota_timer timer;
+
+	if (rota__runtime_self() == NULL) {
+		/* A plain thread outside of any runtime just sleeps. */
+		struct rota_atomic_u32 never = { 0 };
+		uint64_t now;
+
+		while ((now = rota__sys_clock()) < deadline)
+			rota__sys_futex_wait(&never, 0, deadline == ROTA_NEVER ? ROTA_NEVER : deadline - now);
+		return 0;
+	}
+	rota_timer_init(&timer, deadline);
+	return rota_await(&timer.future);
+}
+
+int rota_sleep(uint64_t ns)
+{
+	uint64_t now = rota__sys_clock();
+
+	if (ns == 0)
+		return rota_yield();
+	return rota_sleep_until(ns < ROTA_NEVER - now ? now + ns : ROTA_NEVER);
+}
+
+int rota_interval_init(struct rota_interval *interval, uint64_t period_ns, enum rota_missed_tick missed)
+{
+	if (period_ns == 0)
+		return -EINVAL;
+	interval->next = rota__sys_clock();
+	interval->period = period_ns;
+	interval->missed = missed;
+	return 0;
+}
+
+/* The deadline after the one at `due`, when it is `now`. */
+static uint64_t following_tick(const struct rota_interval *interval, uint64_t due, uint64_t now)
+{
+	switch (interval->missed) {
+	case ROTA_MISSED_DELAY:
+		return (now > due ? now : due) + interval->period;
+	case ROTA_MISSED_SKIP:
+		if (now >= due + interval->period)
+			return now - (now - due) % interval->period + interval->period;
+		return due + interval->period;
+	default:
+		return due + interval->period;
+	}
+}
+
+int rota_interval_tick(struct rota_interval *interval, uint64_t *ret_late)
+{
+	uint64_t due = interval->next;
+	uint64_t now;
+	int rc = rota_sleep_until(due);
+
+	if (rc < 0)
+		return rc;
+	now = rota__sys_clock();
+	interval->next = following_tick(interval, due, now);
+	if (ret_late != NULL)
+		*ret_late = now > due ? now - due : 0;
+	return 0;
+}

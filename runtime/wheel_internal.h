@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hierarchical timer wheel: LEVELS levels of 64 slots. A slot of level 0 is one tick (65.5 us); a slot of level k is
+ * 64^k ticks; together 9 years, beyond which a timer waits in the last slot and is filed again. After Varghese and
+ * Lauck, as in the kernel and in Tokio.
+ *
+ * One wheel per worker, and one for threads outside the pool. Its owner starts timers in it and expires them; anybody
+ * may cancel a timer, and the reactor may expire for an owner that is stuck: all under the wheel's lock. A timer is
+ * claimed (its waker, task_state_internal.h) and marked as fired under the lock, so its memory is its owner's again as
+ * soon as a poll, with the lock or by seeing FIRED, has said so.
+ *
+ * Deadlines are rounded up to a tick: a timer never fires early.
+ */
+#ifndef ROTA_RUNTIME_WHEEL_INTERNAL_H
+#define ROTA_RUNTIME_WHEEL_INTERNAL_H
+
+#include "time.h"
+#include "waker_internal.h"
+
+#define ROTA__WHEEL_LEVELS 7
+#define ROTA__WHEEL_SLOTS 64
+#define ROTA__WHEEL_TICK_SHIFT 16
+
+struct rota__wheel {
+	struct rota_atomic_u32 lock;  /* guards all below */
+	struct rota_atomic_u64 next;  /* when to look again, ns; ROTA_NEVER. Written under the lock, read anywhere */
+	uint64_t elapsed;             /* ticks that were processed */
+	uint64_t occupied[ROTA__WHEEL_LEVELS]; /* a bit per slot */
+	struct rota_timer *slot[ROTA__WHEEL_LEVELS][ROTA__WHEEL_SLOTS]; /* circular lists */
+};
+
+enum rota__timer_state { ROTA__TIMER_IDLE, ROTA__TIMER_QUEUED, ROTA__TIMER_FIRED, ROTA__TIMER_CANCELLED };
+
+void rota__wheel_init(struct rota__wheel *wheel, uint64_t now);
+
+/* Files a timer, or leaves another waker in one that is filed. READY: it has fired. */
+rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, const struct rota_waker *waker);
+
+/* Takes a filed timer out: true; false: it has fired. */
+bool rota__wheel_cancel(struct rota__wheel *wheel, struct rota_timer *timer);
+
+/* Fires what is due at `now`; returns how many. Never under a lock. */
+unsigned rota__wheel_expire(struct rota__wheel *wheel, uint64_t now);
+
+/* When rota__wheel_expire has something to do next, in ns; ROTA_NEVER. Never later than the earliest deadline's tick;
+ * earlier when timers must be filed at a finer level. */
+static inline uint64_t rota__wheel_next(const struct rota__wheel *wheel)
+{
+	return rota__load(&wheel->next, RELAXED); /* a hint for others; the owner wrote it itself */
+}
+
+#endif

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's loop: take a task, run it, and between tasks poll the ring, the timers and the mail.
+ *
+ * Order of sources: the next slot (a few times in a row), pinned tasks, the run queue; when they are empty the
+ * injection queue, then others' run queues; then park in the ring. After POLL_INTERVAL tasks the ring and the
+ * injection queue are looked at anyway.
+ */
+#include "worker_internal.h"
+
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+#define POLL_INTERVAL 61u
+#define BUDGET 128u
+#define NEXT_STREAK_MAX 3u
+#define WAKE_COST_NS 10000u /* what waiting tasks must be worth before a sleeping peer is woken */
+#define STEAL_COST_NS 2000u /* and before one that is awake takes them */
+#define MEAN_START_NS 50000u
+#define MEAN_MAX_NS 1000000u
+#define ID_BLOCK 4096u
+
+static _Thread_local struct rota__worker *self;
+
+__attribute__((noinline)) struct rota__worker *rota__worker_self(void)
+{
+	__asm__ volatile("" ::: "memory"); /* not a pure function: a fiber may ask on two threads in turn */
+	return self;
+}
+
+void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index)
+{
+	worker->rt = rt;
+	worker->index = index;
+	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
+	worker->fresh_mean = MEAN_START_NS;
+	rota__store(&worker->mean, MEAN_START_NS, RELAXED);
+	rota__store(&worker->asleep, 1, RELAXED);
+	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
+	rota__wheel_init(&worker->wheel, rota__sys_clock());
+}
+
+void rota__worker_deinit(struct rota__worker *worker)
+{
+	rota__task_cache_flush(&worker->rt->tasks, &worker->tasks);
+	rota__stack_cache_flush(&worker->rt->stacks, &worker->stacks);
+}
+
+void rota__worker_enter(struct rota__worker *worker)
+{
+	rota__fiber_host_init(&worker->host);
+	worker->signal_stack = rota__overflow_thread_start();
+	worker->polled_at = rota__sys_clock();
+	self = worker;
+	rota__store(&worker->asleep, 0, SEQ_CST);
+	rota__monitor_rouse(worker->rt);
+}
+
+void rota__worker_leave(struct rota__worker *worker)
+{
+	rota__store(&worker->asleep, 1, SEQ_CST);
+	self = NULL;
+	rota__overflow_thread_stop(worker->signal_stack);
+}
+
+/* --- queues ------------------------------------------------------------------------------------------------- */
+
+static void push_back(struct rota__worker *worker, rota_task *task)
+{
+	rota_task *first, *last;
+	unsigned n;
+
+	while (!rota__deque_push(&worker->deque, task)) {
+		n = rota__deque_overflow(&worker->deque, &first, &last);
+		if (n > 0) {
+			rota__inject_push(&worker->rt->inject, first, last, n);
+			rota__idle_wake_one(worker->rt);
+		}
+	}
+}
+
+/* The owner is the only one who fills the slot; thieves only empty it. */
+static void push_next(struct rota__worker *worker, rota_task *task)
+{
+	rota_task *old;
+
+	if (worker->next_streak >= NEXT_STREAK_MAX) {
+		push_back(worker, task);
+		return;
+	}
+	if (rota__load(&worker->next, RELAXED) == NULL) {
+		rota__store(&worker->next, task, RELEASE); /* partner: the thief's swap */
+		return;
+	}
+	old = rota__swap(&worker->next, task, ACQ_REL);
+	if (old != NULL)
+		push_back(worker, old);
+}
+
+static rota_task *take_next(struct rota__worker *worker)
+{
+	if (rota__load(&worker->next, RELAXED) == NULL)
+		return NULL;
+	return rota__swap(&worker->next, NULL, ACQUIRE); /* partner: the RELEASE in push_next */
+}
+
+static void push_pinned(struct rota__worker *worker, rota_task *task)
+{
+	task->queue_next = NULL;
+	if (worker->pinned_last != NULL)
+		worker->pinned_last->queue_next = task;
+	else
+		worker->pinned_first = task;
+	worker->pinned_last = task;
+}
+
+static rota_task *pop_pinned(struct rota__worker *worker)
+{
+	rota_task *task = worker->pinned_first;
+
+	if (task != NULL) {
+		worker->pinned_first = task->queue_next;
+		if (worker->pinned_first == NULL)
+			worker->pinned_last = NULL;
+	}
+	return task;
+}
+
+static void send_mail(struct rota__worker *to, rota_task *task)
+{
+	void *head = rota__load(&to->mail, RELAXED);
+
+	do {
+		task->queue_next = head;
+	} while (!rota__cas(&to->mail, &head, task, RELEASE)); /* partner: the swap in take_mail */
+	rota__fence(SEQ_CST);                                  /* partner: the one before a park's last look */
+	if (rota__load(&to->asleep, RELAXED))
+		to->rt->driver->wake(to);
+}
+
+static void take_mail(struct rota__worker *worker)
+{
+	rota_task *in_order = NULL;
+	rota_task *task;
+
+	if (rota__load(&worker->mail, RELAXED) == NULL)
+		return;
+	task = rota__swap(&worker->mail, NULL, ACQUIRE);
+	while (task != NULL) { /* the stack has the latest first */
+		rota_task *next = task->queue_next;
+
+		task->queue_next = in_order;
+		in_order = task;
+		task = next;
+	}
+	while (in_order != NULL) {
+		rota_task *next = in_order->queue_next;
+
+		push_pinned(worker, in_order);
+		in_order = next;
+	}
+}
+
+void rota__task_submit(rota_task *task)
+{
+	struct rota__worker *worker = rota__worker_self();
+	rota_runtime *rt = task->rt;
+
+	if (task->flags & ROTA__TASK_PINNED) {
+		struct rota__worker *home = &rt->workers[task->home];
+
+		if (home == worker)
+			push_pinned(worker, task);
+		else
+			send_mail(home, task);
+	} else if (worker != NULL && worker->rt == rt) {
+		/* A task that wakes another is about to wait for it; what I/O and timers wake queues up. */
+		if (worker->current != NULL)
+			push_next(worker, task);
+		else
+			push_back(worker, task);
+	} else {
+		rota__inject_push(&rt->inject, task, task, 1);
+		rota__idle_wake_one(rt);
+	}
+}
+
+void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_PINNED) {
+		push_pinned(worker, task);
+		return;
+	}
+	push_back(worker, task);
+	worker->fresh++;
+	if (rota__idle_wakeable(&worker->rt->idle) && worker->fresh * worker->fresh_mean >= WAKE_COST_NS)
+		rota__idle_wake_one(worker->rt);
+}
+
+bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
+{
+	uint64_t waiting = rota__deque_length(&worker->deque) + (rota__load(&worker->next, RELAXED) != NULL);
+
+	if (waiting == 0)
+		return false;
+	if (rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED))
+		return true;
+	return waiting * rota__load(&worker->mean, RELAXED) >= cost;
+}
+
+/* --- running ------------------------------------------------------------------------------------------------ */
+
+void rota__worker_suspend(enum rota__verdict verdict)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	worker->verdict = verdict;
+	rota__fiber_suspend(&worker->host, worker->current);
+}
+
+void rota__worker_spend(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (worker == NULL || worker->current == NULL || worker->current->kind != ROTA__TASK_FIBER)
+		return;
+	if (--worker->budget == 0)
+		rota__worker_suspend(ROTA__VERDICT_YIELD);
+}
+
+static void fiber_body(void *arg)
+{
+	rota_task *task = arg;
+	struct rota__worker *worker;
+
+	rota__fiber_arrived(task);
+	int status = task->fn(task->arg);
+	worker = rota__worker_self();
+	worker->exit_status = status;
+	worker->verdict = ROTA__VERDICT_EXIT;
+	rota__fiber_exit(&worker->host, task);
+}
+
+static void fiber_end(struct rota__worker *worker, rota_task *task)
+{
+	struct rota__stack *stack = task->stack;
+	int status = worker->exit_status;
+
+	rota__fiber_ended(task);
+	task->stack = NULL;
+	if (task->flags & ROTA__TASK_OWN_STACK)
+		rota__stack_free(&worker->rt->stacks, stack);
+	else
+		rota__stack_release(&worker->rt->stacks, &worker->stacks, stack);
+	rota__task_finish(task, status);
+}
+
+/* Puts back a task that stays runnable. */
+static void requeue(struct rota__worker *worker, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_PINNED)
+		push_pinned(worker, task);
+	else
+		push_back(worker, task);
+}
+
+static void run_fiber(struct rota__worker *worker, rota_task *task)
+{
+	if (task->sp == NULL) {
+		if (!(task->flags & ROTA__TASK_OWN_STACK))
+			task->stack = rota__stack_acquire(&worker->rt->stacks, &worker->stacks);
+		rota__fiber_start(task, fiber_body);
+	}
+	rota__fiber_resume(&worker->host, task);
+	worker->current = NULL;
+	switch (worker->verdict) {
+	case ROTA__VERDICT_WAIT:
+		if (rota__state_rest(&task->state) == ROTA__REST_AGAIN)
+			requeue(worker, task);
+		break;
+	case ROTA__VERDICT_YIELD:
+		requeue(worker, task);
+		break;
+	case ROTA__VERDICT_EXIT:
+		fiber_end(worker, task);
+		break;
+	}
+}
+
+static void run_future(struct rota__worker *worker, rota_task *task)
+{
+	struct rota_waker waker = { &rota__task_waker_ops, task };
+	struct rota_context cx = { &waker };
+	rota_poll polled;
+
+	if (!(task->flags & ROTA__TASK_CANCEL_TOLD) && rota__task_cancelled(task)) {
+		task->flags |= ROTA__TASK_CANCEL_TOLD;
+		rota_future_cancel(task->future);
+	}
+	polled = rota_future_poll(task->future, &cx);
+	worker->current = NULL;
+	if (polled == ROTA_READY)
+		rota__task_finish(task, task->future->status);
+	else if (rota__state_rest(&task->state) == ROTA__REST_AGAIN)
+		requeue(worker, task);
+}
+
+static void run(struct rota__worker *worker, rota_task *task)
+{
+	rota__count(&worker->runs, 1);
+	worker->ticks++;
+	worker->budget = BUDGET;
+	worker->current = task;
+	if (task->kind == ROTA__TASK_FIBER)
+		run_fiber(worker, task);
+	else
+		run_future(worker, task);
+}
+
+/* --- looking for work ---------------------------------------------------------------------------------------- */
+
+static uint64_t moving_mean(uint64_t mean, uint64_t sample)
+{
+	return (mean * 7 + (sample < MEAN_MAX_NS ? sample : MEAN_MAX_NS)) / 8;
+}
+
+/* Learns from the tasks since the last look how long one takes. */
+static void account(struct rota__worker *worker, uint64_t now)
+{
+	if (worker->ticks > 0) {
+		uint64_t sample = (now - worker->polled_at) / worker->ticks;
+
+		rota__store(&worker->mean, moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
+		if (worker->fresh > 0)
+			worker->fresh_mean = moving_mean(worker->fresh_mean, sample);
+		if (rota__deque_length(&worker->deque) == 0)
+			worker->fresh = 0;
+	}
+	worker->ticks = 0;
+	worker->polled_at = now;
+}
+
+static void poll(struct rota__worker *worker)
+{
+	uint64_t now = rota__sys_clock();
+
+	account(worker, now);
+	rota__count(&worker->operations, worker->rt->driver->poll(worker));
+	take_mail(worker);
+	rota__wheel_expire(&worker->wheel, now);
+}
+
+static rota_task *take_injected(struct rota__worker *worker)
+{
+	struct rota__inject *inject = &worker->rt->inject;
+	unsigned share = rota__inject_length(inject) / worker->rt->worker_count + 1;
+	unsigned room = ROTA__DEQUE_CAPACITY - rota__deque_length(&worker->deque);
+	rota_task *task, *rest;
+
+	if (share > ROTA__DEQUE_CAPACITY / 2)
+		share = ROTA__DEQUE_CAPACITY / 2;
+	task = rota__inject_pop(inject, share < room ? share : room);
+	if (task == NULL)
+		return NULL;
+	rest = task->queue_next;
+	while (rest != NULL) {
+		rota_task *next = rest->queue_next;
+
+		push_back(worker, rest);
+		rest = next;
+	}
+	return task;
+}
+
+/* A task from the worker's own queues. */
+static rota_task *take_local(struct rota__worker *worker)
+{
+	rota_task *task = take_next(worker);
+
+	if (task != NULL) {
+		worker->next_streak++;
+		return task;
+	}
+	worker->next_streak = 0;
+	/* In turn, so that neither starves the other. */
+	if (worker->pinned_first != NULL && (worker->ticks & 1))
+		return pop_pinned(worker);
+	task = rota__deque_pop(&worker->deque);
+	if (task == NULL)
+		return pop_pinned(worker);
+	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, WAKE_COST_NS))
+		rota__idle_wake_one(worker->rt);
+	return task;
+}
+
+static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *victim)
+{
+	unsigned moved = 1;
+	rota_task *task;
+
+	if (!rota__worker_worth(victim, STEAL_COST_NS))
+		return NULL;
+	task = rota__deque_steal(&victim->deque, &worker->deque, &moved);
+	if (task == NULL)
+		task = take_next(victim);
+	if (task != NULL)
+		rota__count(&worker->steals, moved);
+	return task;
+}
+
+static uint64_t next_random(struct rota__worker *worker)
+{
+	worker->random ^= worker->random << 13; /* xorshift */
+	worker->random ^= worker->random >> 7;
+	worker->random ^= worker->random << 17;
+	return worker->random;
+}
+
+static rota_task *steal(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	unsigned start = (unsigned)(next_random(worker) % rt->worker_count);
+
+	for (unsigned i = 0; i < rt->worker_count; i++) {
+		struct rota__worker *victim = &rt->workers[(start + i) % rt->worker_count];
+		rota_task *task = victim != worker ? steal_from(worker, victim) : NULL;
+
+		if (task != NULL)
+			return task;
+	}
+	return NULL;
+}
+
+/* Whether something waits that the calling worker should not sleep over. */
+static bool work_visible(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+
+	if (rota__inject_length(&rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL)
+		return true;
+	for (unsigned i = 0; i < rt->worker_count; i++) {
+		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], WAKE_COST_NS))
+			return true;
+	}
+	return false;
+}
+
+/* The searcher has found something. If it was the last one, somebody may have relied on it for something else. */
+static void stop_search_found(struct rota__worker *worker)
+{
+	if (!worker->searching)
+		return;
+	worker->searching = false;
+	if (rota__idle_stop_search(&worker->rt->idle) && work_visible(worker))
+		rota__idle_wake_one(worker->rt);
+}
+
+static rota_task *search(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	rota_task *task = take_injected(worker);
+
+	if (task == NULL && rt->worker_count > 1) {
+		if (!worker->searching)
+			worker->searching = rota__idle_start_search(&rt->idle, rt->worker_count);
+		if (worker->searching)
+			task = steal(worker);
+	}
+	if (task != NULL && worker->unsubmitted)
+		poll(worker); /* nobody knows how long the task will take */
+	return task;
+}
+
+static void park(struct rota__worker *worker, uint64_t deadline)
+{
+	rota_runtime *rt = worker->rt;
+	uint64_t now = rota__sys_clock();
+	uint64_t until;
+
+	account(worker, now);
+	if (worker->searching) {
+		worker->searching = false;
+		rota__idle_stop_search(&rt->idle);
+	}
+	rota__store(&worker->asleep, 1, RELAXED); /* the fence in idle_sleep orders it */
+	rota__idle_sleep(&rt->idle, worker->index);
+	until = rota__wheel_next(&worker->wheel);
+	if (deadline < until)
+		until = deadline;
+	if (rota__load(&rt->stopping, RELAXED) || work_visible(worker))
+		until = 0;
+	else
+		rota__count(&worker->parks, 1);
+	rota__count(&worker->operations,
+		    rt->driver->park(worker, until == ROTA_NEVER ? ROTA_NEVER : until > now ? until - now : 0));
+	rota__store(&worker->asleep, 0, RELAXED);
+	rota__monitor_rouse(rt);
+	if (rota__idle_awake(&rt->idle, worker->index))
+		worker->searching = true;
+	worker->polled_at = rota__sys_clock();
+	take_mail(worker);
+	rota__wheel_expire(&worker->wheel, worker->polled_at);
+}
+
+void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
+{
+	while (!done(arg)) {
+		rota_task *task = NULL;
+
+		if (worker->ticks >= POLL_INTERVAL) {
+			poll(worker);
+			task = take_injected(worker);
+			if (task == NULL && worker->polled_at >= deadline)
+				break;
+		}
+		if (task == NULL)
+			task = take_local(worker);
+		if (task == NULL)
+			task = search(worker);
+		if (task != NULL) {
+			stop_search_found(worker);
+			run(worker, task);
+		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
+			break;
+		} else {
+			park(worker, deadline);
+		}
+	}
+	if (worker->searching) {
+		worker->searching = false;
+		rota__idle_stop_search(&worker->rt->idle);
+	}
+}

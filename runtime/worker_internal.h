@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: a thread that runs tasks, with a run queue, a timer wheel and a ring of its own. Fields are grouped by
+ * who writes them.
+ */
+#ifndef ROTA_RUNTIME_WORKER_INTERNAL_H
+#define ROTA_RUNTIME_WORKER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "deque_internal.h"
+#include "fiber_internal.h"
+#include "stack_internal.h"
+#include "task_pool_internal.h"
+#include "wheel_internal.h"
+
+/* Why a fiber went back to its worker. */
+enum rota__verdict { ROTA__VERDICT_WAIT, ROTA__VERDICT_YIELD, ROTA__VERDICT_EXIT };
+
+struct rota__worker {
+	/* the worker's thread only */
+	rota_runtime *rt;
+	unsigned index;
+	struct rota__fiber_host host;
+	rota_task *current;          /* the task that runs, NULL between tasks */
+	enum rota__verdict verdict;
+	int exit_status;
+	unsigned budget;             /* operations that the current task may find ready before it yields */
+	unsigned next_streak;        /* tasks run from the next slot in a row */
+	unsigned fresh;              /* spawns since the run queue was last empty */
+	unsigned ticks;              /* tasks run since the last poll */
+	bool searching;
+	bool unsubmitted;            /* operations wait in the ring for the next poll */
+	uint64_t polled_at;          /* clock at the last poll */
+	uint64_t random;
+	uint64_t fresh_mean;         /* recent run time of a task that was just spawned, ns */
+	uint64_t next_id, last_id;   /* block of task numbers */
+	rota_task *pinned_first, *pinned_last;
+	struct rota__task_cache tasks;
+	struct rota__stack_cache stacks;
+	pthread_t thread;
+	bool has_thread;
+	void *signal_stack;
+
+	/* the worker writes, others read */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */
+	struct rota_atomic_u64 runs;      /* tasks run; odd steps tell the monitor that it moves */
+	struct rota_atomic_ptr running;   /* the task that runs, for reports; never followed without a reference */
+	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
+	struct rota_atomic_u32 asleep;    /* parked, or about to: whoever leaves something for it must wake it */
+	void *io;                         /* the driver's part; set before the worker is published */
+
+	/* anybody */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
+	struct rota_atomic_ptr mail;      /* pinned tasks woken by others: a stack, linked by queue_next */
+	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
+	struct rota__wheel wheel;
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
+};
+
+/* The worker that the calling thread is, or NULL. Never inlined: its result must not be kept across a switch. */
+struct rota__worker *rota__worker_self(void);
+
+/* Prepares the fields; the thread comes with start. */
+void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index);
+void rota__worker_deinit(struct rota__worker *worker);
+
+/* The calling thread becomes the worker until done(arg), or until `deadline`. */
+void rota__worker_enter(struct rota__worker *worker);
+void rota__worker_leave(struct rota__worker *worker);
+void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline);
+
+/* Suspends the calling fiber; the scheduler publishes it after the switch. */
+void rota__worker_suspend(enum rota__verdict verdict);
+
+/* Called for each wait that was over before it began: a fiber that never has to wait yields now and then. */
+void rota__worker_spend(void);
+
+/* A task of the runtime that was just made: queues it on the calling worker, and wakes a peer when that pays. */
+void rota__worker_spawned(struct rota__worker *worker, rota_task *task);
+
+/* Whether somebody should come and help: what waits in the queue of `worker` is worth more than `cost` ns. Any
+ * thread; a hint. */
+bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost);
+
+#endif
