@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+#include "blocking.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "blocking_internal.h"
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+enum { TAG_PLACE = 1, TAG_SHUTDOWN };
+
+void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsigned queue_max, uint64_t idle_ns)
+{
+	*pool = (struct rota__blocking){
+		.threads_max = threads_max,
+		.queue_max = queue_max,
+		.idle_ns = idle_ns,
+	};
+}
+
+static void lock(struct rota__blocking *pool)
+{
+	rota__waitlist_lock(&pool->submitters);
+}
+
+static void unlock(struct rota__blocking *pool)
+{
+	rota__waitlist_unlock(&pool->submitters);
+}
+
+/* --- the queue; with the lock held ---------------------------------------------------------------------------- */
+
+static void enqueue(struct rota__blocking *pool, rota_task *job)
+{
+	job->queue_next = NULL;
+	job->queue_prev = pool->last;
+	if (pool->last != NULL)
+		pool->last->queue_next = job;
+	else
+		pool->first = job;
+	pool->last = job;
+	pool->queued++;
+}
+
+/* A place has become free: the longest waiting submitter gets it. */
+static void free_place(struct rota__blocking *pool, struct rota__wake_batch *batch)
+{
+	if (rota__waitlist_empty(&pool->submitters) || pool->queued + pool->promised >= pool->queue_max)
+		return;
+	pool->promised++;
+	rota__waitlist_grant(&pool->submitters, TAG_PLACE, batch);
+}
+
+static void dequeue(struct rota__blocking *pool, rota_task *job, struct rota__wake_batch *batch)
+{
+	if (job->queue_prev != NULL)
+		job->queue_prev->queue_next = job->queue_next;
+	else
+		pool->first = job->queue_next;
+	if (job->queue_next != NULL)
+		job->queue_next->queue_prev = job->queue_prev;
+	else
+		pool->last = job->queue_prev;
+	pool->queued--;
+	free_place(pool, batch);
+}
+
+static bool is_queued(const struct rota__blocking *pool, const rota_task *job)
+{
+	return job->queue_prev != NULL || pool->first == job;
+}
+
+/* --- threads -------------------------------------------------------------------------------------------------- */
+
+/* Waits for a job with the lock held, dropping it meanwhile; NULL: the thread should leave. */
+static rota_task *next_job(struct rota__blocking *pool)
+{
+	uint64_t until = rota__sys_clock() + pool->idle_ns;
+
+	while (pool->first == NULL) {
+		uint32_t bell = rota__load(&pool->bell, RELAXED); /* rung under the lock */
+		uint64_t now = rota__sys_clock();
+
+		if (pool->stopping || now >= until)
+			return NULL;
+		pool->idle++;
+		unlock(pool);
+		rota__sys_futex_wait(&pool->bell, bell, until - now);
+		lock(pool);
+		pool->idle--;
+		if (pool->notified > 0)
+			pool->notified--;
+	}
+	return pool->first;
+}
+
+static void *thread_main(void *arg)
+{
+	rota_runtime *rt = arg;
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__wake_batch batch;
+	rota_task *job;
+
+	rota__runtime_enter(rt);
+	rota__wake_batch_init(&batch);
+	lock(pool);
+	while ((job = next_job(pool)) != NULL) {
+		dequeue(pool, job, &batch);
+		job->queue_prev = NULL;
+		pool->running++;
+		unlock(pool);
+		rota__wake_batch_submit(&batch);
+		/* Cancelled after it was queued and before a cancel could find it, or before it was queued. */
+		rota__task_finish(job, rota__state_cancelled(&job->state) ? -ECANCELED : job->fn(job->arg));
+		lock(pool);
+		pool->running--;
+	}
+	pool->threads--;
+	/* The last touch of the runtime by this thread is the wake below, of an address only. */
+	rota__fetch_add(&pool->finished, 1, SEQ_CST);
+	unlock(pool);
+	rota__sys_futex_wake(&pool->finished, INT32_MAX);
+	return NULL;
+}
+
+/* With the lock held: makes sure that somebody will take the job just queued. Returns whether to ring the bell, or a
+ * negative errno when there is no thread at all. */
+static int call_thread(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	pthread_t thread;
+	int rc;
+
+	if (pool->idle > pool->notified) {
+		pool->notified++;
+		rota__fetch_add(&pool->bell, 1, SEQ_CST);
+		return 1;
+	}
+	if (pool->threads == pool->threads_max)
+		return 0;
+	rc = rota__sys_thread(&thread, "rota-blocking", thread_main, rt);
+	if (rc < 0)
+		return pool->threads > 0 ? 0 : rc;
+	pthread_detach(thread);
+	pool->threads++;
+	return 0;
+}
+
+/* --- submitting ----------------------------------------------------------------------------------------------- */
+
+struct place_op {
+	struct rota_future future;
+	struct rota__blocking *pool;
+	struct rota_waiter waiter;
+	bool cancelled;
+};
+
+/* READY with 0 when the caller has a promised place. */
+static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct place_op *op = (struct place_op *)(void *)self;
+	struct rota__blocking *pool = op->pool;
+	rota_poll ready = ROTA_READY;
+
+	if (rota__waiter_granted(&op->waiter)) {
+		self->status = op->waiter.tag_ == TAG_PLACE ? 0 : -ESHUTDOWN;
+		return ROTA_READY;
+	}
+	lock(pool);
+	if (rota__waiter_granted(&op->waiter)) {
+		self->status = op->waiter.tag_ == TAG_PLACE ? 0 : -ESHUTDOWN;
+	} else if (pool->stopping) {
+		self->status = -ESHUTDOWN;
+	} else if (op->cancelled) {
+		self->status = -ECANCELED;
+	} else if (!rota__waiter_queued(&op->waiter) && pool->queued + pool->promised < pool->queue_max) {
+		pool->promised++;
+		self->status = 0;
+	} else {
+		rota__waitlist_wait(&pool->submitters, &op->waiter, cx->waker, false);
+		ready = ROTA_PENDING;
+	}
+	unlock(pool);
+	return ready;
+}
+
+static void place_cancel(struct rota_future *self)
+{
+	struct place_op *op = (struct place_op *)(void *)self;
+
+	lock(op->pool);
+	if (rota__waiter_queued(&op->waiter))
+		rota__waitlist_remove(&op->pool->submitters, &op->waiter);
+	op->cancelled = true;
+	unlock(op->pool);
+}
+
+static const struct rota_future_ops place_ops = { .poll = place_poll, .cancel = place_cancel };
+
+int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct place_op op = { .pool = pool };
+	struct rota__wake_batch batch;
+	int rc;
+
+	rota_future_init(&op.future, &place_ops);
+	rc = rota_await(&op.future);
+	if (rc < 0)
+		return rc;
+	rota__wake_batch_init(&batch);
+	lock(pool);
+	pool->promised--;
+	rc = pool->stopping ? -ESHUTDOWN : call_thread(rt);
+	if (rc >= 0) {
+		if (ret_task != NULL)
+			*ret_task = job;
+		enqueue(pool, job);
+	} else {
+		free_place(pool, &batch);
+	}
+	unlock(pool);
+	if (rc > 0)
+		rota__sys_futex_wake(&pool->bell, 1);
+	rota__wake_batch_submit(&batch);
+	return rc < 0 ? rc : 0;
+}
+
+void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__wake_batch batch;
+	bool queued;
+
+	rota__wake_batch_init(&batch);
+	lock(pool);
+	queued = is_queued(pool, job);
+	if (queued) {
+		dequeue(pool, job, &batch);
+		job->queue_prev = NULL;
+	}
+	unlock(pool);
+	rota__wake_batch_submit(&batch);
+	if (queued)
+		rota__task_finish(job, -ECANCELED);
+}
+
+int rota__blocking_stop(rota_runtime *rt, uint64_t deadline)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__wake_batch batch;
+	uint64_t now;
+	unsigned threads;
+
+	rota__wake_batch_init(&batch);
+	lock(pool);
+	pool->stopping = true;
+	while (!rota__waitlist_empty(&pool->submitters)) {
+		rota__waitlist_grant(&pool->submitters, TAG_SHUTDOWN, &batch);
+		if (rota__wake_batch_full(&batch)) {
+			unlock(pool);
+			rota__wake_batch_submit(&batch);
+			lock(pool);
+		}
+	}
+	rota__fetch_add(&pool->bell, 1, SEQ_CST);
+	unlock(pool);
+	rota__sys_futex_wake(&pool->bell, INT32_MAX);
+	rota__wake_batch_submit(&batch);
+	for (;;) {
+		uint32_t finished = rota__load(&pool->finished, SEQ_CST);
+
+		threads = rota__blocking_threads(rt);
+		now = rota__sys_clock();
+		if (threads == 0 || now >= deadline)
+			break;
+		rota__sys_futex_wait(&pool->finished, finished, deadline - now);
+	}
+	return threads == 0 ? 0 : -ETIMEDOUT;
+}
+
+unsigned rota__blocking_threads(rota_runtime *rt)
+{
+	unsigned threads;
+
+	lock(&rt->blocking);
+	threads = rt->blocking.threads;
+	unlock(&rt->blocking);
+	return threads;
+}
+
+int rota_offload(rota_fn *fn, void *arg)
+{
+	rota_task *job;
+	int status, rc;
+
+	if (fn == NULL)
+		return -EINVAL;
+	if (rota__task_current() == NULL)
+		return fn(arg);
+	rc = rota_spawn_blocking(&job, fn, arg);
+	if (rc < 0)
+		return rc;
+	rc = rota_join(job, &status);
+	if (rc == -ECANCELED) {
+		/* If it is still queued it ends at once; if it runs it may use our stack. */
+		rota_cancel(job);
+		rota_shield_enter();
+		rc = rota_join(job, &status);
+		rota_shield_leave();
+	}
+	return rc < 0 ? rc : status;
+}

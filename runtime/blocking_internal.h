@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The blocking pool: a queue of jobs under a lock, and threads that come on demand and leave when idle.
+ *
+ * A job is a task of kind JOB: it has the same handle, state and join as any other. It is in the queue, or being run,
+ * or complete. A cancel takes a queued job out and completes it with -ECANCELED; a job that runs is left alone.
+ * A full queue makes the submitter wait in `submitters`, whose lock is the pool's lock; each job that leaves the queue
+ * grants the first of them its place (`promised` counts places granted and not yet used).
+ */
+#ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
+#define ROTA_RUNTIME_BLOCKING_INTERNAL_H
+
+#include "task_internal.h"
+#include "waitlist_internal.h"
+
+struct rota__blocking {
+	struct rota_waitlist submitters; /* its lock guards all below */
+	rota_task *first, *last;
+	unsigned queued, promised, queue_max;
+	unsigned threads, threads_max;
+	unsigned idle;     /* threads waiting for a job */
+	unsigned notified; /* of them, woken and not yet arrived */
+	unsigned running;  /* jobs in progress */
+	bool stopping;
+	uint64_t idle_ns;
+	struct rota_atomic_u32 bell;     /* futex of idle threads: a sequence number */
+	struct rota_atomic_u32 finished; /* futex of shutdown: changes when a thread has left */
+};
+
+void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsigned queue_max, uint64_t idle_ns);
+
+/* Queues a job; the caller waits while the queue is full, as whatever it is. 0: *ret_task (may be NULL) was set before
+ * the job could run. -ECANCELED, -EAGAIN, -ESHUTDOWN: the job is untouched. */
+int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task);
+
+/* Takes the job out if it is still queued, and completes it with -ECANCELED. */
+void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
+
+/* No more jobs; idle threads leave. Waits until all have, at most until `deadline`. 0, -ETIMEDOUT. */
+int rota__blocking_stop(rota_runtime *rt, uint64_t deadline);
+
+unsigned rota__blocking_threads(rota_runtime *rt);
+
+#endif

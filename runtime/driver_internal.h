@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the runtime asks of I/O. runtime/ owns this table, io/ fills it: one table per back end.
+ *
+ * A worker (or the thread that plays one, in the current-thread flavour) drives its own part; the reactor, one thread
+ * per runtime, serves everybody else.
+ */
+#ifndef ROTA_RUNTIME_DRIVER_INTERNAL_H
+#define ROTA_RUNTIME_DRIVER_INTERNAL_H
+
+#include "runtime.h"
+
+struct rota__worker;
+
+struct rota__driver {
+	enum rota_backend backend;
+
+	/* The reactor: starts its thread, stops and joins it. */
+	int (*start)(rota_runtime *rt);
+	void (*stop)(rota_runtime *rt);
+
+	/* A worker's part, made and unmade on the worker's thread. `shared`: several threads will play this worker, one
+	 * after another. */
+	int (*worker_start)(struct rota__worker *worker, bool shared);
+	void (*worker_stop)(struct rota__worker *worker);
+
+	/* Submits what tasks asked for and takes what is complete, without waiting; wakes the tasks. Owner. Returns how
+	 * many operations ended. */
+	unsigned (*poll)(struct rota__worker *worker);
+
+	/* The same, waiting at most timeout_ns (ROTA_NEVER: no limit) for a completion or a wake. Owner. */
+	unsigned (*park)(struct rota__worker *worker, uint64_t timeout_ns);
+
+	/* Ends the worker's present park, or its next. Any thread. */
+	void (*wake)(struct rota__worker *worker);
+
+	/* Takes a stuck worker's completions in its place. On the reactor's thread. */
+	unsigned (*rescue)(struct rota__worker *worker);
+
+	/* Makes the reactor look at its timers and at the monitor again. Any thread. */
+	void (*wake_reactor)(rota_runtime *rt);
+};
+
+/* Defined in io/driver.c: the table for `wanted`, after a trial; AUTO takes the first that works. 0, or a negative
+ * errno and one line on standard error. */
+int rota__driver_find(enum rota_backend wanted, const struct rota__driver **ret);
+
+#endif

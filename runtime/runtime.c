@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start and end of a runtime.
+ *
+ * Start: memory, driver (the reactor's thread), workers; a failure unwinds in reverse. Shutdown: close (no new tasks),
+ * cancel all tasks again and again until none is left or the time is over, stop the blocking pool, the workers, the
+ * reactor. Only what has been stopped is freed.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "alloc_internal.h"
+#include "log_internal.h"
+#include "park_internal.h"
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+#define RUN_DRAIN_NS 10000000000u
+#define CANCEL_AGAIN_NS 10000000u /* a task that was spawned while the last round of cancels was under way */
+#define REPORT_MAX 16u
+
+static _Thread_local rota_runtime *entered;
+
+rota_runtime *rota__runtime_self(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	return worker != NULL ? worker->rt : entered;
+}
+
+rota_runtime *rota__runtime_enter(rota_runtime *rt)
+{
+	rota_runtime *former = entered;
+
+	entered = rt;
+	return former;
+}
+
+rota_runtime *rota_runtime_current(void)
+{
+	return rota__runtime_self();
+}
+
+/* --- start --------------------------------------------------------------------------------------------------- */
+
+/* How a worker's thread tells its creator that it is ready, or why not. */
+struct start_report {
+	struct rota__worker *worker;
+	struct rota_atomic_u32 ready;
+	int error;
+};
+
+static bool stopping(void *arg)
+{
+	rota_runtime *rt = arg;
+
+	return rota__load(&rt->stopping, RELAXED) != 0; /* set before the wake that ends a park */
+}
+
+static void *worker_main(void *arg)
+{
+	struct start_report *report = arg;
+	struct rota__worker *worker = report->worker;
+	rota_runtime *rt = worker->rt;
+	int error = rt->driver->worker_start(worker, false);
+
+	report->error = error;
+	rota__store(&report->ready, 1, RELEASE); /* partner: worker_launch; `report` is gone from here on */
+	rota__sys_futex_wake(&report->ready, 1);
+	if (error < 0)
+		return NULL;
+	rota__worker_enter(worker);
+	rota__worker_run(worker, stopping, rt, ROTA_NEVER);
+	rota__worker_leave(worker);
+	rt->driver->worker_stop(worker);
+	return NULL;
+}
+
+static int worker_launch(struct rota__worker *worker)
+{
+	struct start_report report = { .worker = worker };
+	char name[32];
+	int rc;
+
+	snprintf(name, sizeof(name), "rota-worker-%u", worker->index); /* up to ROTA_MAX_WORKERS: 15 characters */
+	rc = rota__sys_thread(&worker->thread, name, worker_main, &report);
+	if (rc < 0)
+		return rc;
+	while (rota__load(&report.ready, ACQUIRE) == 0)
+		rota__sys_futex_wait(&report.ready, 0, UINT64_MAX);
+	if (report.error < 0)
+		pthread_join(worker->thread, NULL);
+	else
+		worker->has_thread = true;
+	return report.error;
+}
+
+static void workers_stop(rota_runtime *rt)
+{
+	rota__store(&rt->stopping, 1, SEQ_CST);
+	for (unsigned i = 0; i < rt->worker_count; i++) {
+		if (rt->workers[i].has_thread)
+			rt->driver->wake(&rt->workers[i]);
+	}
+	for (unsigned i = 0; i < rt->worker_count; i++) {
+		if (rt->workers[i].has_thread)
+			pthread_join(rt->workers[i].thread, NULL);
+		rt->workers[i].has_thread = false;
+	}
+	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && rt->workers[0].io != NULL)
+		rt->driver->worker_stop(&rt->workers[0]);
+}
+
+static int workers_start(rota_runtime *rt)
+{
+	int rc = 0;
+
+	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
+		return rt->driver->worker_start(&rt->workers[0], true);
+	for (unsigned i = 0; i < rt->worker_count && rc == 0; i++)
+		rc = worker_launch(&rt->workers[i]);
+	if (rc < 0)
+		workers_stop(rt);
+	return rc;
+}
+
+static void runtime_free(rota_runtime *rt)
+{
+	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count; i++)
+		rota__worker_deinit(&rt->workers[i]);
+	rota__task_pool_deinit(&rt->tasks);
+	rota__stack_pool_deinit(&rt->stacks);
+	rota__monitor_deinit(rt);
+	rota__idle_deinit(&rt->idle, rt->worker_count);
+	rota__free(rt->workers, rt->worker_count * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	rota__free(rt, sizeof(*rt), ROTA__CACHE_LINE);
+}
+
+/* All that needs neither thread nor descriptor. */
+static int runtime_alloc(rota_runtime **ret, const struct rota_config *config)
+{
+	rota_runtime *rt = rota__alloc(sizeof(*rt), ROTA__CACHE_LINE);
+
+	if (rt == NULL)
+		return -ENOMEM;
+	rt->config = *config;
+	rt->worker_count = config->workers;
+	rota__stack_pool_init(&rt->stacks, config->stack_size, config->workers);
+	rota__blocking_init(&rt->blocking, config->max_blocking_threads, config->max_blocking_queue,
+			    config->blocking_idle_ns);
+	rota__wheel_init(&rt->outside, rota__sys_clock());
+	rt->workers = rota__alloc(rt->worker_count * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	if (rt->workers == NULL || rota__idle_init(&rt->idle, rt->worker_count) < 0 || rota__monitor_init(rt) < 0) {
+		runtime_free(rt);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < rt->worker_count; i++)
+		rota__worker_init(&rt->workers[i], rt, i);
+	*ret = rt;
+	return 0;
+}
+
+int rota_runtime_new(rota_runtime **ret, const struct rota_config *config)
+{
+	struct rota_config resolved = { 0 };
+	rota_runtime *rt;
+	int rc;
+
+	if (ret == NULL)
+		return -EINVAL;
+	if (config != NULL)
+		resolved = *config;
+	rc = rota__config_resolve(&resolved);
+	if (rc < 0)
+		return rc;
+	rc = runtime_alloc(&rt, &resolved);
+	if (rc < 0)
+		return rc;
+	rc = rota__driver_find(resolved.backend, &rt->driver);
+	if (rc < 0)
+		goto free_runtime;
+	rota__overflow_install();
+	rc = rt->driver->start(rt);
+	if (rc < 0)
+		goto free_runtime;
+	rc = workers_start(rt);
+	if (rc < 0)
+		goto stop_driver;
+	*ret = rt;
+	return 0;
+
+stop_driver:
+	rt->driver->stop(rt);
+free_runtime:
+	runtime_free(rt);
+	return rc;
+}
+
+/* --- block_on ------------------------------------------------------------------------------------------------ */
+
+static bool task_ended(void *arg)
+{
+	return rota__slot_fired(&((rota_task *)arg)->join);
+}
+
+/* The current-thread flavour: one thread at a time may play the worker. */
+static bool occupy(rota_runtime *rt)
+{
+	return rota__swap(&rt->occupied, 1, ACQUIRE) == 0; /* partner: the RELEASE of the thread before */
+}
+
+static void vacate(rota_runtime *rt)
+{
+	rota__store(&rt->occupied, 0, RELEASE);
+}
+
+/* The calling thread, which occupies the runtime, plays the only worker until done(arg) or the deadline. */
+static void play_worker(rota_runtime *rt, bool (*done)(void *arg), void *arg, uint64_t deadline)
+{
+	sigset_t signals;
+
+	rota__sys_block_sigpipe(&signals);
+	rota__worker_enter(&rt->workers[0]);
+	rota__worker_run(&rt->workers[0], done, arg, deadline);
+	rota__worker_leave(&rt->workers[0]);
+	rota__sys_restore_sigpipe(&signals);
+}
+
+int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
+{
+	const bool alone = rt != NULL && rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD;
+	rota_task *task;
+	int status, rc;
+
+	if (rt == NULL || fn == NULL)
+		return -EINVAL;
+	if (rota__task_current() != NULL) {
+		rota__misuse("rota_block_on inside task %llu \"%s\" would block its worker: call the function, or "
+			     "spawn and join it",
+			     (unsigned long long)rota_task_id(), rota_task_name());
+		return -EDEADLK;
+	}
+	if (alone && !occupy(rt))
+		return -EBUSY;
+	rc = rota_spawn_on(rt, &task, fn, arg);
+	if (rc == 0 && alone)
+		play_worker(rt, task_ended, task, ROTA_NEVER);
+	if (alone)
+		vacate(rt);
+	if (rc < 0)
+		return rc;
+	rc = rota_join(task, &status);
+	return rc < 0 ? rc : status;
+}
+
+struct main_call {
+	int (*main)(int argc, char **argv);
+	int argc;
+	char **argv;
+};
+
+static int call_main(void *arg)
+{
+	struct main_call *call = arg;
+
+	return call->main(call->argc, call->argv);
+}
+
+int rota_run(int (*main)(int argc, char **argv), int argc, char **argv)
+{
+	struct main_call call = { main, argc, argv };
+	rota_runtime *rt;
+	int status, rc;
+
+	if (main == NULL)
+		return -EINVAL;
+	rc = rota_runtime_new(&rt, NULL);
+	if (rc < 0)
+		return rc;
+	status = rota_block_on(rt, call_main, &call);
+	/* What does not end in time is left to the end of the process. */
+	if (rota_runtime_shutdown(rt, RUN_DRAIN_NS) == 0)
+		rota_runtime_free(rt);
+	return status;
+}
+
+/* --- shutdown ------------------------------------------------------------------------------------------------ */
+
+uint64_t rota__runtime_alive(rota_runtime *rt)
+{
+	uint64_t spawned = 0, finished = 0;
+
+	/* Ends before beginnings, so that the difference is never too small. ACQUIRE: partner is count_finished. */
+	for (unsigned i = 0; i < rt->worker_count; i++)
+		finished += rota__load(&rt->workers[i].finished, ACQUIRE);
+	finished += rota__load(&rt->finished, SEQ_CST);
+	for (unsigned i = 0; i < rt->worker_count; i++)
+		spawned += rota__load(&rt->workers[i].spawned, RELAXED);
+	spawned += rota__load(&rt->spawned, SEQ_CST);
+	return spawned - finished;
+}
+
+static bool none_alive(void *arg)
+{
+	return rota__runtime_alive(arg) == 0;
+}
+
+static void cancel_task(rota_task *task, void *arg)
+{
+	(void)arg;
+	rota_cancel(task);
+	rota__task_unref(task);
+}
+
+static void report_task(rota_task *task, void *arg)
+{
+	static const char *const kinds[] = { "fiber", "future", "blocking job" };
+	unsigned *reported = arg;
+
+	if ((*reported)++ < REPORT_MAX)
+		rota__log("shutdown: %s %llu \"%s\", spawned at %p, is still alive", kinds[task->kind],
+			  (unsigned long long)task->id, task->name, task->spawned_at);
+	rota__task_unref(task);
+}
+
+/* Cancels all tasks until none is left. 0, -ETIMEDOUT. */
+static int drain(rota_runtime *rt, uint64_t deadline)
+{
+	for (;;) {
+		uint32_t drained = rota__load(&rt->drained, SEQ_CST);
+		uint64_t now = rota__sys_clock();
+		uint64_t again = deadline - now < CANCEL_AGAIN_NS ? deadline : now + CANCEL_AGAIN_NS;
+
+		if (rota__runtime_alive(rt) == 0)
+			return 0;
+		rota__task_pool_each(&rt->tasks, cancel_task, NULL);
+		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && occupy(rt)) {
+			play_worker(rt, none_alive, rt, again);
+			vacate(rt);
+		} else {
+			rota__sys_futex_wait(&rt->drained, drained, again > now ? again - now : 0);
+		}
+		if (rota__runtime_alive(rt) == 0)
+			return 0;
+		if (rota__sys_clock() >= deadline)
+			return -ETIMEDOUT;
+	}
+}
+
+int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
+{
+	uint64_t now = rota__sys_clock();
+	uint64_t deadline = timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER;
+	unsigned reported = 0;
+	int rc;
+
+	if (rt == NULL)
+		return -EINVAL;
+	if (rota__task_current() != NULL) {
+		rota__misuse("rota_runtime_shutdown inside task %llu \"%s\": a task cannot wait for its own end",
+			     (unsigned long long)rota_task_id(), rota_task_name());
+		return -EDEADLK;
+	}
+	if (rota__load(&rt->stopped, ACQUIRE))
+		return 0;
+	rota__store(&rt->closing, 1, SEQ_CST);
+	rc = drain(rt, deadline);
+	if (rc == 0)
+		rc = rota__blocking_stop(rt, deadline);
+	if (rc < 0) {
+		rota__task_pool_each(&rt->tasks, report_task, &reported);
+		if (reported > REPORT_MAX)
+			rota__log("shutdown: and %u more", reported - REPORT_MAX);
+		return rc;
+	}
+	workers_stop(rt);
+	rt->driver->stop(rt);
+	rota__store(&rt->stopped, 1, RELEASE); /* partner: the ACQUIRE above */
+	return 0;
+}
+
+void rota_runtime_free(rota_runtime *rt)
+{
+	if (rt == NULL || rota_runtime_shutdown(rt, ROTA_NEVER) < 0)
+		return;
+	runtime_free(rt);
+}
+
+/* --- what it says of itself ----------------------------------------------------------------------------------- */
+
+void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
+{
+	struct rota_metrics m = {
+		.workers = rt->worker_count,
+		.blocking_threads = rota__blocking_threads(rt),
+		.tasks_alive = rota__runtime_alive(rt),
+		.tasks_spawned = rota__load(&rt->spawned, RELAXED),
+		.wakeups = rota__load(&rt->reactor_wakeups, RELAXED),
+		.memory_bytes = rota__alloc_bytes(),
+		.stack_bytes = rota__stack_pool_bytes(&rt->stacks),
+	};
+
+	for (unsigned i = 0; i < rt->worker_count; i++) {
+		const struct rota__worker *worker = &rt->workers[i];
+
+		m.tasks_spawned += rota__load(&worker->spawned, RELAXED);
+		m.polls += rota__load(&worker->runs, RELAXED);
+		m.steals += rota__load(&worker->steals, RELAXED);
+		m.parks += rota__load(&worker->parks, RELAXED);
+		m.operations += rota__load(&worker->operations, RELAXED);
+	}
+	m.wakeups += m.parks;
+	*ret = m;
+}
+
+void rota_runtime_trim(rota_runtime *rt)
+{
+	rota__task_pool_trim(&rt->tasks);
+	rota__stack_pool_trim(&rt->stacks);
+	rota__alloc_trim();
+}
+
+enum rota_backend rota_runtime_backend(const rota_runtime *rt)
+{
+	return rt->driver->backend;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* A runtime: its configuration, start, block_on, shutdown. */
+#ifndef ROTA_RUNTIME_RUNTIME_H
+#define ROTA_RUNTIME_RUNTIME_H
+
+#include "future.h"
+#include "types.h"
+
+ROTA_BEGIN_DECLS
+
+enum rota_backend { ROTA_BACKEND_AUTO, ROTA_BACKEND_IO_URING, ROTA_BACKEND_EPOLL };
+
+enum rota_flavor {
+	ROTA_FLAVOR_MULTI_THREAD,   /* worker threads run the tasks */
+	ROTA_FLAVOR_CURRENT_THREAD, /* no worker threads: tasks run inside rota_block_on, on its caller */
+};
+
+#define ROTA_MAX_WORKERS 1024u
+#define ROTA_MIN_STACK_SIZE ((size_t)8 * 1024)
+#define ROTA_MAX_STACK_SIZE ((size_t)1 << 30)
+
+/*
+ * All zero means: the defaults. A field that is zero may be set by its environment variable; a field that is not
+ * zero wins over the environment.
+ */
+struct rota_config {
+	unsigned workers;              /* 0: ROTA_WORKERS, else usable CPUs (affinity, cgroup quota) */
+	unsigned max_blocking_threads; /* 0: 512 */
+	size_t stack_size;             /* bytes; 0: 64 KiB, of which only touched pages cost memory */
+	enum rota_backend backend;     /* AUTO: ROTA_BACKEND=io_uring|epoll, else what the kernel offers */
+	enum rota_flavor flavor;       /* MULTI_THREAD: ROTA_FLAVOR=multi_thread|current_thread may change it */
+	unsigned max_blocking_queue;   /* jobs that may wait for a pool thread; 0: 4096. A full queue makes callers wait */
+	uint64_t blocking_idle_ns;     /* how long an idle pool thread stays; 0: 10 s */
+	unsigned ring_entries;         /* submission queue entries per worker; 0: 256 */
+	uint64_t seed;                 /* of the victims' order when stealing; 0: random */
+	uint64_t stall_ns;             /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
+};
+
+/*
+ * Runs `main` as a fiber on a runtime with the default configuration and returns what it returned; tasks that are
+ * still alive then are cancelled and drained (for at most 10 s). A negative errno when no runtime could be started.
+ */
+ROTA_API int rota_run(int (*main)(int argc, char **argv), int argc, char **argv);
+
+/*
+ * Starts a runtime. `config` NULL: defaults. Any thread, also inside a task.
+ * -EINVAL: a field or an environment variable that makes no sense; one line on standard error says which and why.
+ * -ENOTSUP: the back end is not available; -ENOMEM, -EAGAIN: no memory, no thread.
+ */
+ROTA_API int rota_runtime_new(rota_runtime **ret, const struct rota_config *config) ROTA_MUST_USE;
+
+/*
+ * Runs fn(arg) as a fiber of `rt` and blocks the calling plain thread until it has ended; returns its status.
+ * Several threads may do so at once with the multi-thread flavour; with the current-thread flavour the caller
+ * becomes the worker, and a second thread gets -EBUSY. Inside a task of any runtime it is refused: -EDEADLK with
+ * a message (debug builds abort). -ESHUTDOWN after rota_runtime_shutdown. -ENOMEM.
+ */
+ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
+
+/*
+ * Refuses new work, cancels every task, waits until all have ended, at most timeout_ns (0: does not wait), then
+ * stops the threads. 0 when all is gone; -ETIMEDOUT when tasks or blocking jobs are left: each is reported on
+ * standard error by id and name, and the call may be repeated. From a plain thread that is not the runtime's
+ * own; -EDEADLK inside a task.
+ */
+ROTA_API int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns);
+
+/*
+ * Shuts down if that was not done (waiting without limit), then frees everything. NULL does nothing. Task handles
+ * that are still held must not be used afterwards. From a plain thread; inside a task it is refused with a message.
+ */
+ROTA_API void rota_runtime_free(rota_runtime *rt);
+
+/* The runtime of the calling task, blocking job or rota_block_on_future; NULL elsewhere. */
+ROTA_API rota_runtime *rota_runtime_current(void);
+
+struct rota_metrics {
+	unsigned workers;
+	unsigned blocking_threads;      /* alive now */
+	uint64_t tasks_alive;
+	uint64_t tasks_spawned;
+	uint64_t polls;                 /* times a task was run */
+	uint64_t steals;                /* tasks taken from another worker */
+	uint64_t parks;                 /* times a worker went to sleep */
+	uint64_t wakeups;               /* times a worker or the reactor was woken or woke */
+	uint64_t operations;            /* I/O operations completed */
+	size_t memory_bytes;            /* held by the runtime: tasks, stacks' bookkeeping, queues; not stacks */
+	size_t stack_bytes;             /* address space of stacks; only touched pages cost memory */
+};
+
+/* A snapshot of counters since the start; each is exact, together they are not one instant. Any thread. */
+ROTA_API void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret);
+
+/* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. Any thread. */
+ROTA_API void rota_runtime_trim(rota_runtime *rt);
+
+/* Which back end runs: ROTA_BACKEND_IO_URING or ROTA_BACKEND_EPOLL. */
+ROTA_API enum rota_backend rota_runtime_backend(const rota_runtime *rt);
+
+ROTA_END_DECLS
+
+#endif

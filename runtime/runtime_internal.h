@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The runtime: what its parts share. */
+#ifndef ROTA_RUNTIME_RUNTIME_INTERNAL_H
+#define ROTA_RUNTIME_RUNTIME_INTERNAL_H
+
+#include "blocking_internal.h"
+#include "driver_internal.h"
+#include "idle_internal.h"
+#include "inject_internal.h"
+#include "monitor_internal.h"
+#include "runtime.h"
+#include "worker_internal.h"
+
+struct rota_runtime {
+	/* constant once started */
+	struct rota_config config; /* resolved: no field is 0 that means a default */
+	const struct rota__driver *driver;
+	unsigned worker_count;
+	struct rota__worker *workers;
+	void *io; /* the driver's reactor */
+
+	/* each with its own rules */
+	struct rota__idle idle;
+	struct rota__inject inject;
+	struct rota__task_pool tasks;
+	struct rota__stack_pool stacks;
+	struct rota__blocking blocking;
+	struct rota__wheel outside; /* timers of threads that are not workers; the reactor expires them */
+	struct rota__monitor monitor;
+
+	struct rota_atomic_u32 closing;  /* no new tasks */
+	struct rota_atomic_u32 stopping; /* workers leave */
+	struct rota_atomic_u32 stopped;  /* everything has been stopped */
+	struct rota_atomic_u32 drained;  /* futex of shutdown: changes when a task has ended while closing */
+	struct rota_atomic_u32 occupied; /* current-thread flavour: a thread is inside */
+	struct rota_atomic_u64 spawned, finished; /* by threads that are not workers */
+	struct rota_atomic_u64 reactor_wakeups;   /* times the reactor returned from its wait */
+};
+
+/* config.c: fills in defaults and the environment. 0, or -EINVAL and one line on standard error. */
+int rota__config_resolve(struct rota_config *config);
+
+/* The runtime that the calling thread belongs to, or NULL. */
+rota_runtime *rota__runtime_self(void);
+
+/* The calling plain thread enters (NULL: leaves) a runtime; returns the former one. */
+rota_runtime *rota__runtime_enter(rota_runtime *rt);
+
+/* Tasks that have been spawned and have not ended. */
+uint64_t rota__runtime_alive(rota_runtime *rt);
+
+/* Reports stack overflows by the fiber's name. For the process, once; and for each worker's thread. */
+void rota__overflow_install(void);
+void *rota__overflow_thread_start(void);
+void rota__overflow_thread_stop(void *stack);
+
+#endif
