@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend_uring_internal.h"
+
+#include <errno.h>
+
+#include "../runtime/alloc_internal.h"
+#include "../runtime/runtime_internal.h"
+#include "reactor_internal.h"
+#include "ring_internal.h"
+#include "sys_internal.h"
+
+#define TRIAL_ENTRIES 4u
+#define TRIAL_WAIT_NS 1000u
+
+static int worker_start(struct rota__worker *worker, bool shared)
+{
+	struct rota__ring *ring = rota__alloc(sizeof(*ring), ROTA__CACHE_LINE);
+	int rc;
+
+	if (ring == NULL)
+		return -ENOMEM;
+	rc = rota__ring_init(ring, worker->rt->config.ring_entries, shared);
+	if (rc < 0) {
+		rota__free(ring, sizeof(*ring), ROTA__CACHE_LINE);
+		return rc;
+	}
+	worker->io = ring;
+	return 0;
+}
+
+static void worker_stop(struct rota__worker *worker)
+{
+	struct rota__ring *ring = worker->io;
+
+	worker->io = NULL;
+	rota__ring_deinit(ring);
+	rota__free(ring, sizeof(*ring), ROTA__CACHE_LINE);
+}
+
+static unsigned worker_poll(struct rota__worker *worker)
+{
+	worker->unsubmitted = false;
+	return rota__ring_turn(worker->io, 0);
+}
+
+static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
+{
+	worker->unsubmitted = false;
+	return rota__ring_turn(worker->io, timeout_ns);
+}
+
+static void worker_wake(struct rota__worker *worker)
+{
+	rota__ring_wake(worker->io);
+}
+
+static unsigned worker_rescue(struct rota__worker *worker)
+{
+	return rota__ring_rescue(worker->io);
+}
+
+static void wake_reactor(rota_runtime *rt)
+{
+	rota__ring_wake(rt->io);
+}
+
+const struct rota__driver rota__driver_uring = {
+	.backend = ROTA_BACKEND_IO_URING,
+	.start = rota__reactor_start,
+	.stop = rota__reactor_stop,
+	.worker_start = worker_start,
+	.worker_stop = worker_stop,
+	.poll = worker_poll,
+	.park = worker_park,
+	.wake = worker_wake,
+	.rescue = worker_rescue,
+	.wake_reactor = wake_reactor,
+};
+
+int rota__uring_try(void)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG };
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	int rc = rota__sys_ring_init(&ring, TRIAL_ENTRIES, &params);
+
+	if (rc < 0)
+		return rc;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_nop(sqe);
+	sqe->user_data = 1;
+	rc = io_uring_submit_and_wait(&ring, 1);
+	if (rc == 1 && io_uring_cq_ready(&ring) == 1) {
+		io_uring_cq_advance(&ring, 1);
+		rc = rota__sys_enter(&ring, 0, 1, 0, TRIAL_WAIT_NS); /* nothing comes: it must return all the same */
+	} else if (rc >= 0) {
+		rc = -ENOSYS;
+	}
+	io_uring_queue_exit(&ring);
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading, writing, polling and closing descriptors of any kind. Names and results are POSIX's, with a negative
+ * errno in place of -1. All of them wait, and may be called from a fiber, from a blocking job, and from any plain
+ * thread (outside of a runtime they are the plain blocking calls); inside the poll of a stackless task they answer
+ * -EDEADLK: await the operation of the same name there. A non-blocking descriptor is waited for all the same.
+ *
+ * A cancelled call returns -ECANCELED and has moved no byte, or returns the count of what it did move.
+ */
+#ifndef ROTA_IO_FD_H
+#define ROTA_IO_FD_H
+
+#include "../runtime/types.h"
+
+struct iovec;
+
+ROTA_BEGIN_DECLS
+
+/* At the descriptor's own position. 0 from a read: end of file. A count above INT_MAX is cut to it. */
+ROTA_API ssize_t rota_read(int fd, void *buf, size_t len) ROTA_MUST_USE;
+ROTA_API ssize_t rota_write(int fd, const void *buf, size_t len) ROTA_MUST_USE;
+
+/* At an offset, which must not be negative (-EINVAL); -ESPIPE for what has no offset. */
+ROTA_API ssize_t rota_pread(int fd, void *buf, size_t len, off_t offset) ROTA_MUST_USE;
+ROTA_API ssize_t rota_pwrite(int fd, const void *buf, size_t len, off_t offset) ROTA_MUST_USE;
+ROTA_API ssize_t rota_preadv(int fd, const struct iovec *iov, int iovcnt, off_t offset) ROTA_MUST_USE;
+ROTA_API ssize_t rota_pwritev(int fd, const struct iovec *iov, int iovcnt, off_t offset) ROTA_MUST_USE;
+
+/*
+ * Until `len` bytes have moved. read_exact: the count is below `len` only at end of file. write_all never raises
+ * SIGPIPE: -EPIPE. When an error (or a cancellation) comes after some bytes have moved, the count so far is the
+ * result, and the error is met again by the next call.
+ */
+ROTA_API ssize_t rota_read_exact(int fd, void *buf, size_t len) ROTA_MUST_USE;
+ROTA_API ssize_t rota_write_all(int fd, const void *buf, size_t len) ROTA_MUST_USE;
+
+/* Waits until one of `events` (POLLIN, POLLOUT, ...) holds; returns those that do, POLLERR and POLLHUP included.
+ * The way to adopt a descriptor of another library. Regular files are always ready. */
+ROTA_API int rota_poll_fd(int fd, short events) ROTA_MUST_USE;
+
+/* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF and -ECANCELED. A task that was
+ * cancelled still closes: a close is never refused for cancellation. */
+ROTA_API int rota_close(int fd);
+
+ROTA_END_DECLS
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of an operation (struct rota_op).
+ *
+ *   stage_  NEW, then STARTED by the first poll. Its owner's only.
+ *   state_  the wake slot (runtime/slot_internal.h): ARMED at the start with the waker of the first poll, FIRED when the
+ *           last completion was reaped. Until then the kernel, or a mailbox, holds the operation. Taking the slot
+ *           (BUSY) is the operation's lock; `mail_` and `cancelled_` are written under it once it is started.
+ *   mail_   the operation is linked in its ring's mailbox: to be submitted, to be polled for first (its descriptor is
+ *           non-blocking and said "not now"), or to be cancelled. It may not fire before it was taken out.
+ *
+ * A cancel is an entry of its own in the ring that holds the operation, written by that ring's owner. It is ahead, in
+ * the ring, of anything that may later use the same address, so it can only meet the operation that it means; its own
+ * completion is ignored, the operation's completion tells how it went.
+ */
+#ifndef ROTA_IO_OP_INTERNAL_H
+#define ROTA_IO_OP_INTERNAL_H
+
+#include "op.h"
+
+enum rota__op_stage { ROTA__OP_NEW, ROTA__OP_STARTED };
+enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__MAIL_CANCEL };
+
+static inline struct rota_op *rota__op_of(struct rota_future *future)
+{
+	return (struct rota_op *)(void *)future;
+}
+
+/* The events to poll for before trying again, 0 when the operation is not of a kind that says EAGAIN. */
+short rota__op_poll_events(const struct rota_op *op);
+
+/* Whether `res` means: not now, the descriptor is non-blocking. */
+bool rota__op_would_block(const struct rota_op *op, int res);
+
+#endif

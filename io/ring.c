@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+#include "ring_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "../runtime/slot_internal.h"
+#include "../runtime/sys_internal.h"
+#include "sys_internal.h"
+
+#ifndef IORING_ENTER_NO_IOWAIT
+#define IORING_ENTER_NO_IOWAIT (1U << 7)
+#endif
+#ifndef IORING_FEAT_NO_IOWAIT
+#define IORING_FEAT_NO_IOWAIT (1U << 17)
+#endif
+#ifndef IORING_SQ_TASKRUN
+#define IORING_SQ_TASKRUN (1U << 2)
+#endif
+
+/* user_data of what is not an operation; operations are aligned. */
+#define DATA_WAKE 1u
+#define DATA_IGNORE 2u
+
+#define CQ_PER_SQ 8u
+
+int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
+{
+	/* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. */
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
+			 IORING_SETUP_TASKRUN_FLAG | (shared ? 0 : IORING_SETUP_SINGLE_ISSUER),
+		.cq_entries = entries * CQ_PER_SQ,
+	};
+	int rc;
+
+	*ring = (struct rota__ring){ .exclusive = !shared };
+	ring->wake_fd = rota__sys_eventfd();
+	if (ring->wake_fd < 0)
+		return ring->wake_fd;
+	rc = rota__sys_ring_init(&ring->uring, entries, &params);
+	if (rc < 0) {
+		rota__sys_close(ring->wake_fd);
+		return rc;
+	}
+	ring->features = params.features;
+	if (ring->exclusive)
+		io_uring_register_ring_fd(&ring->uring); /* saves a look-up per enter; may fail */
+	return 0;
+}
+
+void rota__ring_deinit(struct rota__ring *ring)
+{
+	io_uring_queue_exit(&ring->uring);
+	rota__sys_close(ring->wake_fd);
+}
+
+/* --- entering the kernel -------------------------------------------------------------------------------------- */
+
+/* Publishes the entries that were filled in; returns how many the kernel has not consumed. */
+static unsigned flush(struct rota__ring *ring)
+{
+	struct io_uring_sq *sq = &ring->uring.sq;
+
+	if (sq->sqe_head != sq->sqe_tail) {
+		sq->sqe_head = sq->sqe_tail;
+		io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
+	}
+	return sq->sqe_tail - io_uring_smp_load_acquire(sq->khead);
+}
+
+static bool kernel_has_news(const struct rota__ring *ring)
+{
+	const unsigned news = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+
+	return (IO_URING_READ_ONCE(*ring->uring.sq.kflags) & news) != 0;
+}
+
+static bool completions_ready(const struct rota__ring *ring)
+{
+	return IO_URING_READ_ONCE(*ring->uring.cq.khead) != io_uring_smp_load_acquire(ring->uring.cq.ktail);
+}
+
+/* Errors (EINTR, EAGAIN, EBUSY, ENOMEM) all mean: take what is complete and come again; nothing is lost, since the
+ * kernel consumed what it says it did and no more. */
+static void enter(struct rota__ring *ring, uint64_t timeout_ns)
+{
+	unsigned submit = flush(ring);
+	unsigned wait = timeout_ns > 0 ? 1 : 0;
+	unsigned flags = 0;
+
+	if (wait == 0 && kernel_has_news(ring))
+		flags |= IORING_ENTER_GETEVENTS;
+	if (submit == 0 && wait == 0 && flags == 0)
+		return;
+	if (wait > 0 && ring->features & IORING_FEAT_NO_IOWAIT)
+		flags |= IORING_ENTER_NO_IOWAIT;
+	rota__sys_enter(&ring->uring, submit, wait, flags, timeout_ns);
+}
+
+/* --- submitting ----------------------------------------------------------------------------------------------- */
+
+/* A free entry; NULL when the queue is full even after handing it to the kernel. */
+static struct io_uring_sqe *get_entry(struct rota__ring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+
+	if (sqe == NULL) {
+		enter(ring, 0);
+		sqe = io_uring_get_sqe(&ring->uring);
+	}
+	return sqe;
+}
+
+static bool arm_wake(struct rota__ring *ring)
+{
+	struct io_uring_sqe *sqe = get_entry(ring);
+
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_poll_multishot(sqe, ring->wake_fd, POLLIN);
+	sqe->user_data = DATA_WAKE;
+	return true;
+}
+
+static bool put_op(struct rota__ring *ring, struct rota_op *op)
+{
+	struct io_uring_sqe *sqe = get_entry(ring);
+
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
+	sqe->rw_flags = (__kernel_rwf_t)op->flags_;
+	sqe->ioprio = op->ioprio_;
+	sqe->user_data = (uintptr_t)op;
+	return true;
+}
+
+void rota__ring_submit(struct rota__ring *ring, struct rota_op *op)
+{
+	op->ring_ = ring;
+	if (ring->backlog_first == NULL && put_op(ring, op))
+		return;
+	op->next_ = NULL;
+	if (ring->backlog_last != NULL)
+		ring->backlog_last->next_ = op;
+	else
+		ring->backlog_first = op;
+	ring->backlog_last = op;
+}
+
+static void submit_backlog(struct rota__ring *ring)
+{
+	while (ring->backlog_first != NULL) {
+		struct rota_op *op = ring->backlog_first;
+		struct rota_op *next = op->next_;
+
+		if (!put_op(ring, op))
+			return;
+		ring->backlog_first = next;
+		if (next == NULL)
+			ring->backlog_last = NULL;
+	}
+}
+
+/* Whether the operation waits in the backlog; takes it out. */
+static bool leave_backlog(struct rota__ring *ring, struct rota_op *op)
+{
+	struct rota_op *before = NULL;
+
+	for (struct rota_op *at = ring->backlog_first; at != NULL; before = at, at = at->next_) {
+		if (at != op)
+			continue;
+		if (before != NULL)
+			before->next_ = op->next_;
+		else
+			ring->backlog_first = op->next_;
+		if (ring->backlog_last == op)
+			ring->backlog_last = before;
+		return true;
+	}
+	return false;
+}
+
+static bool put_cancel(struct rota__ring *ring, struct rota_op *op)
+{
+	struct io_uring_sqe *sqe = get_entry(ring);
+
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_cancel64(sqe, (uintptr_t)op, 0);
+	sqe->user_data = DATA_IGNORE;
+	return true;
+}
+
+/* --- the mailbox ---------------------------------------------------------------------------------------------- */
+
+void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_mail mail)
+{
+	void *head = rota__load(&ring->mail, RELAXED);
+
+	op->mail_ = (uint8_t)mail;
+	do {
+		op->next_ = head;
+	} while (!rota__cas(&ring->mail, &head, op, RELEASE)); /* partner: the swap in take_mail */
+}
+
+/* An operation that the kernel does not hold ends. Its slot is taken. */
+static void end_here(struct rota_op *op, int result)
+{
+	struct rota__wake_batch batch;
+
+	op->result_ = result;
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+	rota__wake_batch_init(&batch);
+	rota__slot_fire(&op->state_, &op->waker_, &batch);
+	rota__wake_batch_submit(&batch);
+}
+
+/* An operation that was in the mailbox cannot have fired: its slot can be taken. */
+static void open_letter(struct rota__ring *ring, struct rota_op *op)
+{
+	enum rota__op_mail mail;
+
+	rota__slot_take(&op->state_);
+	mail = (enum rota__op_mail)op->mail_;
+	op->mail_ = ROTA__MAIL_NONE;
+	if (op->cancelled_ && (mail != ROTA__MAIL_CANCEL || leave_backlog(ring, op))) {
+		end_here(op, -ECANCELED);
+		return;
+	}
+	if (mail == ROTA__MAIL_CANCEL) {
+		if (!put_cancel(ring, op))
+			rota__ring_mail(ring, op, mail); /* no entry: again in the next turn */
+	} else {
+		op->polling_ = mail == ROTA__MAIL_POLL;
+		rota__ring_submit(ring, op);
+	}
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+}
+
+static bool has_mail(const struct rota__ring *ring)
+{
+	return rota__load(&ring->mail, RELAXED) != NULL; /* who sends wakes the owner afterwards */
+}
+
+static void take_mail(struct rota__ring *ring)
+{
+	struct rota_op *op;
+
+	if (!has_mail(ring))
+		return;
+	op = rota__swap(&ring->mail, NULL, ACQUIRE); /* partner: rota__ring_mail */
+	while (op != NULL) {
+		struct rota_op *next = op->next_;
+
+		open_letter(ring, op);
+		op = next;
+	}
+}
+
+/* --- reaping -------------------------------------------------------------------------------------------------- */
+
+/* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
+ * completion has to wait until the owner has taken it out. */
+static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struct rota__wake_batch *batch,
+		     unsigned *ended)
+{
+	rota__slot_take(&op->state_);
+	if (op->mail_ != ROTA__MAIL_NONE) {
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return false;
+	}
+	if (!op->cancelled_ && op->polling_ && res >= 0) {
+		rota__ring_mail(ring, op, ROTA__MAIL_SUBMIT);
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return true;
+	}
+	if (rota__op_would_block(op, res) && !op->cancelled_) {
+		rota__ring_mail(ring, op, ROTA__MAIL_POLL);
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return true;
+	}
+	if (op->cancelled_ && (rota__op_would_block(op, res) || (op->polling_ && res >= 0)))
+		res = -ECANCELED;
+	op->result_ = res;
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+	rota__slot_fire(&op->state_, &op->waker_, batch);
+	(*ended)++;
+	return true;
+}
+
+static void woken(struct rota__ring *ring, const struct io_uring_cqe *cqe)
+{
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		rota__store(&ring->wake_armed, 0, RELAXED); /* owner and rescuer agree under cq_lock */
+	rota__swap(&ring->notified, 0, ACQ_REL);            /* partner: the swap in rota__ring_wake */
+}
+
+/* Takes completions until there is none, the batch is full, or one has to wait. With cq_lock held. Returns whether to
+ * come again. */
+static bool reap_batch(struct rota__ring *ring, struct rota__wake_batch *batch, unsigned *ended)
+{
+	struct io_uring_cq *cq = &ring->uring.cq;
+	unsigned head = *cq->khead;
+	const unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+
+	for (; head != tail && !rota__wake_batch_full(batch); head++) {
+		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
+
+		if (cqe->user_data == DATA_WAKE)
+			woken(ring, cqe);
+		else if (cqe->user_data != DATA_IGNORE &&
+			 !complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe->res, batch, ended))
+			break;
+	}
+	io_uring_smp_store_release(cq->khead, head);
+	return rota__wake_batch_full(batch);
+}
+
+static unsigned reap(struct rota__ring *ring)
+{
+	struct rota__wake_batch batch;
+	unsigned ended = 0;
+	bool more = true;
+
+	rota__wake_batch_init(&batch);
+	while (more && completions_ready(ring)) {
+		if (!rota__spin_trylock(&ring->cq_lock))
+			break; /* the other one takes them */
+		more = reap_batch(ring, &batch, &ended);
+		rota__spin_unlock(&ring->cq_lock);
+		rota__wake_batch_submit(&batch);
+	}
+	return ended;
+}
+
+unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
+{
+	unsigned ended;
+
+	if (!rota__load(&ring->wake_armed, RELAXED))
+		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
+	take_mail(ring);
+	submit_backlog(ring);
+	if (has_mail(ring) || ring->backlog_first != NULL || completions_ready(ring))
+		timeout_ns = 0;
+	enter(ring, timeout_ns);
+	ended = reap(ring);
+	if (has_mail(ring)) { /* what said "not now", and completions that waited for the mail */
+		take_mail(ring);
+		enter(ring, 0);
+		ended += reap(ring);
+	}
+	return ended;
+}
+
+unsigned rota__ring_rescue(struct rota__ring *ring)
+{
+	if (kernel_has_news(ring))
+		rota__sys_nudge_threads();
+	return reap(ring);
+}
+
+void rota__ring_wake(struct rota__ring *ring)
+{
+	if (rota__swap(&ring->notified, 1, ACQ_REL) == 0) /* partner: woken */
+		rota__sys_eventfd_write(ring->wake_fd);
+}

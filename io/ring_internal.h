@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring and its owner: a worker, or the reactor.
+ *
+ * Only the owner's thread submits (the kernel insists: SINGLE_ISSUER). Completions are taken under `cq_lock` by the
+ * owner, or by the reactor when the owner is stuck. What another thread wants done here goes through `mail`, a stack of
+ * operations, and a wake.
+ *
+ * Waking: `notified` says that a wake is on its way, so that many wakes cost one write to the eventfd, which a multishot
+ * poll in the ring turns into a completion. The owner clears it when it sees that completion, and looks at its queues
+ * after that.
+ */
+#ifndef ROTA_IO_RING_INTERNAL_H
+#define ROTA_IO_RING_INTERNAL_H
+
+#include <liburing.h>
+
+#include "../runtime/atomic_internal.h"
+#include "op_internal.h"
+
+struct rota__ring {
+	struct io_uring uring;
+	unsigned features; /* of the kernel, for enter */
+	int wake_fd;
+	bool exclusive;    /* one thread owns it for life */
+	/* owner only */
+	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
+	/* under cq_lock */
+	struct rota_atomic_u32 cq_lock;
+	struct rota_atomic_u32 wake_armed; /* the multishot poll is in the ring */
+	/* anybody */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified;
+	struct rota_atomic_ptr mail;
+};
+
+/* On the thread that will own it; shared: several threads will, one after another. 0, or a negative errno. */
+int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared);
+void rota__ring_deinit(struct rota__ring *ring);
+
+/* Puts an operation into the submission queue; it is handed to the kernel by the next enter. Owner. */
+void rota__ring_submit(struct rota__ring *ring, struct rota_op *op);
+
+/* Hands an operation to the owner: to be submitted or cancelled in its next turn. Any thread (which wakes the owner if
+ * it is not the owner itself); for a cancel with the slot taken. */
+void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_mail mail);
+
+/* Submits and reaps; waits for a completion when timeout_ns > 0. Owner. Returns how many operations ended. */
+unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns);
+
+/* Takes completions in the owner's place. Any thread. */
+unsigned rota__ring_rescue(struct rota__ring *ring);
+
+/* Ends the owner's present or next wait. Any thread. */
+void rota__ring_wake(struct rota__ring *ring);
+
+#endif

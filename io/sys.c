@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "sys_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../runtime/sys_internal.h"
+
+#ifndef IORING_ENTER_REGISTERED_RING
+#define IORING_ENTER_REGISTERED_RING (1U << 4)
+#endif
+
+#define NSEC_PER_SEC 1000000000u
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns)
+{
+	struct __kernel_timespec ts = { (int64_t)(timeout_ns / NSEC_PER_SEC), (long long)(timeout_ns % NSEC_PER_SEC) };
+	struct io_uring_getevents_arg arg = { .ts = timeout_ns != UINT64_MAX ? (uintptr_t)&ts : 0 };
+	int rc = rota__fault(ROTA__FAULT_ENTER);
+
+	if (rc < 0)
+		return rc;
+	if (ring->enter_ring_fd != ring->ring_fd)
+		flags |= IORING_ENTER_REGISTERED_RING;
+	if (wait > 0)
+		flags |= IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+	rc = result(syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit, wait, flags, wait > 0 ? &arg : NULL,
+			    wait > 0 ? sizeof(arg) : 0));
+	return rc == -ETIME ? 0 : rc;
+}
+
+int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params)
+{
+	int rc = rota__fault(ROTA__FAULT_RING);
+
+	return rc < 0 ? rc : io_uring_queue_init_params(entries, ring, params);
+}
+
+void rota__sys_nudge_threads_register(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+}
+
+void rota__sys_nudge_threads(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+/* write(2) and its kin without SIGPIPE. */
+static int quietly(const struct rota_op *op, int (*call)(const struct rota_op *op))
+{
+	sigset_t signals;
+	int rc;
+
+	rota__sys_block_sigpipe(&signals);
+	rc = call(op);
+	rota__sys_restore_sigpipe(&signals);
+	return rc;
+}
+
+static int perform_write(const struct rota_op *op)
+{
+	const void *buf = (const void *)(uintptr_t)op->addr_;
+
+	return result(op->offset_ == UINT64_MAX ? write(op->fd_, buf, op->len_)
+						: pwrite(op->fd_, buf, op->len_, (off_t)op->offset_));
+}
+
+static int perform_writev(const struct rota_op *op)
+{
+	const struct iovec *iov = (const struct iovec *)(uintptr_t)op->addr_;
+
+	return result(op->offset_ == UINT64_MAX ? writev(op->fd_, iov, (int)op->len_)
+						: pwritev(op->fd_, iov, (int)op->len_, (off_t)op->offset_));
+}
+
+static int perform_poll(const struct rota_op *op)
+{
+	struct pollfd pfd = { .fd = op->fd_, .events = (short)op->flags_ };
+	int rc = result(poll(&pfd, 1, -1));
+
+	if (rc < 0)
+		return rc;
+	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
+}
+
+static int perform_once(const struct rota_op *op)
+{
+	void *addr = (void *)(uintptr_t)op->addr_;
+	void *second = (void *)(uintptr_t)op->offset_;
+
+	switch (op->opcode_) {
+	case IORING_OP_READ:
+		return result(op->offset_ == UINT64_MAX ? read(op->fd_, addr, op->len_)
+							: pread(op->fd_, addr, op->len_, (off_t)op->offset_));
+	case IORING_OP_READV:
+		return result(op->offset_ == UINT64_MAX
+				      ? readv(op->fd_, addr, (int)op->len_)
+				      : preadv(op->fd_, addr, (int)op->len_, (off_t)op->offset_));
+	case IORING_OP_WRITE:
+		return quietly(op, perform_write);
+	case IORING_OP_WRITEV:
+		return quietly(op, perform_writev);
+	case IORING_OP_RECV:
+		return result(recv(op->fd_, addr, op->len_, (int)op->flags_));
+	case IORING_OP_SEND:
+		return result(send(op->fd_, addr, op->len_, (int)op->flags_));
+	case IORING_OP_ACCEPT:
+		return result(accept4(op->fd_, addr, second, (int)op->flags_));
+	case IORING_OP_CONNECT:
+		return result(connect(op->fd_, addr, (socklen_t)op->offset_));
+	case IORING_OP_POLL_ADD:
+		return perform_poll(op);
+	case IORING_OP_OPENAT:
+		return result(openat(op->fd_, addr, (int)op->flags_, (mode_t)op->len_));
+	case IORING_OP_CLOSE:
+		return result(close(op->fd_));
+	case IORING_OP_FSYNC:
+		return result(op->flags_ & IORING_FSYNC_DATASYNC ? fdatasync(op->fd_) : fsync(op->fd_));
+	case IORING_OP_STATX:
+		return result(statx(op->fd_, addr, (int)op->flags_, op->len_, second));
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* A non-blocking descriptor is waited for, an interrupted call made again; close is made once. */
+int rota__sys_perform(const struct rota_op *op)
+{
+	struct pollfd pfd = { .fd = op->fd_, .events = (short)rota__op_poll_events(op) };
+
+	for (;;) {
+		int rc = perform_once(op);
+
+		if (rc == -EINTR && op->opcode_ != IORING_OP_CLOSE)
+			continue;
+		if (!rota__op_would_block(op, rc))
+			return rc;
+		poll(&pfd, 1, -1);
+	}
+}
+
+int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret)
+{
+	struct addrinfo hints = { .ai_flags = flags, .ai_socktype = SOCK_STREAM };
+	int rc = rota__fault(ROTA__FAULT_SOCKET);
+
+	if (rc < 0)
+		return rc;
+	switch (getaddrinfo(host, port, &hints, ret)) {
+	case 0:
+		return 0;
+	case EAI_AGAIN:
+		return -EAGAIN;
+	case EAI_MEMORY:
+		return -ENOMEM;
+	case EAI_SYSTEM:
+		return errno != 0 ? -errno : -EIO;
+	case EAI_NONAME:
+	case EAI_NODATA:
+	case EAI_ADDRFAMILY:
+	case EAI_SERVICE:
+		return -ENOENT;
+	case EAI_FAIL:
+		return -EIO;
+	default:
+		return -EINVAL;
+	}
+}
+
+int rota__sys_socket(const struct addrinfo *address)
+{
+	int rc = rota__fault(ROTA__FAULT_SOCKET);
+
+	if (rc < 0)
+		return rc;
+	return result(socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, address->ai_protocol));
+}
+
+int rota__sys_listen(const struct addrinfo *address, int backlog)
+{
+	const int on = 1;
+	int fd = rota__sys_socket(address);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, backlog > 0 ? backlog : SOMAXCONN) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+int rota__sys_local_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return -errno;
+	switch (address.ss_family) {
+	case AF_INET:
+		return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	case AF_INET6:
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
+int rota__sys_shutdown(int fd, int how)
+{
+	return result(shutdown(fd, how));
+}
+
+void rota__sys_set_nodelay(int fd)
+{
+	const int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* an optimisation: may fail */
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The seam to the system for I/O; see runtime/sys_internal.h. Everything returns a negative errno on failure. */
+#ifndef ROTA_IO_SYS_INTERNAL_H
+#define ROTA_IO_SYS_INTERNAL_H
+
+#include <liburing.h>
+
+#include "op_internal.h"
+
+struct addrinfo;
+
+/* io_uring_enter(2) for a ring of liburing's. timeout_ns only counts when wait > 0; UINT64_MAX: none. Returns how many
+ * entries were consumed; -ETIME is 0. */
+int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns);
+
+int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params);
+
+/* Makes completions of a thread that is stuck in user space appear: an interrupt to every CPU that runs the process. */
+void rota__sys_nudge_threads(void);
+void rota__sys_nudge_threads_register(void);
+
+/* Executes an operation as the plain, blocking system call that it stands for. */
+int rota__sys_perform(const struct rota_op *op);
+
+int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret);
+int rota__sys_listen(const struct addrinfo *address, int backlog);
+int rota__sys_socket(const struct addrinfo *address);
+int rota__sys_local_port(int fd);
+int rota__sys_shutdown(int fd, int how);
+void rota__sys_set_nodelay(int fd);
+
+#endif
