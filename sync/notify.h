@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A notification: "something has changed, look again". notify_one with nobody waiting is kept, once, for the next
+ * waiter, so it is never lost; notify_all wakes those that wait now and keeps nothing.
+ */
+#ifndef ROTA_SYNC_NOTIFY_H
+#define ROTA_SYNC_NOTIFY_H
+
+#include "../runtime/future.h"
+#include "../runtime/waitlist.h"
+
+ROTA_BEGIN_DECLS
+
+struct rota_notify {
+	struct rota_waitlist waiters_;
+	uint32_t permit_;
+};
+
+/* clang-format off */
+#define ROTA_NOTIFY_INIT { {{0}, 0, NULL, NULL}, 0 }
+/* clang-format on */
+
+ROTA_API void rota_notify_init(struct rota_notify *n);
+
+/* Waits for a notification. 0, or -ECANCELED: then a notification meant for the caller went to the next waiter. */
+ROTA_API int rota_notify_wait(struct rota_notify *n);
+
+/* Wakes the longest waiting, or keeps one permit. Any thread; never waits. */
+ROTA_API void rota_notify_one(struct rota_notify *n);
+
+/* Wakes all that wait now. Any thread; never waits. */
+ROTA_API void rota_notify_all(struct rota_notify *n);
+
+struct rota_notify_op {
+	struct rota_future future;
+	struct rota_notify *notify_;
+	struct rota_waiter waiter_;
+};
+ROTA_API void rota_notify_wait_init(struct rota_notify_op *op, struct rota_notify *n);
+
+ROTA_END_DECLS
+
+#endif

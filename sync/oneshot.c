@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol. All under the list's lock: EMPTY -> SENT -> TAKEN, or EMPTY -> CLOSED; SENT stays SENT when closed.
+ * The value stays in the oneshot until a poll takes it, so a receiver that is cancelled takes nothing with it.
+ */
+#include "oneshot.h"
+
+#include <errno.h>
+
+#include "../runtime/waitlist_internal.h"
+
+enum { EMPTY, SENT, TAKEN, CLOSED };
+
+void rota_oneshot_init(struct rota_oneshot *o)
+{
+	*o = (struct rota_oneshot)ROTA_ONESHOT_INIT;
+}
+
+static void wake_receivers(struct rota_oneshot *o, struct rota__wake_batch *batch)
+{
+	while (!rota__waitlist_empty(&o->waiters_) && !rota__wake_batch_full(batch))
+		rota__waitlist_grant(&o->waiters_, 0, batch);
+}
+
+int rota_oneshot_send(struct rota_oneshot *o, void *value)
+{
+	struct rota__wake_batch batch;
+	int rc = 0;
+
+	rota__wake_batch_init(&batch);
+	rota__waitlist_lock(&o->waiters_);
+	if (o->state_ == EMPTY) {
+		o->value_ = value;
+		o->state_ = SENT;
+		wake_receivers(o, &batch);
+	} else {
+		rc = o->state_ == CLOSED ? -EPIPE : -EEXIST;
+	}
+	rota__waitlist_unlock(&o->waiters_);
+	rota__wake_batch_submit(&batch);
+	return rc;
+}
+
+void rota_oneshot_close(struct rota_oneshot *o)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	rota__waitlist_lock(&o->waiters_);
+	if (o->state_ == EMPTY)
+		o->state_ = CLOSED;
+	wake_receivers(o, &batch);
+	rota__waitlist_unlock(&o->waiters_);
+	rota__wake_batch_submit(&batch);
+}
+
+/* With the lock held. -EAGAIN while empty. */
+static int take(struct rota_oneshot *o, void **ret_value)
+{
+	if (o->state_ == EMPTY)
+		return -EAGAIN;
+	if (o->state_ != SENT)
+		return -EPIPE;
+	o->state_ = TAKEN;
+	*ret_value = o->value_;
+	return 0;
+}
+
+int rota_oneshot_try_recv(struct rota_oneshot *o, void **ret_value)
+{
+	int rc;
+
+	rota__waitlist_lock(&o->waiters_);
+	rc = take(o, ret_value);
+	rota__waitlist_unlock(&o->waiters_);
+	return rc;
+}
+
+static struct rota_oneshot_op *op_of(struct rota_future *future)
+{
+	return (struct rota_oneshot_op *)(void *)future;
+}
+
+static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_oneshot_op *op = op_of(self);
+	struct rota_oneshot *o = op->oneshot_;
+	const bool cancelled = self->status == -ECANCELED;
+	rota_poll ready = ROTA_READY;
+
+	rota__waitlist_lock(&o->waiters_);
+	int rc = take(o, &op->value);
+	if (rc != -EAGAIN) {
+		self->status = rc;
+	} else if (!cancelled) {
+		rota__waitlist_wait(&o->waiters_, &op->waiter_, cx->waker, false);
+		ready = ROTA_PENDING;
+	}
+	if (ready == ROTA_READY && rota__waiter_queued(&op->waiter_))
+		rota__waitlist_remove(&o->waiters_, &op->waiter_);
+	rota__waitlist_unlock(&o->waiters_);
+	return ready;
+}
+
+static void recv_cancel(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = recv_cancel };
+
+void rota_oneshot_recv_init(struct rota_oneshot_op *op, struct rota_oneshot *o)
+{
+	rota_future_init(&op->future, &recv_ops);
+	op->value = NULL;
+	op->oneshot_ = o;
+	rota__waiter_init(&op->waiter_);
+}
+
+int rota_oneshot_recv(struct rota_oneshot *o, void **ret_value)
+{
+	struct rota_oneshot_op op;
+	int rc;
+
+	rota_oneshot_recv_init(&op, o);
+	rc = rota_await(&op.future);
+	if (rc == 0)
+		*ret_value = op.value;
+	return rc;
+}
