@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The switch between two stacks, in assembly (context_x86_64.S, context_aarch64.S). It saves what the C calling
- * convention makes the callee save, general (and on aarch64 floating-point) registers; the floating-point control
- * words are not saved: they belong to the thread, and a fiber that changes them must restore them before it waits.
+ * The switch between two stacks. It is inline assembly, so that the compiler saves just the registers that live across
+ * it, and so that neither side calls or returns: a return on another stack than its call is always mispredicted, and a
+ * chain of them costs more than the switch itself.
+ *
+ * The floating-point control words are not saved: they belong to the thread, and a fiber that changes them must restore
+ * them before it waits.
  */
 #ifndef ROTA_RUNTIME_CONTEXT_INTERNAL_H
 #define ROTA_RUNTIME_CONTEXT_INTERNAL_H
 
-/* Saves the caller's registers on its stack and the stack pointer in *save_sp, then continues at `sp`, which an
- * earlier switch saved or rota__context_make made. */
-void rota__context_switch(void **save_sp, void *sp);
+#if defined(__x86_64__)
+#include "context_x86_64_internal.h"
+#elif defined(__aarch64__)
+#include "context_aarch64_internal.h"
+#else
+#error "rota runs on x86-64 and aarch64"
+#endif
+
+/* Saves what lives in registers on the caller's stack and the stack pointer in *save_sp, then continues at `sp`, which
+ * an earlier switch saved or rota__context_make made. */
+static inline void rota__context_switch(void **save_sp, void *sp);
 
 /* A context on the empty stack that ends below `top` (aligned to 16): its first switch calls entry(arg), which must
  * not return. Returns its stack pointer. */
 void *rota__context_make(void *top, void (*entry)(void *arg), void *arg);
-
-/* Where rota__context_make lets a context begin: calls the entry with its argument. */
-void rota__context_start(void);
 
 #endif

@@ -10,8 +10,16 @@
 #ifndef ROTA_RUNTIME_FIBER_INTERNAL_H
 #define ROTA_RUNTIME_FIBER_INTERNAL_H
 
+#include "context_internal.h"
 #include "stack_internal.h"
 #include "task_internal.h"
+
+#ifdef ROTA__ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef ROTA__TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
 
 struct rota__fiber_host {
 	void *sp;                /* the host's own context while a fiber runs */
@@ -26,16 +34,70 @@ void rota__fiber_host_init(struct rota__fiber_host *host);
 /* Prepares a task whose stack is set: the next resume runs body(task), which begins with rota__fiber_arrived and ends
  * in rota__fiber_exit. */
 void rota__fiber_start(rota_task *task, void (*body)(void *task));
-void rota__fiber_arrived(rota_task *task);
-
-void rota__fiber_resume(struct rota__fiber_host *host, rota_task *task);
-void rota__fiber_suspend(struct rota__fiber_host *host, rota_task *task);
-_Noreturn void rota__fiber_exit(struct rota__fiber_host *host, rota_task *task);
 
 /* Forgets what the sanitizers know of an ended fiber. On the host, before the stack is used again. */
 void rota__fiber_ended(rota_task *task);
 
 /* Whether `addr` lies in the guard of the task's stack. Signal handlers too. */
 bool rota__fiber_overflowed(const rota_task *task, const void *addr);
+
+/* --- the switches: inline, see context_internal.h --------------------------------------------------------------- */
+
+#if defined(ROTA__ASAN)
+
+#define ROTA__BEFORE_RESUME(host, task) \
+	void *fake = NULL; \
+	__sanitizer_start_switch_fiber(&fake, (task)->stack->limit, (task)->stack->size)
+#define ROTA__AFTER_RESUME(host, task) __sanitizer_finish_switch_fiber(fake, NULL, NULL)
+#define ROTA__BEFORE_SUSPEND(host, task) \
+	__sanitizer_start_switch_fiber(&(task)->stack->sanitizer, (host)->stack_limit, (host)->stack_size)
+#define ROTA__BEFORE_EXIT(host, task) __sanitizer_start_switch_fiber(NULL, (host)->stack_limit, (host)->stack_size)
+
+#elif defined(ROTA__TSAN)
+
+#define ROTA__BEFORE_RESUME(host, task) __tsan_switch_to_fiber((task)->stack->sanitizer, 0)
+#define ROTA__AFTER_RESUME(host, task) ((void)0)
+#define ROTA__BEFORE_SUSPEND(host, task) __tsan_switch_to_fiber((host)->sanitizer, 0)
+#define ROTA__BEFORE_EXIT(host, task) __tsan_switch_to_fiber((host)->sanitizer, 0)
+
+#else
+
+#define ROTA__BEFORE_RESUME(host, task) ((void)0)
+#define ROTA__AFTER_RESUME(host, task) ((void)0)
+#define ROTA__BEFORE_SUSPEND(host, task) ((void)(host))
+#define ROTA__BEFORE_EXIT(host, task) ((void)0)
+
+#endif
+
+/* First thing on a fiber's stack after each switch to it. */
+static inline void rota__fiber_arrived(rota_task *task)
+{
+#if defined(ROTA__ASAN)
+	__sanitizer_finish_switch_fiber(task->stack->sanitizer, NULL, NULL);
+#else
+	(void)task;
+#endif
+}
+
+static inline __attribute__((always_inline)) void rota__fiber_resume(struct rota__fiber_host *host, rota_task *task)
+{
+	ROTA__BEFORE_RESUME(host, task);
+	rota__context_switch(&host->sp, task->sp);
+	ROTA__AFTER_RESUME(host, task);
+}
+
+static inline __attribute__((always_inline)) void rota__fiber_suspend(struct rota__fiber_host *host, rota_task *task)
+{
+	ROTA__BEFORE_SUSPEND(host, task);
+	rota__context_switch(&task->sp, host->sp);
+	rota__fiber_arrived(task);
+}
+
+static inline _Noreturn void rota__fiber_exit(struct rota__fiber_host *host, rota_task *task)
+{
+	ROTA__BEFORE_EXIT(host, task);
+	rota__context_switch(&task->sp, host->sp);
+	__builtin_unreachable();
+}
 
 #endif

@@ -53,7 +53,7 @@ static int fiber_await(rota_task *task, struct rota_future *future)
 		}
 		if (rota_future_poll(future, &cx) == ROTA_READY)
 			break;
-		rota__worker_suspend(ROTA__VERDICT_WAIT);
+		rota__worker_suspend(rota__worker_self(), ROTA__VERDICT_WAIT);
 	}
 	if (!waited)
 		rota__worker_spend();

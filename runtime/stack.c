@@ -109,15 +109,20 @@ static int slab_map(struct rota__stack_pool *pool, struct rota__stack_slab *slab
 	return 0;
 }
 
-/* Slots of the newest slab that were never used move to the clean table, so that `fresh` can start anew. */
+/* The next slot of the newest slab that was never used; there is one. */
+static struct rota__stack *take_fresh(struct rota__stack_pool *pool)
+{
+	unsigned char *slot = pool->slabs->base + (SLAB_STACKS - pool->fresh) * slot_size(pool);
+
+	pool->fresh--;
+	return description(slot + pool->guard_size, pool->stack_size);
+}
+
+/* What is left of the newest slab moves to the clean table, so that `fresh` can start anew. */
 static void retire_fresh(struct rota__stack_pool *pool)
 {
-	for (; pool->fresh > 0; pool->fresh--) {
-		unsigned char *slot = pool->slabs->base + (pool->fresh - 1) * slot_size(pool);
-
-		pool->clean[pool->clean_count++] =
-			(uintptr_t)description(slot + pool->guard_size, pool->stack_size);
-	}
+	while (pool->fresh > 0)
+		pool->clean[pool->clean_count++] = (uintptr_t)take_fresh(pool);
 }
 
 static int grow_locked(struct rota__stack_pool *pool)
@@ -196,11 +201,8 @@ static struct rota__stack *take_locked(struct rota__stack_pool *pool)
 		pool->dirty_count--;
 		return stack;
 	}
-	if (pool->fresh > 0) {
-		unsigned char *slot = pool->slabs->base + (SLAB_STACKS - pool->fresh--) * slot_size(pool);
-
-		return describe(description(slot + pool->guard_size, pool->stack_size), pool->stack_size);
-	}
+	if (pool->fresh > 0)
+		return describe(take_fresh(pool), pool->stack_size);
 	if (pool->clean_count > 0)
 		return describe((struct rota__stack *)pool->clean[--pool->clean_count], pool->stack_size);
 	return NULL;

@@ -99,9 +99,11 @@ void rota__task_finish(rota_task *task, int status)
 	rota_runtime *rt = task->rt;
 	struct rota__wake_batch batch;
 
-	task->status = status;
 	rota__wake_batch_init(&batch);
-	rota__slot_fire(&task->join, &task->join_waker, &batch);
+	if (!rota__state_alone(&task->state)) {
+		task->status = status;
+		rota__slot_fire(&task->join, &task->join_waker, &batch);
+	}
 	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
 		task_free(task);
 	rota__wake_batch_submit(&batch);
@@ -409,7 +411,8 @@ void rota_shield_leave(void)
 
 int rota_yield(void)
 {
-	rota_task *task = rota__task_current();
+	struct rota__worker *worker = rota__worker_self();
+	rota_task *task = worker != NULL ? worker->current : NULL;
 
 	if (task == NULL) {
 		rota__sys_yield();
@@ -421,7 +424,7 @@ int rota_yield(void)
 	}
 	if (rota__task_cancelled(task))
 		return -ECANCELED;
-	rota__worker_suspend(ROTA__VERDICT_YIELD);
+	rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #define SLAB_TASKS (SLAB_SIZE / sizeof(rota_task) - 1)
 #define CACHE_BATCH 128u
 #define CACHE_MAX (2 * CACHE_BATCH)
-#define EMPTY_SLABS_KEPT 4u
+#define EMPTY_SLABS_KEPT 64u /* 2 MiB: a burst that comes again finds its memory */
 
 /* The slab's own header takes the place of the first task. */
 struct rota__task_slab {

@@ -87,6 +87,13 @@ static inline bool rota__state_cancelled(const struct rota_atomic_u64 *state)
 	return (rota__load(state, RELAXED) & ROTA__CANCELLED) != 0; /* a wake follows the bit, and orders it */
 }
 
+/* Whether the caller, who has a reference, has the only one: then there is no handle, and there never will be. (Somebody
+ * who walks all tasks may come, but does not join.) */
+static inline bool rota__state_alone(const struct rota_atomic_u64 *state)
+{
+	return (rota__load(state, RELAXED) & ROTA__REF_MASK) == ROTA__REF; /* handles are never made from nothing */
+}
+
 static inline enum rota__drop rota__state_dropped(uint64_t old)
 {
 	return (old & ROTA__REF_MASK) == ROTA__REF ? ROTA__DROP_FREE : ROTA__DROP_KEEP;

@@ -16,6 +16,7 @@
 #define NEXT_STREAK_MAX 3u
 #define WAKE_COST_NS 10000u /* what waiting tasks must be worth before a sleeping peer is woken */
 #define STEAL_COST_NS 2000u /* and before one that is awake takes them */
+#define SPARSE_WAKES 16u    /* so many wakes in a row for next to nothing: two such workers become one */
 #define MEAN_START_NS 50000u
 #define MEAN_MAX_NS 1000000u
 #define ID_BLOCK 4096u
@@ -126,6 +127,15 @@ static rota_task *pop_pinned(struct rota__worker *worker)
 	return task;
 }
 
+/* Queues a task that runs here, behind all others. */
+static void requeue(struct rota__worker *worker, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_PINNED)
+		push_pinned(worker, task);
+	else
+		push_back(worker, task);
+}
+
 static void send_mail(struct rota__worker *to, rota_task *task)
 {
 	void *head = rota__load(&to->mail, RELAXED);
@@ -156,7 +166,7 @@ static void take_mail(struct rota__worker *worker)
 	while (in_order != NULL) {
 		rota_task *next = in_order->queue_next;
 
-		push_pinned(worker, in_order);
+		requeue(worker, in_order);
 		in_order = next;
 	}
 }
@@ -210,14 +220,6 @@ bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
 
 /* --- running ------------------------------------------------------------------------------------------------ */
 
-void rota__worker_suspend(enum rota__verdict verdict)
-{
-	struct rota__worker *worker = rota__worker_self();
-
-	worker->verdict = verdict;
-	rota__fiber_suspend(&worker->host, worker->current);
-}
-
 void rota__worker_spend(void)
 {
 	struct rota__worker *worker = rota__worker_self();
@@ -225,7 +227,7 @@ void rota__worker_spend(void)
 	if (worker == NULL || worker->current == NULL || worker->current->kind != ROTA__TASK_FIBER)
 		return;
 	if (--worker->budget == 0)
-		rota__worker_suspend(ROTA__VERDICT_YIELD);
+		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
 }
 
 static void fiber_body(void *arg)
@@ -253,15 +255,6 @@ static void fiber_end(struct rota__worker *worker, rota_task *task)
 	else
 		rota__stack_release(&worker->rt->stacks, &worker->stacks, stack);
 	rota__task_finish(task, status);
-}
-
-/* Puts back a task that stays runnable. */
-static void requeue(struct rota__worker *worker, rota_task *task)
-{
-	if (task->flags & ROTA__TASK_PINNED)
-		push_pinned(worker, task);
-	else
-		push_back(worker, task);
 }
 
 static void run_fiber(struct rota__worker *worker, rota_task *task)
@@ -471,6 +464,49 @@ static rota_task *search(struct rota__worker *worker)
 	return task;
 }
 
+/* --- gathering ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Two workers that play ping-pong across two CPUs spend their time waking each other: 5 to 35 us for a task of 1 us.
+ * Operations complete where they were submitted, so nothing would ever bring the two tasks together. Therefore each
+ * worker counts wakes that found less work than the wake costs, and one that has seen many in a row hands what it woke
+ * up for to another of the same kind, of lower index, that is asleep. The tasks then submit there. When there is too
+ * much work for one, rota__worker_worth spreads it again.
+ */
+static void count_sparse(struct rota__worker *worker, uint64_t now)
+{
+	uint32_t sparse = rota__load(&worker->sparse, RELAXED);
+
+	if (rota__load(&worker->runs, RELAXED) == worker->woke_runs)
+		return; /* woken for nothing at all */
+	if (now - worker->woke_at >= WAKE_COST_NS)
+		sparse = 0;
+	else if (sparse < SPARSE_WAKES)
+		sparse++;
+	rota__store(&worker->sparse, sparse, RELAXED); /* a hint for the others */
+}
+
+static bool is_sparse(const struct rota__worker *worker)
+{
+	return rota__load(&worker->sparse, RELAXED) >= SPARSE_WAKES;
+}
+
+static void gather(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	struct rota__worker *host = NULL;
+	rota_task *task;
+
+	for (unsigned i = 0; i < worker->index && host == NULL; i++) {
+		if (is_sparse(&rt->workers[i]) && rota__load(&rt->workers[i].asleep, RELAXED))
+			host = &rt->workers[i];
+	}
+	if (host == NULL)
+		return;
+	while ((task = rota__deque_pop(&worker->deque)) != NULL)
+		send_mail(host, task);
+}
+
 static void park(struct rota__worker *worker, uint64_t deadline)
 {
 	rota_runtime *rt = worker->rt;
@@ -478,6 +514,7 @@ static void park(struct rota__worker *worker, uint64_t deadline)
 	uint64_t until;
 
 	account(worker, now);
+	count_sparse(worker, now);
 	if (worker->searching) {
 		worker->searching = false;
 		rota__idle_stop_search(&rt->idle);
@@ -497,9 +534,14 @@ static void park(struct rota__worker *worker, uint64_t deadline)
 	rota__monitor_rouse(rt);
 	if (rota__idle_awake(&rt->idle, worker->index))
 		worker->searching = true;
-	worker->polled_at = rota__sys_clock();
+	now = rota__sys_clock();
+	worker->polled_at = now;
+	worker->woke_at = now;
+	worker->woke_runs = rota__load(&worker->runs, RELAXED);
+	rota__wheel_expire(&worker->wheel, now);
+	if (is_sparse(worker))
+		gather(worker);
 	take_mail(worker);
-	rota__wheel_expire(&worker->wheel, worker->polled_at);
 }
 
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)

@@ -32,6 +32,8 @@ struct rota__worker {
 	bool searching;
 	bool unsubmitted;            /* operations wait in the ring for the next poll */
 	uint64_t polled_at;          /* clock at the last poll */
+	uint64_t woke_at;            /* clock at the end of the last park */
+	uint64_t woke_runs;          /* `runs` then */
 	uint64_t random;
 	uint64_t fresh_mean;         /* recent run time of a task that was just spawned, ns */
 	uint64_t next_id, last_id;   /* block of task numbers */
@@ -47,12 +49,13 @@ struct rota__worker {
 	struct rota_atomic_u64 runs;      /* tasks run; odd steps tell the monitor that it moves */
 	struct rota_atomic_ptr running;   /* the task that runs, for reports; never followed without a reference */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
+	struct rota_atomic_u32 sparse;    /* wakes in a row that found less work than the wake costs */
 	struct rota_atomic_u32 asleep;    /* parked, or about to: whoever leaves something for it must wake it */
 	void *io;                         /* the driver's part; set before the worker is published */
 
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
-	struct rota_atomic_ptr mail;      /* pinned tasks woken by others: a stack, linked by queue_next */
+	struct rota_atomic_ptr mail;      /* tasks sent to just this worker: a stack, linked by queue_next */
 	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
 	struct rota__wheel wheel;
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
@@ -70,8 +73,14 @@ void rota__worker_enter(struct rota__worker *worker);
 void rota__worker_leave(struct rota__worker *worker);
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline);
 
-/* Suspends the calling fiber; the scheduler publishes it after the switch. */
-void rota__worker_suspend(enum rota__verdict verdict);
+/* Suspends the calling fiber, which runs on `worker`; the scheduler publishes it after the switch. The fiber may come
+ * back on another worker. */
+static inline __attribute__((always_inline)) void rota__worker_suspend(struct rota__worker *worker,
+									 enum rota__verdict verdict)
+{
+	worker->verdict = verdict;
+	rota__fiber_suspend(&worker->host, worker->current);
+}
 
 /* Called for each wait that was over before it began: a fiber that never has to wait yields now and then. */
 void rota__worker_spend(void);
