@@ -62,40 +62,27 @@ ssize_t rota_pwritev(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 	return rota_await(&op.future);
 }
 
+static ssize_t transfer(struct rota_transfer_op *op)
+{
+	int rc = rota_await(&op->future);
+
+	return rc < 0 && op->done == 0 ? rc : (ssize_t)op->done;
+}
+
 ssize_t rota_read_exact(int fd, void *buf, size_t len)
 {
-	size_t done = 0;
+	struct rota_transfer_op op;
 
-	while (done < len) {
-		ssize_t n = rota_read(fd, (unsigned char *)buf + done, len - done);
-
-		if (n == -EINTR)
-			continue;
-		if (n < 0 && done == 0)
-			return n;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
+	rota_op_read_exact(&op, fd, buf, len);
+	return transfer(&op);
 }
 
 ssize_t rota_write_all(int fd, const void *buf, size_t len)
 {
-	size_t done = 0;
+	struct rota_transfer_op op;
 
-	while (done < len) {
-		ssize_t n = rota_write(fd, (const unsigned char *)buf + done, len - done);
-
-		if (n == -EINTR)
-			continue;
-		if (n < 0 && done == 0)
-			return n;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
+	rota_op_write_all(&op, fd, buf, len);
+	return transfer(&op);
 }
 
 int rota_poll_fd(int fd, short events)

@@ -59,6 +59,23 @@ ROTA_API void rota_op_fsync(struct rota_op *op, int fd, bool data_only);
 ROTA_API void rota_op_statx(struct rota_op *op, int dirfd, const char *path, int flags, unsigned mask,
 			    struct statx *ret);
 
+/*
+ * Several operations one after the other, until `len` bytes have moved: rota_read_exact and rota_write_all as futures.
+ * status: 0, also at end of file; or the error (-ECANCELED too) that ended it. `done`: bytes moved, valid in any case.
+ */
+struct rota_transfer_op {
+	struct rota_future future;
+	size_t done;
+	/* private */
+	size_t len_;
+	unsigned char *buf_;
+	int fd_;
+	bool writes_, started_, cancelled_;
+	struct rota_op op_;
+};
+ROTA_API void rota_op_read_exact(struct rota_transfer_op *op, int fd, void *buf, size_t len);
+ROTA_API void rota_op_write_all(struct rota_transfer_op *op, int fd, const void *buf, size_t len);
+
 ROTA_END_DECLS
 
 #endif

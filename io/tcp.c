@@ -1,58 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "tcp.h"
 
-#include <errno.h>
-
-#include "fd.h"
-#include "op.h"
-#include "resolve_internal.h"
 #include "sys_internal.h"
 
 int rota_tcp_listen(const char *host, const char *port, int backlog)
 {
-	struct addrinfo *list;
-	int rc = rota__resolve(host, port, AI_PASSIVE, &list);
+	struct rota_tcp_op op;
 
-	if (rc < 0)
-		return rc;
-	rc = -EADDRNOTAVAIL;
-	for (const struct addrinfo *address = list; address != NULL && rc < 0; address = address->ai_next)
-		rc = rota__sys_listen(address, backlog);
-	freeaddrinfo(list);
-	return rc;
-}
-
-static int connect_to(const struct addrinfo *address)
-{
-	int fd = rota__sys_socket(address);
-	int rc;
-
-	if (fd < 0)
-		return fd;
-	rc = rota_connect(fd, address->ai_addr, address->ai_addrlen);
-	if (rc < 0) {
-		rota_close(fd);
-		return rc;
-	}
-	rota__sys_set_nodelay(fd);
-	return fd;
+	rota_op_tcp_listen(&op, host, port, backlog);
+	return rota_await(&op.future);
 }
 
 int rota_tcp_connect(const char *host, const char *port)
 {
-	struct addrinfo *list;
-	int rc = rota__resolve(host, port, 0, &list);
+	struct rota_tcp_op op;
 
-	if (rc < 0)
-		return rc;
-	rc = -EADDRNOTAVAIL;
-	for (const struct addrinfo *address = list; address != NULL; address = address->ai_next) {
-		rc = connect_to(address);
-		if (rc >= 0 || rc == -ECANCELED)
-			break;
-	}
-	freeaddrinfo(list);
-	return rc;
+	rota_op_tcp_connect(&op, host, port);
+	return rota_await(&op.future);
 }
 
 int rota_local_port(int fd)

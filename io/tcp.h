@@ -5,7 +5,10 @@
 
 #include <sys/socket.h>
 
-#include "../runtime/types.h"
+#include "../runtime/blocking.h"
+#include "op.h"
+
+struct addrinfo;
 
 ROTA_BEGIN_DECLS
 
@@ -37,6 +40,25 @@ ROTA_API ssize_t rota_send(int fd, const void *buf, size_t len, int flags) ROTA_
 
 /* As shutdown(2). Never waits. */
 ROTA_API int rota_shutdown(int fd, int how);
+
+/*
+ * The first two as futures: status is the descriptor, or the error. host and port must stay in place until ready. A
+ * cancelled one leaves no descriptor behind.
+ */
+struct rota_tcp_op {
+	struct rota_future future;
+	/* private: the question to the resolver, then one address after the other */
+	const char *host_, *port_;
+	struct addrinfo *list_;
+	const struct addrinfo *address_;
+	int flags_, backlog_, fd_;
+	uint8_t stage_;
+	bool cancelled_;
+	struct rota_offload_op resolve_;
+	struct rota_op op_;
+};
+ROTA_API void rota_op_tcp_listen(struct rota_tcp_op *op, const char *host, const char *port, int backlog);
+ROTA_API void rota_op_tcp_connect(struct rota_tcp_op *op, const char *host, const char *port);
 
 ROTA_END_DECLS
 

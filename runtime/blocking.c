@@ -149,66 +149,37 @@ static int call_thread(rota_runtime *rt)
 
 /* --- submitting ----------------------------------------------------------------------------------------------- */
 
-struct place_op {
-	struct rota_future future;
-	struct rota__blocking *pool;
-	struct rota_waiter waiter;
-	bool cancelled;
-};
-
-/* READY with 0 when the caller has a promised place. */
-static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
+/* Waits for a place in the queue: READY with 0 in *ret_status when the caller has one promised. */
+static rota_poll poll_place(struct rota__blocking *pool, struct rota_waiter *waiter, const struct rota_waker *waker,
+			    bool cancelled, int *ret_status)
 {
-	struct place_op *op = (struct place_op *)(void *)self;
-	struct rota__blocking *pool = op->pool;
 	rota_poll ready = ROTA_READY;
 
-	if (rota__waiter_granted(&op->waiter)) {
-		self->status = op->waiter.tag_ == TAG_PLACE ? 0 : -ESHUTDOWN;
-		return ROTA_READY;
-	}
 	lock(pool);
-	if (rota__waiter_granted(&op->waiter)) {
-		self->status = op->waiter.tag_ == TAG_PLACE ? 0 : -ESHUTDOWN;
-	} else if (pool->stopping) {
-		self->status = -ESHUTDOWN;
-	} else if (op->cancelled) {
-		self->status = -ECANCELED;
-	} else if (!rota__waiter_queued(&op->waiter) && pool->queued + pool->promised < pool->queue_max) {
+	if (rota__waiter_granted(waiter)) {
+		*ret_status = waiter->tag_ == TAG_PLACE ? 0 : -ESHUTDOWN;
+	} else if (pool->stopping || cancelled) {
+		*ret_status = pool->stopping ? -ESHUTDOWN : -ECANCELED;
+		if (rota__waiter_queued(waiter))
+			rota__waitlist_remove(&pool->submitters, waiter);
+	} else if (!rota__waiter_queued(waiter) && pool->queued + pool->promised < pool->queue_max) {
 		pool->promised++;
-		self->status = 0;
+		*ret_status = 0;
 	} else {
-		rota__waitlist_wait(&pool->submitters, &op->waiter, cx->waker, false);
+		rota__waitlist_wait(&pool->submitters, waiter, waker, false);
 		ready = ROTA_PENDING;
 	}
 	unlock(pool);
 	return ready;
 }
 
-static void place_cancel(struct rota_future *self)
-{
-	struct place_op *op = (struct place_op *)(void *)self;
-
-	lock(op->pool);
-	if (rota__waiter_queued(&op->waiter))
-		rota__waitlist_remove(&op->pool->submitters, &op->waiter);
-	op->cancelled = true;
-	unlock(op->pool);
-}
-
-static const struct rota_future_ops place_ops = { .poll = place_poll, .cancel = place_cancel };
-
-int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task)
+/* Uses the promised place. */
+static int submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task)
 {
 	struct rota__blocking *pool = &rt->blocking;
-	struct place_op op = { .pool = pool };
 	struct rota__wake_batch batch;
 	int rc;
 
-	rota_future_init(&op.future, &place_ops);
-	rc = rota_await(&op.future);
-	if (rc < 0)
-		return rc;
 	rota__wake_batch_init(&batch);
 	lock(pool);
 	pool->promised--;
@@ -225,6 +196,50 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 		rota__sys_futex_wake(&pool->bell, 1);
 	rota__wake_batch_submit(&batch);
 	return rc < 0 ? rc : 0;
+}
+
+struct place_op {
+	struct rota_future future;
+	struct rota__blocking *pool;
+	struct rota_waiter waiter;
+	bool cancelled;
+};
+
+static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct place_op *op = (struct place_op *)(void *)self;
+
+	return poll_place(op->pool, &op->waiter, cx->waker, op->cancelled, &self->status);
+}
+
+static void place_cancel(struct rota_future *self)
+{
+	((struct place_op *)(void *)self)->cancelled = true;
+}
+
+static const struct rota_future_ops place_ops = { .poll = place_poll, .cancel = place_cancel };
+
+int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct place_op op = { .pool = pool };
+	const rota_task *caller = rota__task_current();
+	bool placed, full;
+	int rc = 0;
+
+	lock(pool);
+	full = pool->queued + pool->promised >= pool->queue_max;
+	placed = !full && rota__waitlist_empty(&pool->submitters);
+	if (placed)
+		pool->promised++;
+	unlock(pool);
+	if (!placed && caller != NULL && caller->kind == ROTA__TASK_FUTURE)
+		return -EAGAIN;
+	if (!placed) {
+		rota_future_init(&op.future, &place_ops);
+		rc = rota_await(&op.future);
+	}
+	return rc < 0 ? rc : submit_placed(rt, job, ret_task);
 }
 
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
@@ -290,25 +305,91 @@ unsigned rota__blocking_threads(rota_runtime *rt)
 	return threads;
 }
 
+/* --- a job and its end as one wait ---------------------------------------------------------------------------- */
+
+static struct rota_offload_op *offload_of(struct rota_future *future)
+{
+	return (struct rota_offload_op *)(void *)future;
+}
+
+static int offload_start(struct rota_offload_op *op)
+{
+	int rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, true);
+
+	if (rc < 0) {
+		struct rota__wake_batch batch;
+
+		rota__wake_batch_init(&batch);
+		lock(&op->rt_->blocking);
+		op->rt_->blocking.promised--;
+		free_place(&op->rt_->blocking, &batch);
+		unlock(&op->rt_->blocking);
+		rota__wake_batch_submit(&batch);
+		return rc;
+	}
+	op->job_->fn = op->fn_;
+	op->job_->arg = op->arg_;
+	op->job_->spawned_at = (const void *)(uintptr_t)op->fn_;
+	rc = submit_placed(op->rt_, op->job_, NULL);
+	if (rc < 0) {
+		rota__task_discard(op->job_, true);
+		op->job_ = NULL;
+		return rc;
+	}
+	rota_join_init(&op->join_, op->job_);
+	return 0;
+}
+
+/* First a place, then the job's end. */
+static rota_poll offload_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_offload_op *op = offload_of(self);
+
+	if (op->rt_ == NULL) {
+		op->rt_ = rota__runtime_self();
+		if (op->rt_ == NULL || rota__task_current() == NULL) {
+			self->status = op->cancelled_ ? -ECANCELED : op->fn_(op->arg_); /* a thread that may block */
+			return ROTA_READY;
+		}
+	}
+	if (op->job_ == NULL) {
+		if (poll_place(&op->rt_->blocking, &op->waiter_, cx->waker, op->cancelled_, &self->status) ==
+		    ROTA_PENDING)
+			return ROTA_PENDING;
+		if (self->status < 0 || (self->status = offload_start(op)) < 0)
+			return ROTA_READY;
+	}
+	if (rota_future_poll(&op->join_.future, cx) == ROTA_PENDING)
+		return ROTA_PENDING;
+	self->status = op->job_->status;
+	rota__task_unref(op->job_);
+	return ROTA_READY;
+}
+
+/* A job that is queued ends at once; one that runs is waited for, since it may use the caller's memory. */
+static void offload_cancel(struct rota_future *self)
+{
+	struct rota_offload_op *op = offload_of(self);
+
+	op->cancelled_ = true;
+	if (op->job_ != NULL)
+		rota_cancel(op->job_);
+}
+
+static const struct rota_future_ops offload_ops = { .poll = offload_poll, .cancel = offload_cancel };
+
+void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *arg)
+{
+	*op = (struct rota_offload_op){ .fn_ = fn, .arg_ = arg };
+	rota_future_init(&op->future, &offload_ops);
+}
+
 int rota_offload(rota_fn *fn, void *arg)
 {
-	rota_task *job;
-	int status, rc;
+	struct rota_offload_op op;
 
 	if (fn == NULL)
 		return -EINVAL;
-	if (rota__task_current() == NULL)
-		return fn(arg);
-	rc = rota_spawn_blocking(&job, fn, arg);
-	if (rc < 0)
-		return rc;
-	rc = rota_join(job, &status);
-	if (rc == -ECANCELED) {
-		/* If it is still queued it ends at once; if it runs it may use our stack. */
-		rota_cancel(job);
-		rota_shield_enter();
-		rc = rota_join(job, &status);
-		rota_shield_leave();
-	}
-	return rc < 0 ? rc : status;
+	rota_offload_init(&op, fn, arg);
+	return rota_await(&op.future);
 }

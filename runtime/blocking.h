@@ -3,7 +3,10 @@
 #ifndef ROTA_RUNTIME_BLOCKING_H
 #define ROTA_RUNTIME_BLOCKING_H
 
+#include "future.h"
+#include "task.h"
 #include "types.h"
+#include "waitlist.h"
 
 ROTA_BEGIN_DECLS
 
@@ -14,6 +17,23 @@ ROTA_BEGIN_DECLS
  * place.
  */
 ROTA_API int rota_offload(rota_fn *fn, void *arg);
+
+/*
+ * The same as a future: its status is fn's, or -ECANCELED when it was cancelled before fn started, or an error of
+ * rota_spawn_blocking. fn and what arg points to must stay in place until it is ready.
+ */
+struct rota_offload_op {
+	struct rota_future future;
+	/* private */
+	rota_fn *fn_;
+	void *arg_;
+	rota_runtime *rt_;
+	rota_task *job_;
+	struct rota_waiter waiter_;
+	struct rota_join_op join_;
+	bool cancelled_;
+};
+ROTA_API void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *arg);
 
 ROTA_END_DECLS
 

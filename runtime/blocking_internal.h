@@ -29,8 +29,8 @@ struct rota__blocking {
 
 void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsigned queue_max, uint64_t idle_ns);
 
-/* Queues a job; the caller waits while the queue is full, as whatever it is. 0: *ret_task (may be NULL) was set before
- * the job could run. -ECANCELED, -EAGAIN, -ESHUTDOWN: the job is untouched. */
+/* Queues a job; the caller waits while the queue is full, as whatever it is (-EAGAIN where it may not wait). 0: *ret_task
+ * (may be NULL) was set before the job could run. -ECANCELED, -EAGAIN, -ESHUTDOWN: the job is untouched. */
 int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task);
 
 /* Takes the job out if it is still queued, and completes it with -ECANCELED. */

@@ -40,6 +40,8 @@ static void help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL;
 
 	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth */
+	if (rota__worker_forward_mail(worker))
+		behind = true;
 	if (rt->driver->rescue(worker) > 0)
 		behind = true;
 	if (rota__wheel_expire(&worker->wheel, now) > 0)

@@ -49,7 +49,8 @@ ROTA_API int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *
  * Runs fn(arg) on a thread of the blocking pool, where it may block. The handle is an ordinary one. Waits while the
  * pool's queue is full (then a cancelled caller gets -ECANCELED and nothing was spawned). A job that is cancelled
  * while queued never runs: its status is -ECANCELED; one that runs is not interrupted. Errors as rota_spawn;
- * -EAGAIN when the pool has no thread and none can be created.
+ * -EAGAIN when the pool has no thread and none can be created, and, inside the poll of a stackless task, when the
+ * queue is full.
  */
 ROTA_API int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg) ROTA_MUST_USE;
 

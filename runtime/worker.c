@@ -148,27 +148,54 @@ static void send_mail(struct rota__worker *to, rota_task *task)
 		to->rt->driver->wake(to);
 }
 
-static void take_mail(struct rota__worker *worker)
+/* Empties the mail: a list, the oldest first. */
+static rota_task *open_mail(struct rota__worker *worker)
 {
 	rota_task *in_order = NULL;
 	rota_task *task;
 
 	if (rota__load(&worker->mail, RELAXED) == NULL)
-		return;
-	task = rota__swap(&worker->mail, NULL, ACQUIRE);
-	while (task != NULL) { /* the stack has the latest first */
+		return NULL;
+	task = rota__swap(&worker->mail, NULL, ACQUIRE); /* partner: send_mail */
+	while (task != NULL) {                           /* the stack has the latest first */
 		rota_task *next = task->queue_next;
 
 		task->queue_next = in_order;
 		in_order = task;
 		task = next;
 	}
-	while (in_order != NULL) {
-		rota_task *next = in_order->queue_next;
+	return in_order;
+}
 
-		requeue(worker, in_order);
-		in_order = next;
+static void take_mail(struct rota__worker *worker)
+{
+	rota_task *task = open_mail(worker);
+
+	while (task != NULL) {
+		rota_task *next = task->queue_next;
+
+		requeue(worker, task);
+		task = next;
 	}
+}
+
+bool rota__worker_forward_mail(struct rota__worker *worker)
+{
+	rota_task *task = open_mail(worker);
+	bool any = false;
+
+	while (task != NULL) {
+		rota_task *next = task->queue_next;
+
+		if (task->flags & ROTA__TASK_PINNED) {
+			send_mail(worker, task);
+		} else {
+			rota__inject_push(&worker->rt->inject, task, task, 1);
+			any = true;
+		}
+		task = next;
+	}
+	return any;
 }
 
 void rota__task_submit(rota_task *task)

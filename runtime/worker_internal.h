@@ -88,6 +88,10 @@ void rota__worker_spend(void);
 /* A task of the runtime that was just made: queues it on the calling worker, and wakes a peer when that pays. */
 void rota__worker_spawned(struct rota__worker *worker, rota_task *task);
 
+/* Gives the tasks in a stuck worker's mail to others, save those that may not leave it. On the monitor's thread; returns
+ * whether there were any. */
+bool rota__worker_forward_mail(struct rota__worker *worker);
+
 /* Whether somebody should come and help: what waits in the queue of `worker` is worth more than `cost` ns. Any
  * thread; a hint. */
 bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost);
