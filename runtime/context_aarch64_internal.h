@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* context_internal.h says what this does. On the stack of who is switched away from, from the saved pointer up: x29,
- * where to go on. x18 belongs to the platform and is left alone. */
+ * where to go on. */
 #ifndef ROTA_RUNTIME_CONTEXT_AARCH64_INTERNAL_H
 #define ROTA_RUNTIME_CONTEXT_AARCH64_INTERNAL_H
 
@@ -20,7 +20,7 @@ static inline __attribute__((always_inline)) void rota__context_switch(void **sa
 			 : "+r"(to_save), "+r"(to_load)
 			 :
 			 : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
-			   "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30",
+			   "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30",
 			   "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13",
 			   "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26",
 			   "v27", "v28", "v29", "v30", "v31", "memory", "cc");
