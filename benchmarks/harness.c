@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/* See harness.h. First the parameters, then the rounds of all contenders, then the command line. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "figures.h"
+
+enum { DEFAULT_ROUNDS = 7, QUICK_ROUNDS = 3, MAX_ROUNDS = 1000, DEFAULT_TIMEOUT_S = 300, MAX_ARGS = 64 };
+
+static struct bench_param common_params[] = {
+	{ "workers", 2, 2, "worker threads of the runtime" },
+	{ "warmup-ms", 200, 20, "time to warm up in each round" },
+	{ "round-ms", 500, 50, "time to measure in each round" },
+	{ NULL, 0, 0, NULL },
+};
+static struct bench_param no_params[] = { { NULL, 0, 0, NULL } };
+
+/* The parameters in force, set once by bench_main. */
+enum { PARAM_LISTS = 2 };
+static struct bench_param *param_lists[PARAM_LISTS] = { no_params, common_params };
+
+static struct bench_param *find_param(const char *name)
+{
+	for (int i = 0; i < PARAM_LISTS; i++)
+		for (struct bench_param *p = param_lists[i]; p->name; p++)
+			if (strcmp(p->name, name) == 0)
+				return p;
+	return NULL;
+}
+
+uint64_t bench_param(const char *name)
+{
+	struct bench_param *p = find_param(name);
+
+	if (!p) {
+		fprintf(stderr, "bench_param: no parameter is called %s\n", name);
+		abort();
+	}
+	return p->value;
+}
+
+void bench_report(const char *name, double value, const char *unit)
+{
+	printf("%s %.9g %s\n", name, value, unit);
+}
+
+void bench_note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("# ");
+	vprintf(format, args);
+	printf("\n");
+	va_end(args);
+}
+
+/* ---- the rounds, each in a process of its own ---- */
+
+struct contender {
+	char *argv[MAX_ARGS];
+	bool out;    /* takes no further part */
+	bool failed; /* and that is an error */
+};
+
+struct session {
+	struct figures figures;
+	struct contender contenders[FIGURES_CONTENDERS];
+	char *peers[FIGURES_CONTENDERS];
+	unsigned peer_count, timeout_s;
+	bool single, json, quick, help;
+};
+
+static void exec_contender(const struct session *s, struct contender *c, int output)
+{
+	if (dup2(output, STDOUT_FILENO) < 0)
+		_exit(1);
+	alarm(s->timeout_s); /* survives exec and ends a round that hangs */
+	execvp(c->argv[0], c->argv);
+	_exit(errno == ENOENT ? BENCH_EXIT_SKIPPED : 1);
+}
+
+static int read_lines(struct session *s, unsigned contender, int fd)
+{
+	char line[512];
+	int rc = 0;
+	FILE *lines = fdopen(fd, "r");
+
+	if (!lines) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	while (rc == 0 && fgets(line, sizeof(line), lines))
+		rc = figures_take_line(&s->figures, contender, line);
+	fclose(lines);
+	return rc;
+}
+
+/* What the end of a round's process means; `rc` is that of reading its lines. */
+static void judge(struct session *s, unsigned contender, int status, int rc)
+{
+	struct contender *c = &s->contenders[contender];
+	const char *name = s->figures.names[contender];
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && rc == 0)
+		return;
+	c->out = true;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == BENCH_EXIT_SKIPPED && contender > 0) {
+		figures_note(&s->figures, contender, "skipped: not there, or has no such workload");
+		return;
+	}
+	c->failed = true;
+	if (rc < 0)
+		fprintf(stderr, "%s: cannot read a round's results: %s\n", name, strerror(-rc));
+	else if (WIFEXITED(status))
+		fprintf(stderr, "%s: a round failed with exit code %d\n", name, WEXITSTATUS(status));
+	else if (WTERMSIG(status) == SIGALRM)
+		fprintf(stderr, "%s: a round took more than %u s\n", name, s->timeout_s);
+	else
+		fprintf(stderr, "%s: a round ended by signal %d\n", name, WTERMSIG(status));
+}
+
+static int run_round(struct session *s, unsigned contender)
+{
+	int rc, status, fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		exec_contender(s, &s->contenders[contender], fds[1]);
+	rc = pid < 0 ? -errno : 0;
+	close(fds[1]);
+	if (rc < 0) {
+		close(fds[0]);
+		return rc;
+	}
+	rc = read_lines(s, contender, fds[0]);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	judge(s, contender, status, rc);
+	return 0;
+}
+
+/* All rounds, interleaved; who begins changes from round to round. -ECHILD: rota's own failed. */
+static int run_rounds(struct session *s)
+{
+	unsigned count = s->figures.contender_count;
+
+	for (unsigned round = 0; round < s->figures.rounds; round++) {
+		for (unsigned i = 0; i < count; i++) {
+			unsigned contender = (round + i) % count;
+			int rc = s->contenders[contender].out ? 0 : run_round(s, contender);
+
+			if (rc < 0)
+				return rc;
+		}
+		if (s->contenders[0].out)
+			return -ECHILD;
+	}
+	return 0;
+}
+
+/* ---- the command line ---- */
+
+static void usage(const struct bench *bench, const char *program)
+{
+	printf("%s: %s\n\nusage: %s [option]...\n", bench->name, bench->about, program);
+	printf("  --rounds N             rounds of each contender (default %u, quick %d)\n",
+	       bench->rounds ? bench->rounds : DEFAULT_ROUNDS, QUICK_ROUNDS);
+	printf("  --quick                small parameters and few rounds: does it run?\n");
+	printf("  --json                 a JSON line per result in place of the table\n");
+	printf("  --peer NAME=COMMAND    a program to compare with, run between the rounds; may be repeated\n");
+	printf("  --timeout N            seconds that a round may take (default %d)\n", DEFAULT_TIMEOUT_S);
+	printf("  --round                one round in this process, results as lines\n");
+	for (int i = 0; i < PARAM_LISTS; i++)
+		for (const struct bench_param *p = param_lists[i]; p->name; p++)
+			printf("  --%-20s %s (default %" PRIu64 ", quick %" PRIu64 ")\n", p->name, p->help, p->value,
+			       p->quick);
+}
+
+/* A whole decimal number. */
+static bool parse_number(const char *text, uint64_t *ret)
+{
+	char *end;
+	unsigned long long value;
+
+	if (!text || *text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || *end != '\0')
+		return false;
+	*ret = value;
+	return true;
+}
+
+static bool parse_flag(struct session *s, const char *name)
+{
+	const struct {
+		const char *name;
+		bool *flag;
+	} flags[] = { { "round", &s->single }, { "quick", &s->quick }, { "json", &s->json }, { "help", &s->help } };
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (strcmp(flags[i].name, name) == 0) {
+			*flags[i].flag = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_option(struct session *s, const char *name, char *text)
+{
+	struct bench_param *p = find_param(name);
+	uint64_t value;
+
+	if (strcmp(name, "peer") == 0) {
+		if (!text || !strchr(text, '=') || s->peer_count + 1 == FIGURES_CONTENDERS)
+			return false;
+		s->peers[s->peer_count++] = text;
+		return true;
+	}
+	if (!parse_number(text, &value))
+		return false;
+	if (p)
+		p->value = value;
+	else if (strcmp(name, "rounds") == 0 && value > 0 && value <= MAX_ROUNDS)
+		s->figures.rounds = (unsigned)value;
+	else if (strcmp(name, "timeout") == 0 && value > 0 && value <= 86400)
+		s->timeout_s = (unsigned)value;
+	else
+		return false;
+	return true;
+}
+
+static void use_quick_values(struct session *s)
+{
+	s->figures.rounds = QUICK_ROUNDS;
+	for (int i = 0; i < PARAM_LISTS; i++)
+		for (struct bench_param *p = param_lists[i]; p->name; p++)
+			p->value = p->quick;
+}
+
+/* --quick first, wherever it stands, so that other options overrule what it sets. */
+static bool parse(struct session *s, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--quick") == 0)
+			use_quick_values(s);
+	for (int i = 1; i < argc; i++) {
+		bool option = strncmp(argv[i], "--", 2) == 0;
+
+		if (option && parse_flag(s, argv[i] + 2))
+			continue;
+		if (!option || !parse_option(s, argv[i] + 2, argv[i + 1])) {
+			fprintf(stderr, "%s: %s: unknown, or its value makes no sense; --help tells\n", argv[0],
+				argv[i]);
+			return false;
+		}
+		i++;
+	}
+	return true;
+}
+
+/* Appends --NAME VALUE for every parameter. The strings live as long as the process. */
+static int add_params(struct contender *c, unsigned *n)
+{
+	for (int i = 0; i < PARAM_LISTS; i++) {
+		for (struct bench_param *p = param_lists[i]; p->name; p++) {
+			if (*n + 3 > MAX_ARGS)
+				return -E2BIG;
+			if (asprintf(&c->argv[*n], "--%s", p->name) < 0 ||
+			    asprintf(&c->argv[*n + 1], "%" PRIu64, p->value) < 0)
+				return -ENOMEM;
+			*n += 2;
+		}
+	}
+	return 0;
+}
+
+/* Program, workload (for a peer), --round, the parameters, and what else stood in a peer's command. */
+static int add_contender(struct session *s, const char *name, char *command, const char *workload)
+{
+	struct figures *f = &s->figures;
+	struct contender *c = &s->contenders[f->contender_count];
+	char *state = NULL, *word = workload ? strtok_r(command, " ", &state) : command;
+	unsigned n = 0;
+	int rc;
+
+	f->names[f->contender_count++] = name;
+	if (!word)
+		return -EINVAL;
+	c->argv[n++] = word;
+	if (workload)
+		c->argv[n++] = (char *)workload; /* exec does not write to it */
+	c->argv[n++] = "--round";
+	rc = add_params(c, &n);
+	while (rc == 0 && workload && (word = strtok_r(NULL, " ", &state))) {
+		if (n + 1 == MAX_ARGS)
+			return -E2BIG;
+		c->argv[n++] = word;
+	}
+	return rc;
+}
+
+static int add_contenders(struct session *s)
+{
+	static char own_path[] = "/proc/self/exe";
+	int rc = add_contender(s, "rota", own_path, NULL);
+
+	for (unsigned i = 0; i < s->peer_count && rc == 0; i++) {
+		char *command = strchr(s->peers[i], '=');
+
+		*command++ = '\0';
+		rc = add_contender(s, s->peers[i], command, s->figures.bench->name);
+	}
+	return rc;
+}
+
+static int run_session(struct session *s)
+{
+	struct figures *f = &s->figures;
+	bool failed = false;
+	int rc = add_contenders(s);
+
+	if (rc == 0)
+		rc = run_rounds(s);
+	if (rc < 0) {
+		fprintf(stderr, "%s: no figures: %s\n", f->bench->name, strerror(-rc));
+		return 1;
+	}
+	figures_sort(f);
+	if (s->json)
+		figures_print_json(f);
+	else
+		figures_print_table(f);
+	for (unsigned i = 0; i < f->contender_count; i++)
+		failed = failed || s->contenders[i].failed;
+	return failed || fflush(stdout) != 0 ? 1 : 0;
+}
+
+static int run_single(const struct bench *bench)
+{
+	int rc = bench->round();
+
+	if (rc < 0)
+		fprintf(stderr, "%s: %s\n", bench->name, strerror(-rc));
+	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
+}
+
+int bench_main(const struct bench *bench, int argc, char **argv)
+{
+	static struct session session;
+
+	if (bench->params)
+		param_lists[0] = bench->params;
+	if (bench->round_ms)
+		find_param("round-ms")->value = bench->round_ms;
+	session.figures.bench = bench;
+	session.figures.rounds = bench->rounds ? bench->rounds : DEFAULT_ROUNDS;
+	session.timeout_s = DEFAULT_TIMEOUT_S;
+	if (!parse(&session, argc, argv))
+		return 2;
+	if (session.help) {
+		usage(bench, argv[0]);
+		return 0;
+	}
+	return session.single ? run_single(bench) : run_session(&session);
+}

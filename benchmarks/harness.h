@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The harness of all benchmarks. A benchmark is one workload: a name, parameters, and a function that measures one
+ * round and reports its results. bench_main runs it in one of two ways:
+ *
+ *  - with --round: one round in this process; prints a line `name value unit` for each result, and notes (`# ...`);
+ *  - otherwise: R rounds (--rounds), each a fresh process that is this program with --round, between the rounds of
+ *    the peers (--peer NAME=COMMAND), which speak the same lines. So the contenders are interleaved, and none
+ *    inherits a warm heap. Prints median, minimum and maximum of each result, as a table or as JSON lines.
+ *
+ * A peer is run as `COMMAND-PROGRAM WORKLOAD --round [--PARAMETER VALUE]... [COMMAND-ARGUMENT]...`. It is skipped,
+ * with a note, when it is not there or exits with BENCH_EXIT_SKIPPED (no such workload).
+ */
+#ifndef BENCHMARKS_HARNESS_H
+#define BENCHMARKS_HARNESS_H
+
+#include <stdint.h>
+
+#define BENCH_EXIT_SKIPPED 77
+
+struct bench_param {
+	const char *name; /* the option is --name N; NULL ends the list */
+	uint64_t value;   /* by default */
+	uint64_t quick;   /* by default with --quick */
+	const char *help;
+};
+
+struct bench {
+	const char *name;           /* what peers are asked for */
+	const char *about;          /* one line */
+	int (*round)(void);         /* measures one round on a plain thread; 0 or a negative errno */
+	struct bench_param *params; /* NULL: none but the common ones, workers, warmup-ms and round-ms */
+	unsigned rounds;            /* by default; 0: 7 */
+	uint64_t round_ms;          /* by default; 0: 500 */
+};
+
+/* The body of main. Returns the exit code. */
+int bench_main(const struct bench *bench, int argc, char **argv);
+
+/* In a round: the value of a parameter, one of the benchmark's or of the common ones. */
+uint64_t bench_param(const char *name);
+
+/* In a round: one result. A unit that ends in "/s" is better when it is more, any other when it is less. */
+void bench_report(const char *name, double value, const char *unit);
+
+/* In a round: something that the reader of the figures must know. */
+void bench_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

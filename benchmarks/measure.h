@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What a round measures with: a runtime, the timed loop, CPU time, memory, a histogram of latencies. */
+#ifndef BENCHMARKS_MEASURE_H
+#define BENCHMARKS_MEASURE_H
+
+#include <rota.h>
+
+/* A runtime with as many workers as the parameter of that name says. */
+int bench_runtime_new(rota_runtime **ret) ROTA_MUST_USE;
+
+/* Runs fn(arg) as a fiber on such a runtime and shuts it down; fn's status, or what went wrong. */
+int bench_run(rota_fn *fn, void *arg) ROTA_MUST_USE;
+
+/* Calls step(arg) again and again, for warmup-ms and then for round-ms; nanoseconds per step of the latter. Stops at
+ * the first negative status and returns it. */
+int bench_time(rota_fn *step, void *arg, double *ret_ns) ROTA_MUST_USE;
+
+/* User and system time of this process so far. */
+uint64_t bench_cpu_ns(void);
+
+/* Resident memory of this process now; 0 when /proc does not tell. */
+uint64_t bench_rss_bytes(void);
+
+/* Allows as many descriptors as the hard limit does. */
+int bench_raise_fd_limit(void) ROTA_MUST_USE;
+
+/* The next of a fixed sequence of even numbers (SplitMix64). */
+uint64_t bench_random(uint64_t *state);
+
+/* Counts of nanoseconds, in buckets that are at most 1/16 wide. All zero is an empty one. */
+#define BENCH_HISTOGRAM_SUB_BITS 4
+#define BENCH_HISTOGRAM_BUCKETS ((64 - BENCH_HISTOGRAM_SUB_BITS + 1) << BENCH_HISTOGRAM_SUB_BITS)
+struct bench_histogram {
+	uint32_t counts[BENCH_HISTOGRAM_BUCKETS];
+};
+
+void bench_histogram_add(struct bench_histogram *h, uint64_t ns);
+void bench_histogram_merge(struct bench_histogram *into, const struct bench_histogram *from);
+
+/* The upper edge of the bucket where `share` (0 to 1) of all values are reached; 0 when empty. */
+uint64_t bench_histogram_quantile(const struct bench_histogram *h, double share);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Several producers, one consumer, one bounded channel: taken one by one, and by rota_channel_recv_many. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "harness.h"
+#include "measure.h"
+
+enum { BATCH = 256 };
+
+static struct bench_param params[] = {
+	{ "producers", 4, 4, "tasks that send" },
+	{ "messages", 10000, 1000, "messages of each at a time" },
+	{ "capacity", 1024, 1024, "of the channel" },
+	{ NULL, 0, 0, NULL },
+};
+
+struct works {
+	struct rota_channel channel;
+	size_t producers;
+	uint64_t messages;
+	rota_task **handles;
+	int (*consume)(struct works *works, uint64_t *sum);
+};
+
+static int producer(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < works->messages && rc == 0; i++)
+		rc = rota_channel_send(&works->channel, &i);
+	return rc;
+}
+
+static int consume_each(struct works *works, uint64_t *sum)
+{
+	for (uint64_t left = works->producers * works->messages; left > 0; left--) {
+		uint64_t value;
+		int rc = rota_channel_recv(&works->channel, &value);
+
+		if (rc < 0)
+			return rc;
+		*sum += value;
+	}
+	return 0;
+}
+
+static int consume_many(struct works *works, uint64_t *sum)
+{
+	uint64_t values[BATCH], left = works->producers * works->messages;
+
+	while (left > 0) {
+		ssize_t n = rota_channel_recv_many(&works->channel, values, BATCH);
+
+		if (n < 0)
+			return (int)n;
+		for (ssize_t i = 0; i < n; i++)
+			*sum += values[i];
+		left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Everything has been received, or has failed: then the close ends producers that still wait. */
+static int join_producers(struct works *works, size_t spawned, int rc)
+{
+	rota_channel_close(&works->channel);
+	for (size_t i = 0; i < spawned; i++) {
+		int status = 0, joined = rota_join(works->handles[i], &status);
+
+		joined = joined < 0 ? joined : status;
+		rc = rc < 0 ? rc : joined;
+	}
+	return rc;
+}
+
+static int mpsc_step(void *arg)
+{
+	struct works *works = arg;
+	uint64_t sum = 0, n = works->messages;
+	size_t spawned = 0;
+	int rc = rota_channel_init(&works->channel, sizeof(uint64_t), (size_t)bench_param("capacity"));
+
+	if (rc < 0)
+		return rc;
+	while (spawned < works->producers && rc == 0) {
+		rc = rota_spawn(&works->handles[spawned], producer, works);
+		spawned += rc == 0;
+	}
+	if (rc == 0)
+		rc = works->consume(works, &sum);
+	rc = join_producers(works, spawned, rc);
+	rota_channel_deinit(&works->channel);
+	if (rc == 0 && sum != works->producers * (n * (n - 1) / 2))
+		rc = -EBADMSG;
+	return rc;
+}
+
+static int measure(const char *name, struct works *works, int (*consume)(struct works *, uint64_t *))
+{
+	double ns = 0;
+	int rc;
+
+	works->consume = consume;
+	rc = bench_time(mpsc_step, works, &ns);
+	if (rc == 0)
+		bench_report(name, ns / (double)(works->producers * works->messages), "ns");
+	return rc;
+}
+
+static int inside(void *arg)
+{
+	int rc = measure("mpsc", arg, consume_each);
+
+	return rc < 0 ? rc : measure("mpsc_recv_many", arg, consume_many);
+}
+
+static int round_of_mpsc(void)
+{
+	struct works works = { .producers = (size_t)bench_param("producers"), .messages = bench_param("messages") };
+	int rc;
+
+	if (works.producers == 0 || works.messages == 0)
+		return -EINVAL;
+	works.handles = calloc(works.producers, sizeof(rota_task *));
+	if (!works.handles)
+		return -ENOMEM;
+	rc = bench_run(inside, &works);
+	free(works.handles);
+	return rc;
+}
+
+static const struct bench bench = {
+	.name = "mpsc",
+	.about = "four producers, one consumer, one bounded channel; per message",
+	.round = round_of_mpsc,
+	.params = params,
+};
+
+int main(int argc, char **argv)
+{
+	return bench_main(&bench, argc, argv);
+}

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds the programs that the benchmarks are compared with: build.sh DIRECTORY
+# tokio-peer: needs Debian's cargo and librust-tokio-dev; works without a network. epoll-peer: needs a C compiler.
+# What cannot be built is left out, with a note: the harness skips absent peers.
+set -eu
+
+[ $# -eq 1 ] || { echo "usage: build.sh DIRECTORY" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+registry=${CARGO_REGISTRY_DIR:-/usr/share/cargo/registry}
+
+note()
+{
+	echo "peers: $*" >&2
+}
+
+# build_tokio_with CARGO RUSTC: in a copy of the sources, since cargo writes a lock file beside the manifest
+build_tokio_with()
+{
+	compiler=$("$2" --version) || return 1
+	rm -rf "$out/tokio-src"
+	cp -R "$here/tokio" "$out/tokio-src"
+	PEER_TOKIO_VERSION=${tokio#tokio-} PEER_RUSTC_VERSION=$compiler RUSTC=$2 \
+		"$1" build --quiet --offline --release --manifest-path "$out/tokio-src/Cargo.toml" \
+		--target-dir "$out/tokio-target" \
+		--config 'source.crates-io.replace-with="debian"' \
+		--config "source.debian.directory=\"$registry\"" &&
+		cp "$out/tokio-target/release/tokio-peer" "$out/tokio-peer" &&
+		echo "$out/tokio-peer"
+}
+
+# $CARGO and $RUSTC, else those of the PATH, which may be newer and make the peer faster, else Debian's.
+build_tokio()
+{
+	tokio=
+	for directory in "$registry"/tokio-1.*; do
+		[ -d "$directory" ] && tokio=${directory##*/}
+	done
+	if [ -z "$tokio" ]; then
+		note "no tokio in $registry (Debian: librust-tokio-dev), tokio-peer left out"
+	elif ! build_tokio_with "${CARGO:-cargo}" "${RUSTC:-rustc}" &&
+		! { note "that did not work, trying Debian's"; build_tokio_with /usr/bin/cargo /usr/bin/rustc; }; then
+		note "tokio-peer left out"
+	fi
+}
+
+build_epoll()
+{
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/epoll-peer" "$here/epoll_echo.c"
+	echo "$out/epoll-peer"
+}
+
+build_tokio
+build_epoll

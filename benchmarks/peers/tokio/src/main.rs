@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+//! The benchmarks' workloads on tokio: `tokio-peer WORKLOAD [--NAME VALUE]...` runs one round and prints lines of
+//! `name value unit`. The parameters are those that the harness passes to every contender; a workload takes the
+//! ones that it knows. Exit code 77: no such workload here.
+
+mod blocking;
+mod echo;
+mod idle;
+mod measure;
+mod mpsc;
+mod mutex;
+mod oneshot;
+mod pingpong;
+mod sleepers;
+mod spawn;
+mod timers;
+mod yields;
+
+use measure::Params;
+
+const EXIT_USAGE: i32 = 2;
+const EXIT_SKIPPED: i32 = 77;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let workload = match args.next() {
+        Some(workload) => workload,
+        None => {
+            eprintln!("usage: tokio-peer WORKLOAD [--NAME VALUE]...");
+            std::process::exit(EXIT_USAGE);
+        }
+    };
+    let params = match Params::parse(args) {
+        Ok(params) => params,
+        Err(message) => {
+            eprintln!("tokio-peer: {message}");
+            std::process::exit(EXIT_USAGE);
+        }
+    };
+    println!("# tokio {} ({})", env!("PEER_TOKIO_VERSION"), env!("PEER_RUSTC_VERSION"));
+    match workload.as_str() {
+        "spawn" => spawn::round(&params),
+        "yield" => yields::round(&params),
+        "echo" => echo::round(&params),
+        "sleepers" => sleepers::round(&params),
+        "idle" => idle::round(&params),
+        "pingpong" => pingpong::round(&params),
+        "oneshot" => oneshot::round(&params),
+        "mpsc" => mpsc::round(&params),
+        "mutex" => mutex::round(&params),
+        "blocking" => blocking::round(&params),
+        "timers" => timers::round(&params),
+        _ => std::process::exit(EXIT_SKIPPED),
+    }
+}

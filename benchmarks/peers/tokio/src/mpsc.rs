@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+//! Several producers, one consumer, one bounded channel.
+
+use crate::measure::{report, run_on_worker, time, Params};
+use tokio::sync::mpsc;
+
+pub fn round(params: &Params) {
+    let rt = params.runtime();
+    let producers = params.get("producers", 4);
+    let messages = params.get("messages", 10_000);
+    let capacity = params.get("capacity", 1_024) as usize;
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move { time(&p, || produce(producers, messages, capacity)).await });
+    report("mpsc", ns / (producers * messages) as f64, "ns");
+}
+
+async fn produce(producers: u64, messages: u64, capacity: usize) {
+    let (sender, mut receiver) = mpsc::channel(capacity);
+    for _ in 0..producers {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            for i in 0..messages {
+                sender.send(i).await.expect("send");
+            }
+        });
+    }
+    drop(sender);
+    let mut sum = 0;
+    while let Some(value) = receiver.recv().await {
+        sum += value;
+    }
+    assert_eq!(sum, producers * (messages * (messages - 1) / 2));
+}

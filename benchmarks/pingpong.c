@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* A round trip between two tasks over two channels of one element. */
+#include <errno.h>
+
+#include "harness.h"
+#include "measure.h"
+
+static struct bench_param params[] = {
+	{ "trips", 1000, 100, "round trips at a time" },
+	{ NULL, 0, 0, NULL },
+};
+
+struct table {
+	struct rota_channel ping, pong;
+	uint64_t trips;
+};
+
+/* Plays until the first channel is closed. */
+static int other_player(void *arg)
+{
+	struct table *table = arg;
+	uint64_t value;
+	int rc;
+
+	while ((rc = rota_channel_recv(&table->ping, &value)) == 0) {
+		value++;
+		rc = rota_channel_send(&table->pong, &value);
+		if (rc < 0)
+			break;
+	}
+	rota_channel_close(&table->pong); /* an error must not leave the first player waiting */
+	return rc == -EPIPE ? 0 : rc;
+}
+
+static int play(struct table *table)
+{
+	for (uint64_t i = 0; i < table->trips; i++) {
+		uint64_t answer;
+		int rc = rota_channel_send(&table->ping, &i);
+
+		if (rc == 0)
+			rc = rota_channel_recv(&table->pong, &answer);
+		if (rc < 0)
+			return rc;
+		if (answer != i + 1)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int pingpong_step(void *arg)
+{
+	struct table *table = arg;
+	rota_task *other;
+	int rc, joined, status = 0;
+
+	rc = rota_channel_init(&table->ping, sizeof(uint64_t), 1);
+	if (rc < 0)
+		return rc;
+	rc = rota_channel_init(&table->pong, sizeof(uint64_t), 1);
+	if (rc < 0)
+		goto deinit_ping;
+	rc = rota_spawn(&other, other_player, table);
+	if (rc < 0)
+		goto deinit_pong;
+	rc = play(table);
+	rota_channel_close(&table->ping);
+	joined = rota_join(other, &status);
+	joined = joined < 0 ? joined : status;
+	rc = rc < 0 ? rc : joined;
+deinit_pong:
+	rota_channel_deinit(&table->pong);
+deinit_ping:
+	rota_channel_deinit(&table->ping);
+	return rc;
+}
+
+static int inside(void *arg)
+{
+	struct table table = { .trips = bench_param("trips") };
+	double ns = 0;
+	int rc = bench_time(pingpong_step, &table, &ns);
+
+	(void)arg;
+	if (rc == 0)
+		bench_report("pingpong", ns / (double)table.trips, "ns");
+	return rc;
+}
+
+static int round_of_pingpong(void)
+{
+	return bench_run(inside, NULL);
+}
+
+static const struct bench bench = {
+	.name = "pingpong",
+	.about = "a round trip between two tasks over two channels of one element",
+	.round = round_of_pingpong,
+	.params = params,
+};
+
+int main(int argc, char **argv)
+{
+	return bench_main(&bench, argc, argv);
+}
