@@ -11,6 +11,7 @@
 #include "../runtime/slot_internal.h"
 #include "op_internal.h"
 #include "ring_internal.h"
+#include "socket_hint_internal.h"
 #include "sys_internal.h"
 
 #define IOV_COUNT_MAX 1024 /* UIO_MAXIOV of the kernel */
@@ -47,6 +48,45 @@ bool rota__op_would_block(const struct rota_op *op, int res)
 	return rota__op_poll_events(op) != 0;
 }
 
+/* --- sockets (socket_hint_internal.h) ------------------------------------------------------------------------- */
+
+struct rota_atomic_u64 rota__socket_hints[ROTA__HINTED_FDS / 64];
+
+bool rota__op_was_no_socket(struct rota_op *op, int res)
+{
+	if (res != -ENOTSOCK || !op->as_socket_)
+		return false;
+	rota__socket_hint(op->fd_, false);
+	op->opcode_ = op->opcode_ == IORING_OP_RECV ? IORING_OP_READ : IORING_OP_WRITE;
+	op->offset_ = UINT64_MAX;
+	op->flags_ = 0;
+	op->as_socket_ = 0;
+	return true;
+}
+
+static void use_hint(struct rota_op *op)
+{
+	if (op->offset_ != UINT64_MAX || !rota__socket_hinted(op->fd_))
+		return;
+	op->flags_ = op->opcode_ == IORING_OP_WRITE ? MSG_NOSIGNAL : 0;
+	op->opcode_ = op->opcode_ == IORING_OP_READ ? IORING_OP_RECV : IORING_OP_SEND;
+	op->offset_ = 0;
+	op->as_socket_ = 1;
+}
+
+/* What a success says of a descriptor. */
+static void learn(const struct rota_op *op, int status)
+{
+	if (status < 0)
+		return;
+	if (op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND || op->opcode_ == IORING_OP_CONNECT)
+		rota__socket_hint(op->fd_, true);
+	else if (op->opcode_ == IORING_OP_ACCEPT)
+		rota__socket_hint(status, true);
+	else if (op->opcode_ == IORING_OP_OPENAT)
+		rota__socket_hint(status, false);
+}
+
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
 /* Hands the operation to the kernel by way of the caller: a worker's own ring; the reactor's for other threads of a
@@ -58,6 +98,7 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 
 	if (rt == NULL) {
 		op->future.status = rota__sys_perform(op);
+		learn(op, op->future.status);
 		return ROTA_READY;
 	}
 	op->stage_ = ROTA__OP_STARTED;
@@ -90,6 +131,7 @@ static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
 	    rota__slot_register(&op->state_, &op->waker_, cx->waker) == ROTA_PENDING)
 		return ROTA_PENDING;
 	self->status = op->result_;
+	learn(op, op->result_);
 	return ROTA_READY;
 }
 
@@ -142,6 +184,7 @@ static void prepare(struct rota_op *op, unsigned opcode, int fd, const void *add
 	op->mail_ = ROTA__MAIL_NONE;
 	op->cancelled_ = 0;
 	op->polling_ = 0;
+	op->as_socket_ = 0;
 }
 
 /* An operation that fails before it starts: the first poll is ready with the error. */
@@ -159,12 +202,14 @@ static void check_offset(struct rota_op *op, off_t offset)
 void rota_op_read(struct rota_op *op, int fd, void *buf, size_t len, off_t offset)
 {
 	prepare(op, IORING_OP_READ, fd, buf, len, (uint64_t)offset, 0);
+	use_hint(op);
 	check_offset(op, offset);
 }
 
 void rota_op_write(struct rota_op *op, int fd, const void *buf, size_t len, off_t offset)
 {
 	prepare(op, IORING_OP_WRITE, fd, buf, len, (uint64_t)offset, 0);
+	use_hint(op);
 	check_offset(op, offset);
 }
 
@@ -220,6 +265,7 @@ void rota_op_open(struct rota_op *op, const char *path, int flags, mode_t mode)
 void rota_op_close(struct rota_op *op, int fd)
 {
 	prepare(op, IORING_OP_CLOSE, fd, NULL, 0, 0, 0);
+	rota__socket_hint(fd, false);
 }
 
 void rota_op_fsync(struct rota_op *op, int fd, bool data_only)

@@ -32,4 +32,8 @@ short rota__op_poll_events(const struct rota_op *op);
 /* Whether `res` means: not now, the descriptor is non-blocking. */
 bool rota__op_would_block(const struct rota_op *op, int res);
 
+/* Turns a read or write that was sent as recv or send, to what turned out to be no socket, back into itself. false:
+ * `res` does not mean that. */
+bool rota__op_was_no_socket(struct rota_op *op, int res);
+
 #endif

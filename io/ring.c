@@ -266,24 +266,23 @@ static void take_mail(struct rota__ring *ring)
 static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struct rota__wake_batch *batch,
 		     unsigned *ended)
 {
+	enum rota__op_mail again = ROTA__MAIL_NONE;
+
 	rota__slot_take(&op->state_);
 	if (op->mail_ != ROTA__MAIL_NONE) {
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		return false;
 	}
-	if (!op->cancelled_ && op->polling_ && res >= 0) {
-		rota__ring_mail(ring, op, ROTA__MAIL_SUBMIT);
+	if ((op->polling_ && res >= 0) || rota__op_was_no_socket(op, res))
+		again = ROTA__MAIL_SUBMIT;
+	else if (rota__op_would_block(op, res))
+		again = ROTA__MAIL_POLL;
+	if (again != ROTA__MAIL_NONE && !op->cancelled_) {
+		rota__ring_mail(ring, op, again);
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		return true;
 	}
-	if (rota__op_would_block(op, res) && !op->cancelled_) {
-		rota__ring_mail(ring, op, ROTA__MAIL_POLL);
-		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
-		return true;
-	}
-	if (op->cancelled_ && (rota__op_would_block(op, res) || (op->polling_ && res >= 0)))
-		res = -ECANCELED;
-	op->result_ = res;
+	op->result_ = again != ROTA__MAIL_NONE ? -ECANCELED : res;
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 	rota__slot_fire(&op->state_, &op->waker_, batch);
 	(*ended)++;

@@ -142,14 +142,14 @@ static int perform_once(const struct rota_op *op)
 }
 
 /* A non-blocking descriptor is waited for, an interrupted call made again; close is made once. */
-int rota__sys_perform(const struct rota_op *op)
+int rota__sys_perform(struct rota_op *op)
 {
 	struct pollfd pfd = { .fd = op->fd_, .events = (short)rota__op_poll_events(op) };
 
 	for (;;) {
 		int rc = perform_once(op);
 
-		if (rc == -EINTR && op->opcode_ != IORING_OP_CLOSE)
+		if ((rc == -EINTR && op->opcode_ != IORING_OP_CLOSE) || rota__op_was_no_socket(op, rc))
 			continue;
 		if (!rota__op_would_block(op, rc))
 			return rc;

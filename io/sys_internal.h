@@ -20,7 +20,7 @@ void rota__sys_nudge_threads(void);
 void rota__sys_nudge_threads_register(void);
 
 /* Executes an operation as the plain, blocking system call that it stands for. */
-int rota__sys_perform(const struct rota_op *op);
+int rota__sys_perform(struct rota_op *op);
 
 int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret);
 int rota__sys_listen(const struct addrinfo *address, int backlog);
