@@ -28,10 +28,17 @@ static int worker_start(struct rota__worker *worker, bool shared)
 	return 0;
 }
 
-static void worker_stop(struct rota__worker *worker)
+static void worker_leave(struct rota__worker *worker)
+{
+	rota__ring_leave(worker->io);
+}
+
+static void worker_free(struct rota__worker *worker)
 {
 	struct rota__ring *ring = worker->io;
 
+	if (ring == NULL)
+		return;
 	worker->io = NULL;
 	rota__ring_deinit(ring);
 	rota__free(ring, sizeof(*ring), ROTA__CACHE_LINE);
@@ -69,7 +76,8 @@ const struct rota__driver rota__driver_uring = {
 	.start = rota__reactor_start,
 	.stop = rota__reactor_stop,
 	.worker_start = worker_start,
-	.worker_stop = worker_stop,
+	.worker_leave = worker_leave,
+	.worker_free = worker_free,
 	.poll = worker_poll,
 	.park = worker_park,
 	.wake = worker_wake,

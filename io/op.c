@@ -104,7 +104,7 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 	op->stage_ = ROTA__OP_STARTED;
 	rota__waker_hold(&op->waker_, waker);
 	if (worker != NULL) {
-		rota__store(&op->state_, ROTA__SLOT_ARMED, RELAXED); /* the ring publishes it */
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
 		rota__ring_submit(worker->io, op);
 		worker->unsubmitted = true;
 	} else {

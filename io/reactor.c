@@ -48,7 +48,7 @@ static void *reactor_main(void *arg)
 		rota__count(&rt->reactor_wakeups, 1);
 		rota__wheel_expire(&rt->outside, rota__sys_clock());
 	}
-	rota__ring_deinit(&reactor->ring);
+	rota__ring_leave(&reactor->ring);
 	return NULL;
 }
 
@@ -86,6 +86,7 @@ void rota__reactor_stop(rota_runtime *rt)
 	rota__store(&reactor->stop, 1, RELEASE); /* partner: the loop */
 	rota__ring_wake(&reactor->ring);
 	pthread_join(reactor->thread, NULL);
+	rota__ring_deinit(&reactor->ring);
 	rt->io = NULL;
 	rota__free(reactor, sizeof(*reactor), ROTA__CACHE_LINE);
 }

@@ -49,6 +49,13 @@ int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 	return 0;
 }
 
+/* The registration is the thread's: another thread that undid it would undo one of its own. */
+void rota__ring_leave(struct rota__ring *ring)
+{
+	if (ring->exclusive)
+		io_uring_unregister_ring_fd(&ring->uring);
+}
+
 void rota__ring_deinit(struct rota__ring *ring)
 {
 	io_uring_queue_exit(&ring->uring);

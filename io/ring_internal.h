@@ -35,6 +35,11 @@ struct rota__ring {
 
 /* On the thread that will own it; shared: several threads will, one after another. 0, or a negative errno. */
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared);
+
+/* The owner's thread is about to end. On that thread. */
+void rota__ring_leave(struct rota__ring *ring);
+
+/* Any thread, when nobody uses the ring any more. */
 void rota__ring_deinit(struct rota__ring *ring);
 
 /* Puts an operation into the submission queue; it is handed to the kernel by the next enter. Owner. */

@@ -19,10 +19,11 @@ struct rota__driver {
 	int (*start)(rota_runtime *rt);
 	void (*stop)(rota_runtime *rt);
 
-	/* A worker's part, made and unmade on the worker's thread. `shared`: several threads will play this worker, one
-	 * after another. */
+	/* A worker's part. It is made, and left, on the worker's thread (`shared`: several threads will play this worker, one
+	 * after another), and freed when the reactor, which may look into it, is gone. */
 	int (*worker_start)(struct rota__worker *worker, bool shared);
-	void (*worker_stop)(struct rota__worker *worker);
+	void (*worker_leave)(struct rota__worker *worker);
+	void (*worker_free)(struct rota__worker *worker);
 
 	/* Submits what tasks asked for and takes what is complete, without waiting; wakes the tasks. Owner. Returns how
 	 * many operations ended. */

@@ -21,7 +21,8 @@ void rota__monitor_deinit(rota_runtime *rt)
 
 static bool asleep(const struct rota__worker *worker)
 {
-	return rota__load(&worker->asleep, RELAXED) != 0; /* ordered by the fences above */
+	/* Against sleeping: ordered by the fences. ACQUIRE: partner is rota__worker_enter, which publishes worker->io. */
+	return rota__load(&worker->asleep, ACQUIRE) != 0;
 }
 
 static bool all_asleep(rota_runtime *rt)

@@ -74,7 +74,7 @@ static void *worker_main(void *arg)
 	rota__worker_enter(worker);
 	rota__worker_run(worker, stopping, rt, ROTA_NEVER);
 	rota__worker_leave(worker);
-	rt->driver->worker_stop(worker);
+	rt->driver->worker_leave(worker);
 	return NULL;
 }
 
@@ -109,8 +109,15 @@ static void workers_stop(rota_runtime *rt)
 			pthread_join(rt->workers[i].thread, NULL);
 		rt->workers[i].has_thread = false;
 	}
-	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && rt->workers[0].io != NULL)
-		rt->driver->worker_stop(&rt->workers[0]);
+}
+
+/* All threads end; the reactor last, since it may look into a worker's part. */
+static void threads_stop(rota_runtime *rt)
+{
+	workers_stop(rt);
+	rt->driver->stop(rt);
+	for (unsigned i = 0; i < rt->worker_count; i++)
+		rt->driver->worker_free(&rt->workers[i]);
 }
 
 static int workers_start(rota_runtime *rt)
@@ -121,8 +128,6 @@ static int workers_start(rota_runtime *rt)
 		return rt->driver->worker_start(&rt->workers[0], true);
 	for (unsigned i = 0; i < rt->worker_count && rc == 0; i++)
 		rc = worker_launch(&rt->workers[i]);
-	if (rc < 0)
-		workers_stop(rt);
 	return rc;
 }
 
@@ -187,12 +192,12 @@ int rota_runtime_new(rota_runtime **ret, const struct rota_config *config)
 		goto free_runtime;
 	rc = workers_start(rt);
 	if (rc < 0)
-		goto stop_driver;
+		goto stop_threads;
 	*ret = rt;
 	return 0;
 
-stop_driver:
-	rt->driver->stop(rt);
+stop_threads:
+	threads_stop(rt);
 free_runtime:
 	runtime_free(rt);
 	return rc;
@@ -375,8 +380,7 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 			rota__log("shutdown: and %u more", reported - REPORT_MAX);
 		return rc;
 	}
-	workers_stop(rt);
-	rt->driver->stop(rt);
+	threads_stop(rt);
 	rota__store(&rt->stopped, 1, RELEASE); /* partner: the ACQUIRE above */
 	return 0;
 }

@@ -27,12 +27,11 @@ static inline enum rota__slot_state rota__slot_take(struct rota_atomic_u32 *slot
 	for (;;) {
 		if (old == ROTA__SLOT_FIRED)
 			return ROTA__SLOT_FIRED;
-		if (old == ROTA__SLOT_BUSY) {
+		if (old == ROTA__SLOT_BUSY)
 			rota__spin_pause(&spins);
-			old = rota__load(slot, ACQUIRE);
-		} else if (rota__cas(slot, &old, ROTA__SLOT_BUSY, ACQUIRE)) {
+		else if (rota__cas(slot, &old, ROTA__SLOT_BUSY, ACQUIRE))
 			return (enum rota__slot_state)old;
-		}
+		old = rota__load(slot, ACQUIRE); /* what a failed exchange saw is not ordered */
 	}
 }
 
