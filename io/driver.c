@@ -17,7 +17,8 @@ int rota__driver_find(enum rota_backend wanted, const struct rota__driver **ret)
 	}
 	rc = rota__uring_try();
 	if (rc < 0) {
-		rota__log("io_uring does not work here (%s): see kernel.io_uring_disabled and the container's seccomp profile",
+		rota__log("io_uring does not work here (%s): see kernel.io_uring_disabled and the container's seccomp "
+			  "profile",
 			  strerror(-rc));
 		return -ENOTSUP;
 	}

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <liburing.h>
+#include <limits.h>
 #include <poll.h>
 
 #include "../runtime/runtime_internal.h"
@@ -127,8 +127,7 @@ static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
 			return start(op, cx->waker);
 		return ROTA_READY;
 	}
-	if (!rota__slot_fired(&op->state_) &&
-	    rota__slot_register(&op->state_, &op->waker_, cx->waker) == ROTA_PENDING)
+	if (!rota__slot_fired(&op->state_) && rota__slot_register(&op->state_, &op->waker_, cx->waker) == ROTA_PENDING)
 		return ROTA_PENDING;
 	self->status = op->result_;
 	learn(op, op->result_);

@@ -22,7 +22,7 @@ struct rota__ring {
 	struct io_uring uring;
 	unsigned features; /* of the kernel, for enter */
 	int wake_fd;
-	bool exclusive;    /* one thread owns it for life */
+	bool exclusive; /* one thread owns it for life */
 	/* owner only */
 	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
 	/* under cq_lock */

@@ -111,9 +111,8 @@ static int perform_once(const struct rota_op *op)
 		return result(op->offset_ == UINT64_MAX ? read(op->fd_, addr, op->len_)
 							: pread(op->fd_, addr, op->len_, (off_t)op->offset_));
 	case IORING_OP_READV:
-		return result(op->offset_ == UINT64_MAX
-				      ? readv(op->fd_, addr, (int)op->len_)
-				      : preadv(op->fd_, addr, (int)op->len_, (off_t)op->offset_));
+		return result(op->offset_ == UINT64_MAX ? readv(op->fd_, addr, (int)op->len_)
+							: preadv(op->fd_, addr, (int)op->len_, (off_t)op->offset_));
 	case IORING_OP_WRITE:
 		return quietly(op, perform_write);
 	case IORING_OP_WRITEV:

@@ -23,8 +23,7 @@ static int resolve_workers(struct rota_config *config)
 	unsigned long n;
 
 	if (config->workers > ROTA_MAX_WORKERS) {
-		rota__log("config: %u workers are more than the %u that rota allows", config->workers,
-			  ROTA_MAX_WORKERS);
+		rota__log("config: %u workers are more than the %u that rota allows", config->workers, ROTA_MAX_WORKERS);
 		return -EINVAL;
 	}
 	if (config->workers != 0)

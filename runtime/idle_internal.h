@@ -25,7 +25,7 @@ struct rota__idle {
 	struct rota_atomic_u64 counts; /* sleeping in the upper half, searching in the lower */
 	struct rota_atomic_u32 lock;   /* guards the two below */
 	unsigned sleeping;
-	uint32_t *sleepers;            /* worker indices, the latest last */
+	uint32_t *sleepers; /* worker indices, the latest last */
 };
 
 /* 0, -ENOMEM. */

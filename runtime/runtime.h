@@ -29,11 +29,11 @@ struct rota_config {
 	size_t stack_size;             /* bytes; 0: 64 KiB, of which only touched pages cost memory */
 	enum rota_backend backend;     /* AUTO: ROTA_BACKEND=io_uring|epoll, else what the kernel offers */
 	enum rota_flavor flavor;       /* MULTI_THREAD: ROTA_FLAVOR=multi_thread|current_thread may change it */
-	unsigned max_blocking_queue;   /* jobs that may wait for a pool thread; 0: 4096. A full queue makes callers wait */
-	uint64_t blocking_idle_ns;     /* how long an idle pool thread stays; 0: 10 s */
-	unsigned ring_entries;         /* submission queue entries per worker; 0: 256 */
-	uint64_t seed;                 /* of the victims' order when stealing; 0: random */
-	uint64_t stall_ns;             /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
+	unsigned max_blocking_queue; /* jobs that may wait for a pool thread; 0: 4096. A full queue makes callers wait */
+	uint64_t blocking_idle_ns;   /* how long an idle pool thread stays; 0: 10 s */
+	unsigned ring_entries;       /* submission queue entries per worker; 0: 256 */
+	uint64_t seed;               /* of the victims' order when stealing; 0: random */
+	uint64_t stall_ns;           /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
 };
 
 /*
@@ -76,16 +76,16 @@ ROTA_API rota_runtime *rota_runtime_current(void);
 
 struct rota_metrics {
 	unsigned workers;
-	unsigned blocking_threads;      /* alive now */
+	unsigned blocking_threads; /* alive now */
 	uint64_t tasks_alive;
 	uint64_t tasks_spawned;
-	uint64_t polls;                 /* times a task was run */
-	uint64_t steals;                /* tasks taken from another worker */
-	uint64_t parks;                 /* times a worker went to sleep */
-	uint64_t wakeups;               /* times a worker or the reactor was woken or woke */
-	uint64_t operations;            /* I/O operations completed */
-	size_t memory_bytes;            /* held by the runtime: tasks, stacks' bookkeeping, queues; not stacks */
-	size_t stack_bytes;             /* address space of stacks; only touched pages cost memory */
+	uint64_t polls;      /* times a task was run */
+	uint64_t steals;     /* tasks taken from another worker */
+	uint64_t parks;      /* times a worker went to sleep */
+	uint64_t wakeups;    /* times a worker or the reactor was woken or woke */
+	uint64_t operations; /* I/O operations completed */
+	size_t memory_bytes; /* held by the runtime: tasks, stacks' bookkeeping, queues; not stacks */
+	size_t stack_bytes;  /* address space of stacks; only touched pages cost memory */
 };
 
 /* A snapshot of counters since the start; each is exact, together they are not one instant. Any thread. */

@@ -70,8 +70,7 @@ static inline rota_poll rota__slot_disarm(struct rota_atomic_u32 *slot, struct r
 }
 
 /* The event has come; the result was written before. Fires once. The batch is submitted by the caller. */
-static inline void rota__slot_fire(struct rota_atomic_u32 *slot, struct rota_waker *held,
-				   struct rota__wake_batch *batch)
+static inline void rota__slot_fire(struct rota_atomic_u32 *slot, struct rota_waker *held, struct rota__wake_batch *batch)
 {
 	if (rota__slot_take(slot) == ROTA__SLOT_ARMED)
 		rota__wake_batch_add(batch, held);

@@ -28,15 +28,15 @@ struct rota__stack_slab;
 struct rota__stack_pool {
 	size_t stack_size; /* usable bytes, whole pages */
 	size_t guard_size;
-	bool light_guards;  /* constant, as the two above */
+	bool light_guards;           /* constant, as the two above */
 	struct rota_atomic_u32 lock; /* guards all below */
 	struct rota__stack_slab *slabs;
-	size_t fresh;    /* slots of the newest slab that were never used */
-	size_t capacity; /* slots in all slabs */
-	size_t reserved; /* of them, set aside */
+	size_t fresh;              /* slots of the newest slab that were never used */
+	size_t capacity;           /* slots in all slabs */
+	size_t reserved;           /* of them, set aside */
 	struct rota__stack *dirty; /* free, with touched pages */
 	size_t dirty_count;
-	uintptr_t *clean;          /* free and discarded: addresses of descriptions */
+	uintptr_t *clean; /* free and discarded: addresses of descriptions */
 	size_t clean_count;
 	size_t clean_room;
 };

@@ -142,8 +142,7 @@ static int check_attr(const struct rota_task_attr *attr, const struct rota__work
 {
 	if (attr->flags & ~(unsigned)ROTA_TASK_LOCAL)
 		return -EINVAL;
-	if (attr->stack_size != 0 &&
-	    (attr->stack_size < ROTA_MIN_STACK_SIZE || attr->stack_size > ROTA_MAX_STACK_SIZE))
+	if (attr->stack_size != 0 && (attr->stack_size < ROTA_MIN_STACK_SIZE || attr->stack_size > ROTA_MAX_STACK_SIZE))
 		return -EINVAL;
 	if (attr->flags & ROTA_TASK_LOCAL && (worker == NULL || worker->current == NULL))
 		return -ENXIO;

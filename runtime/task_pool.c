@@ -12,7 +12,7 @@
 
 /* The slab's own header takes the place of the first task. */
 struct rota__task_slab {
-	struct rota__task_slab *next, *prev;               /* of all */
+	struct rota__task_slab *next, *prev; /* of all */
 	struct rota__task_slab *available_next, *available_prev;
 	rota_task *free;
 	unsigned used;

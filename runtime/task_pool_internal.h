@@ -15,7 +15,7 @@
 struct rota__task_slab;
 
 struct rota__task_pool {
-	struct rota_atomic_u32 lock; /* guards all below */
+	struct rota_atomic_u32 lock;       /* guards all below */
 	struct rota__task_slab *slabs;     /* all */
 	struct rota__task_slab *available; /* those with a free header */
 	unsigned empty;                    /* slabs of which no header is in use */

@@ -8,9 +8,9 @@
 
 ROTA_BEGIN_DECLS
 
-#define ROTA_US(n) ((uint64_t)(n) * 1000u)
-#define ROTA_MS(n) ((uint64_t)(n) * 1000000u)
-#define ROTA_SECONDS(n) ((uint64_t)(n) * 1000000000u)
+#define ROTA_US(n) ((uint64_t)1000 * (n))
+#define ROTA_MS(n) ((uint64_t)1000000 * (n))
+#define ROTA_SECONDS(n) ((uint64_t)1000000000 * (n))
 #define ROTA_NEVER UINT64_MAX /* as a deadline: none */
 
 /* Now, in nanoseconds of CLOCK_MONOTONIC. Any thread, signal handlers too. */
@@ -53,8 +53,7 @@ struct rota_interval {
 };
 
 /* The first tick is due at once. -EINVAL: period 0. Owned by one task at a time. */
-ROTA_API int rota_interval_init(struct rota_interval *interval, uint64_t period_ns,
-				enum rota_missed_tick missed);
+ROTA_API int rota_interval_init(struct rota_interval *interval, uint64_t period_ns, enum rota_missed_tick missed);
 
 /* Waits for the next tick. 0, and *ret_late (may be NULL) says by how many ns the tick was late; -ECANCELED: the
  * tick is still to come. */

@@ -13,10 +13,10 @@ ROTA_BEGIN_DECLS
 
 /* What an executor supplies. `data` is its own; the runtime only passes it back. */
 struct rota_waker_ops {
-	void *(*clone)(void *data);       /* returns the data of one more waker, owned by the caller */
-	void (*wake)(void *data);         /* wakes, and gives the waker back */
-	void (*wake_by_ref)(void *data);  /* wakes, and keeps the waker */
-	void (*drop)(void *data);         /* gives the waker back without waking */
+	void *(*clone)(void *data);      /* returns the data of one more waker, owned by the caller */
+	void (*wake)(void *data);        /* wakes, and gives the waker back */
+	void (*wake_by_ref)(void *data); /* wakes, and keeps the waker */
+	void (*drop)(void *data);        /* gives the waker back without waking */
 };
 
 struct rota_waker {

@@ -21,8 +21,8 @@ extern const struct rota_waker_ops rota__thread_waker_ops; /* data: a struct rot
 #define ROTA__WAKE_BATCH 16
 
 struct rota__wake_batch {
-	rota_task *first, *last;  /* claimed tasks */
-	unsigned others;          /* of the array below */
+	rota_task *first, *last; /* claimed tasks */
+	unsigned others;         /* of the array below */
 	struct rota_waker other[ROTA__WAKE_BATCH];
 };
 

@@ -555,8 +555,9 @@ static void park(struct rota__worker *worker, uint64_t deadline)
 		until = 0;
 	else
 		rota__count(&worker->parks, 1);
-	rota__count(&worker->operations,
-		    rt->driver->park(worker, until == ROTA_NEVER ? ROTA_NEVER : until > now ? until - now : 0));
+	rota__count(&worker->operations, rt->driver->park(worker, until == ROTA_NEVER ? ROTA_NEVER
+								  : until > now       ? until - now
+										      : 0));
 	rota__store(&worker->asleep, 0, RELAXED);
 	rota__monitor_rouse(rt);
 	if (rota__idle_awake(&rt->idle, worker->index))

@@ -22,21 +22,21 @@ struct rota__worker {
 	rota_runtime *rt;
 	unsigned index;
 	struct rota__fiber_host host;
-	rota_task *current;          /* the task that runs, NULL between tasks */
+	rota_task *current; /* the task that runs, NULL between tasks */
 	enum rota__verdict verdict;
 	int exit_status;
-	unsigned budget;             /* operations that the current task may find ready before it yields */
-	unsigned next_streak;        /* tasks run from the next slot in a row */
-	unsigned fresh;              /* spawns since the run queue was last empty */
-	unsigned ticks;              /* tasks run since the last poll */
+	unsigned budget;      /* operations that the current task may find ready before it yields */
+	unsigned next_streak; /* tasks run from the next slot in a row */
+	unsigned fresh;       /* spawns since the run queue was last empty */
+	unsigned ticks;       /* tasks run since the last poll */
 	bool searching;
-	bool unsubmitted;            /* operations wait in the ring for the next poll */
-	uint64_t polled_at;          /* clock at the last poll */
-	uint64_t woke_at;            /* clock at the end of the last park */
-	uint64_t woke_runs;          /* `runs` then */
+	bool unsubmitted;   /* operations wait in the ring for the next poll */
+	uint64_t polled_at; /* clock at the last poll */
+	uint64_t woke_at;   /* clock at the end of the last park */
+	uint64_t woke_runs; /* `runs` then */
 	uint64_t random;
-	uint64_t fresh_mean;         /* recent run time of a task that was just spawned, ns */
-	uint64_t next_id, last_id;   /* block of task numbers */
+	uint64_t fresh_mean;       /* recent run time of a task that was just spawned, ns */
+	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;
 	struct rota__task_cache tasks;
 	struct rota__stack_cache stacks;
@@ -46,16 +46,15 @@ struct rota__worker {
 
 	/* the worker writes, others read */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */
-	struct rota_atomic_u64 runs;      /* tasks run; odd steps tell the monitor that it moves */
-	struct rota_atomic_ptr running;   /* the task that runs, for reports; never followed without a reference */
+	struct rota_atomic_u64 runs; /* tasks run; the monitor sees by it whether the worker moves */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
-	struct rota_atomic_u32 sparse;    /* wakes in a row that found less work than the wake costs */
-	struct rota_atomic_u32 asleep;    /* parked, or about to: whoever leaves something for it must wake it */
-	void *io;                         /* the driver's part; set before the worker is published */
+	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
+	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
+	void *io;                      /* the driver's part; set before the worker is published */
 
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
-	struct rota_atomic_ptr mail;      /* tasks sent to just this worker: a stack, linked by queue_next */
+	struct rota_atomic_ptr mail;       /* tasks sent to just this worker: a stack, linked by queue_next */
 	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
 	struct rota__wheel wheel;
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
@@ -76,7 +75,7 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 /* Suspends the calling fiber, which runs on `worker`; the scheduler publishes it after the switch. The fiber may come
  * back on another worker. */
 static inline __attribute__((always_inline)) void rota__worker_suspend(struct rota__worker *worker,
-									 enum rota__verdict verdict)
+								       enum rota__verdict verdict)
 {
 	worker->verdict = verdict;
 	rota__fiber_suspend(&worker->host, worker->current);
