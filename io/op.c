@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "op.h"
 
 #include <errno.h>
@@ -9,9 +10,9 @@
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
+#include "fd_hint_internal.h"
 #include "op_internal.h"
 #include "ring_internal.h"
-#include "socket_hint_internal.h"
 #include "sys_internal.h"
 
 #define IOV_COUNT_MAX 1024 /* UIO_MAXIOV of the kernel */
@@ -48,15 +49,16 @@ bool rota__op_would_block(const struct rota_op *op, int res)
 	return rota__op_poll_events(op) != 0;
 }
 
-/* --- sockets (socket_hint_internal.h) ------------------------------------------------------------------------- */
+/* --- what is known of descriptors (fd_hint_internal.h) ---------------------------------------------------------- */
 
-struct rota_atomic_u64 rota__socket_hints[ROTA__HINTED_FDS / 64];
+struct rota__fd_hints rota__fd_sockets;
+struct rota__fd_hints rota__fd_seekables;
 
 bool rota__op_was_no_socket(struct rota_op *op, int res)
 {
 	if (res != -ENOTSOCK || !op->as_socket_)
 		return false;
-	rota__socket_hint(op->fd_, false);
+	rota__fd_hint(&rota__fd_sockets, op->fd_, false);
 	op->opcode_ = op->opcode_ == IORING_OP_RECV ? IORING_OP_READ : IORING_OP_WRITE;
 	op->offset_ = UINT64_MAX;
 	op->flags_ = 0;
@@ -66,12 +68,19 @@ bool rota__op_was_no_socket(struct rota_op *op, int res)
 
 static void use_hint(struct rota_op *op)
 {
-	if (op->offset_ != UINT64_MAX || !rota__socket_hinted(op->fd_))
+	if (op->offset_ != UINT64_MAX || !rota__fd_hinted(&rota__fd_sockets, op->fd_))
 		return;
 	op->flags_ = op->opcode_ == IORING_OP_WRITE ? MSG_NOSIGNAL : 0;
 	op->opcode_ = op->opcode_ == IORING_OP_READ ? IORING_OP_RECV : IORING_OP_SEND;
 	op->offset_ = 0;
 	op->as_socket_ = 1;
+}
+
+/* The number is about to mean something else. */
+static void forget(int fd)
+{
+	rota__fd_hint(&rota__fd_sockets, fd, false);
+	rota__fd_hint(&rota__fd_seekables, fd, false);
 }
 
 /* What a success says of a descriptor. */
@@ -80,11 +89,11 @@ static void learn(const struct rota_op *op, int status)
 	if (status < 0)
 		return;
 	if (op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND || op->opcode_ == IORING_OP_CONNECT)
-		rota__socket_hint(op->fd_, true);
+		rota__fd_hint(&rota__fd_sockets, op->fd_, true);
 	else if (op->opcode_ == IORING_OP_ACCEPT)
-		rota__socket_hint(status, true);
+		rota__fd_hint(&rota__fd_sockets, status, true);
 	else if (op->opcode_ == IORING_OP_OPENAT)
-		rota__socket_hint(status, false);
+		forget(status);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
@@ -184,6 +193,7 @@ static void prepare(struct rota_op *op, unsigned opcode, int fd, const void *add
 	op->cancelled_ = 0;
 	op->polling_ = 0;
 	op->as_socket_ = 0;
+	op->entry_flags_ = 0;
 }
 
 /* An operation that fails before it starts: the first poll is ready with the error. */
@@ -194,8 +204,14 @@ static void refuse(struct rota_op *op, int error)
 
 static void check_offset(struct rota_op *op, off_t offset)
 {
-	if (offset < -1)
+	if (offset < -1) {
 		refuse(op, -EINVAL);
+	} else if (offset >= 0 && !rota__fd_hinted(&rota__fd_seekables, op->fd_)) {
+		if (rota__sys_has_offset(op->fd_))
+			rota__fd_hint(&rota__fd_seekables, op->fd_, true);
+		else
+			refuse(op, -ESPIPE);
+	}
 }
 
 void rota_op_read(struct rota_op *op, int fd, void *buf, size_t len, off_t offset)
@@ -258,13 +274,17 @@ void rota_op_poll(struct rota_op *op, int fd, short events)
 
 void rota_op_open(struct rota_op *op, const char *path, int flags, mode_t mode)
 {
-	prepare(op, IORING_OP_OPENAT, AT_FDCWD, path, mode, 0, (uint32_t)(flags | O_CLOEXEC));
+	prepare(op, IORING_OP_OPENAT, AT_FDCWD, path, 0, 0, (uint32_t)(flags | O_CLOEXEC));
+	op->len_ = mode; /* not a length */
+	/* The kernel would first try with O_NONBLOCK, which opens a FIFO without waiting for its other side. */
+	if (!(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)))
+		op->entry_flags_ = IOSQE_ASYNC;
 }
 
 void rota_op_close(struct rota_op *op, int fd)
 {
 	prepare(op, IORING_OP_CLOSE, fd, NULL, 0, 0, 0);
-	rota__socket_hint(fd, false);
+	forget(fd);
 }
 
 void rota_op_fsync(struct rota_op *op, int fd, bool data_only)
@@ -274,5 +294,6 @@ void rota_op_fsync(struct rota_op *op, int fd, bool data_only)
 
 void rota_op_statx(struct rota_op *op, int dirfd, const char *path, int flags, unsigned mask, struct statx *ret)
 {
-	prepare(op, IORING_OP_STATX, dirfd, path, mask, (uintptr_t)ret, (uint32_t)flags);
+	prepare(op, IORING_OP_STATX, dirfd, path, 0, (uintptr_t)ret, (uint32_t)flags);
+	op->len_ = mask; /* not a length */
 }

@@ -24,6 +24,10 @@
 
 #define CQ_PER_SQ 8u
 
+/* What a kernel thread that was interrupted in a blocking call may leak: ERESTARTSYS and its kin. */
+#define ERESTART_FIRST 512
+#define ERESTART_LAST 516
+
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 {
 	/* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. */
@@ -139,6 +143,7 @@ static bool put_op(struct rota__ring *ring, struct rota_op *op)
 	io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
 	sqe->rw_flags = (__kernel_rwf_t)op->flags_;
 	sqe->ioprio = op->ioprio_;
+	sqe->flags = op->entry_flags_;
 	sqe->user_data = (uintptr_t)op;
 	return true;
 }
@@ -280,7 +285,10 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struc
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		return false;
 	}
-	if ((op->polling_ && res >= 0) || rota__op_was_no_socket(op, res))
+	if (res <= -ERESTART_FIRST && res >= -ERESTART_LAST)
+		res = -EINTR;
+	/* ECANCELED unasked: the thread that submitted it has ended, in the current-thread flavour. */
+	if ((op->polling_ && res >= 0) || res == -EINTR || res == -ECANCELED || rota__op_was_no_socket(op, res))
 		again = ROTA__MAIL_SUBMIT;
 	else if (rota__op_would_block(op, res))
 		again = ROTA__MAIL_POLL;
@@ -349,7 +357,9 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
 	take_mail(ring);
 	submit_backlog(ring);
-	if (has_mail(ring) || ring->backlog_first != NULL || completions_ready(ring))
+	/* Who cannot be woken, or has not submitted all, must not wait. */
+	if (!rota__load(&ring->wake_armed, RELAXED) || has_mail(ring) || ring->backlog_first != NULL ||
+	    completions_ready(ring))
 		timeout_ns = 0;
 	enter(ring, timeout_ns);
 	ended = reap(ring);

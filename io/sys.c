@@ -94,8 +94,11 @@ static int perform_writev(const struct rota_op *op)
 static int perform_poll(const struct rota_op *op)
 {
 	struct pollfd pfd = { .fd = op->fd_, .events = (short)op->flags_ };
-	int rc = result(poll(&pfd, 1, -1));
+	int rc;
 
+	if (op->fd_ < 0)
+		return -EBADF; /* poll(2) would pass it over, and wait for ever */
+	rc = result(poll(&pfd, 1, -1));
 	if (rc < 0)
 		return rc;
 	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
@@ -154,6 +157,11 @@ int rota__sys_perform(struct rota_op *op)
 			return rc;
 		poll(&pfd, 1, -1);
 	}
+}
+
+bool rota__sys_has_offset(int fd)
+{
+	return lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE;
 }
 
 int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret)

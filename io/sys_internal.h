@@ -22,6 +22,9 @@ void rota__sys_nudge_threads_register(void);
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 
+/* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
+bool rota__sys_has_offset(int fd);
+
 int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret);
 int rota__sys_listen(const struct addrinfo *address, int backlog);
 int rota__sys_socket(const struct addrinfo *address);

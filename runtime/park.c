@@ -48,7 +48,7 @@ static struct rota__parker *parker_new(void)
 	if (parker == NULL)
 		parker = rota__alloc(sizeof(*parker), ROTA__CACHE_LINE);
 	if (parker == NULL)
-		return &emergency;
+		return self = &emergency; /* for good: wakers that point to it are out */
 	rota__store(&parker->state, EMPTY, RELAXED);
 	pthread_setspecific(exit_key, parker);
 	self = parker;

@@ -5,6 +5,7 @@
 
 #define LEVEL_BITS 6
 #define SLOT_MASK ((uint64_t)ROTA__WHEEL_SLOTS - 1)
+#define DUE (ROTA__WHEEL_LEVELS * ROTA__WHEEL_SLOTS) /* slot_ of a timer in the list of due ones */
 #define MAX_TICKS (((uint64_t)1 << (LEVEL_BITS * ROTA__WHEEL_LEVELS)) - 1)
 
 static uint64_t tick_at_or_after(uint64_t ns)
@@ -22,38 +23,50 @@ static unsigned level_for(uint64_t elapsed, uint64_t when)
 	return (63u - (unsigned)__builtin_clzll(differ)) / LEVEL_BITS;
 }
 
-static void link_last(struct rota__wheel *wheel, struct rota_timer *timer, unsigned level, unsigned index)
+static void list_append(struct rota_timer **list, struct rota_timer *timer)
 {
-	struct rota_timer **slot = &wheel->slot[level][index];
-
-	timer->slot_ = level * ROTA__WHEEL_SLOTS + index;
-	if (*slot == NULL) {
+	if (*list == NULL) {
 		timer->next_ = timer->prev_ = timer;
-		*slot = timer;
-		wheel->occupied[level] |= (uint64_t)1 << index;
+		*list = timer;
 		return;
 	}
-	timer->next_ = *slot;
-	timer->prev_ = (*slot)->prev_;
+	timer->next_ = *list;
+	timer->prev_ = (*list)->prev_;
 	timer->prev_->next_ = timer;
-	(*slot)->prev_ = timer;
+	(*list)->prev_ = timer;
+}
+
+static void list_remove(struct rota_timer **list, struct rota_timer *timer)
+{
+	if (timer->next_ == timer) {
+		*list = NULL;
+		return;
+	}
+	timer->prev_->next_ = timer->next_;
+	timer->next_->prev_ = timer->prev_;
+	if (*list == timer)
+		*list = timer->next_;
+}
+
+static void link_last(struct rota__wheel *wheel, struct rota_timer *timer, unsigned level, unsigned index)
+{
+	timer->slot_ = level * ROTA__WHEEL_SLOTS + index;
+	list_append(&wheel->slot[level][index], timer);
+	wheel->occupied[level] |= (uint64_t)1 << index;
 }
 
 static void unlink_timer(struct rota__wheel *wheel, struct rota_timer *timer)
 {
 	unsigned level = timer->slot_ / ROTA__WHEEL_SLOTS;
 	unsigned index = timer->slot_ % ROTA__WHEEL_SLOTS;
-	struct rota_timer **slot = &wheel->slot[level][index];
 
-	if (timer->next_ == timer) {
-		*slot = NULL;
-		wheel->occupied[level] &= ~((uint64_t)1 << index);
+	if (timer->slot_ == DUE) {
+		list_remove(&wheel->due, timer);
 		return;
 	}
-	timer->prev_->next_ = timer->next_;
-	timer->next_->prev_ = timer->prev_;
-	if (*slot == timer)
-		*slot = timer->next_;
+	list_remove(&wheel->slot[level][index], timer);
+	if (wheel->slot[level][index] == NULL)
+		wheel->occupied[level] &= ~((uint64_t)1 << index);
 }
 
 static void file(struct rota__wheel *wheel, struct rota_timer *timer)
@@ -152,53 +165,63 @@ bool rota__wheel_cancel(struct rota__wheel *wheel, struct rota_timer *timer)
 	return queued;
 }
 
-/* Takes everything out of a slot whose time has come: fires it, or files it at a finer level (`elapsed` is the slot's
- * start, so nothing goes back into the slot). Returns how many fired. Drops the lock when the batch is full. */
-static unsigned empty_slot(struct rota__wheel *wheel, uint64_t now_tick, unsigned level, unsigned index,
-			   struct rota__wake_batch *batch)
+/* Takes everything out of a slot whose time has come: to the due ones, or to a finer level (`elapsed` is the slot's
+ * start, so nothing goes back into the slot). */
+static void empty_slot(struct rota__wheel *wheel, uint64_t now_tick, unsigned level, unsigned index)
 {
-	unsigned fired = 0;
 	struct rota_timer *timer;
 
 	while ((timer = wheel->slot[level][index]) != NULL) {
-		if (rota__wake_batch_full(batch)) {
-			rota__spin_unlock(&wheel->lock);
-			rota__wake_batch_submit(batch);
-			rota__spin_lock(&wheel->lock);
-			continue;
-		}
 		unlink_timer(wheel, timer);
 		if (tick_at_or_after(timer->deadline_) > now_tick) {
 			file(wheel, timer);
 			continue;
 		}
-		rota__wake_batch_add(batch, &timer->waker_);
-		/* RELEASE: partner is the poll that sees FIRED without the lock. Nobody touches the timer after it. */
-		rota__store(&timer->state_, ROTA__TIMER_FIRED, RELEASE);
-		fired++;
+		timer->slot_ = DUE;
+		list_append(&wheel->due, timer);
 	}
-	return fired;
 }
 
-unsigned rota__wheel_expire(struct rota__wheel *wheel, uint64_t now)
+static void turn(struct rota__wheel *wheel, uint64_t now_tick)
 {
-	const uint64_t now_tick = now >> ROTA__WHEEL_TICK_SHIFT;
-	struct rota__wake_batch batch;
-	unsigned fired = 0, level, index;
+	unsigned level, index;
 	uint64_t start;
 
-	if (rota__wheel_next(wheel) > now)
-		return 0;
-	rota__wake_batch_init(&batch);
-	rota__spin_lock(&wheel->lock);
 	while (next_slot(wheel, &start, &level, &index) && start <= now_tick) {
 		wheel->elapsed = start;
-		fired += empty_slot(wheel, now_tick, level, index, &batch);
+		empty_slot(wheel, now_tick, level, index);
 	}
 	/* No slot begins between: the wheel may turn on. */
 	if (now_tick > wheel->elapsed)
 		wheel->elapsed = now_tick;
 	refresh_next(wheel);
+}
+
+unsigned rota__wheel_expire(struct rota__wheel *wheel, uint64_t now)
+{
+	struct rota__wake_batch batch;
+	struct rota_timer *timer;
+	unsigned fired = 0;
+
+	if (rota__wheel_next(wheel) > now)
+		return 0;
+	rota__wake_batch_init(&batch);
+	rota__spin_lock(&wheel->lock);
+	turn(wheel, now >> ROTA__WHEEL_TICK_SHIFT);
+	while ((timer = wheel->due) != NULL) {
+		if (rota__wake_batch_full(&batch)) {
+			/* Meanwhile a due timer may be cancelled, or fired by another who expires. */
+			rota__spin_unlock(&wheel->lock);
+			rota__wake_batch_submit(&batch);
+			rota__spin_lock(&wheel->lock);
+			continue;
+		}
+		list_remove(&wheel->due, timer);
+		rota__wake_batch_add(&batch, &timer->waker_);
+		/* RELEASE: partner is the poll that sees FIRED without the lock. Nobody touches the timer after it. */
+		rota__store(&timer->state_, ROTA__TIMER_FIRED, RELEASE);
+		fired++;
+	}
 	rota__spin_unlock(&wheel->lock);
 	rota__wake_batch_submit(&batch);
 	return fired;

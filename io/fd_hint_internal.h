@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of descriptors by their numbers.
+ *
+ *   SOCKET    on a socket recv and send cost the kernel a tenth less than read and write, so an operation on a known
+ *             socket is sent as those.
+ *   SEEKABLE  a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
+ *             once.
+ *
+ * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
+ * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
+ * operation is made again as it was asked for. A wrong SEEKABLE costs an ESPIPE that is not reported.
+ */
+#ifndef ROTA_IO_FD_HINT_INTERNAL_H
+#define ROTA_IO_FD_HINT_INTERNAL_H
+
+#include "../runtime/atomic_internal.h"
+
+#define ROTA__HINTED_FDS 65536u /* of higher ones nothing is ever known */
+
+struct rota__fd_hints {
+	struct rota_atomic_u64 bits[ROTA__HINTED_FDS / 64];
+};
+
+extern struct rota__fd_hints rota__fd_sockets;
+extern struct rota__fd_hints rota__fd_seekables;
+
+static inline bool rota__fd_hinted(const struct rota__fd_hints *hints, int fd)
+{
+	if ((unsigned)fd >= ROTA__HINTED_FDS)
+		return false;
+	return (rota__load(&hints->bits[fd / 64], RELAXED) >> (fd % 64) & 1) != 0; /* a hint orders nothing */
+}
+
+static inline void rota__fd_hint(struct rota__fd_hints *hints, int fd, bool is)
+{
+	if ((unsigned)fd >= ROTA__HINTED_FDS || rota__fd_hinted(hints, fd) == is)
+		return;
+	if (is)
+		rota__fetch_or(&hints->bits[fd / 64], (uint64_t)1 << (fd % 64), RELAXED);
+	else
+		rota__fetch_and(&hints->bits[fd / 64], ~((uint64_t)1 << (fd % 64)), RELAXED);
+}
+
+#endif
