@@ -36,7 +36,7 @@ struct rota_op {
 	int32_t result_;
 	struct rota_waker waker_;
 	void *ring_;
-	struct rota_op *next_;
+	struct rota_op *mail_next_, *backlog_next_;
 	uint8_t mail_;
 	uint8_t cancelled_;
 	uint8_t polling_;

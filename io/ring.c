@@ -153,9 +153,9 @@ void rota__ring_submit(struct rota__ring *ring, struct rota_op *op)
 	op->ring_ = ring;
 	if (ring->backlog_first == NULL && put_op(ring, op))
 		return;
-	op->next_ = NULL;
+	op->backlog_next_ = NULL;
 	if (ring->backlog_last != NULL)
-		ring->backlog_last->next_ = op;
+		ring->backlog_last->backlog_next_ = op;
 	else
 		ring->backlog_first = op;
 	ring->backlog_last = op;
@@ -165,7 +165,7 @@ static void submit_backlog(struct rota__ring *ring)
 {
 	while (ring->backlog_first != NULL) {
 		struct rota_op *op = ring->backlog_first;
-		struct rota_op *next = op->next_;
+		struct rota_op *next = op->backlog_next_;
 
 		if (!put_op(ring, op))
 			return;
@@ -180,13 +180,13 @@ static bool leave_backlog(struct rota__ring *ring, struct rota_op *op)
 {
 	struct rota_op *before = NULL;
 
-	for (struct rota_op *at = ring->backlog_first; at != NULL; before = at, at = at->next_) {
+	for (struct rota_op *at = ring->backlog_first; at != NULL; before = at, at = at->backlog_next_) {
 		if (at != op)
 			continue;
 		if (before != NULL)
-			before->next_ = op->next_;
+			before->backlog_next_ = op->backlog_next_;
 		else
-			ring->backlog_first = op->next_;
+			ring->backlog_first = op->backlog_next_;
 		if (ring->backlog_last == op)
 			ring->backlog_last = before;
 		return true;
@@ -213,7 +213,7 @@ void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_
 
 	op->mail_ = (uint8_t)mail;
 	do {
-		op->next_ = head;
+		op->mail_next_ = head;
 	} while (!rota__cas(&ring->mail, &head, op, RELEASE)); /* partner: the swap in take_mail */
 }
 
@@ -264,7 +264,7 @@ static void take_mail(struct rota__ring *ring)
 		return;
 	op = rota__swap(&ring->mail, NULL, ACQUIRE); /* partner: rota__ring_mail */
 	while (op != NULL) {
-		struct rota_op *next = op->next_;
+		struct rota_op *next = op->mail_next_;
 
 		open_letter(ring, op);
 		op = next;
