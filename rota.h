@@ -4,7 +4,7 @@
  * compiles alone, as C11 and as C++17.
  *
  * Rules that hold for every call:
- *  - A call that can fail returns 0 or a count, or a negative errno. Nothing reads or writes errno.
+ *  - A call that can fail returns 0 or a count, or a negative errno. No result is in errno, which calls may change.
  *  - Output parameters are named ret_* and are written only on success.
  *  - "Waits" means: a fiber is suspended, a plain thread blocks. A wait is a cancellation point (-ECANCELED)
  *    unless its comment says otherwise.

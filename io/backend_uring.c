@@ -44,16 +44,22 @@ static void worker_free(struct rota__worker *worker)
 	rota__free(ring, sizeof(*ring), ROTA__CACHE_LINE);
 }
 
+static unsigned turn(struct rota__worker *worker, uint64_t timeout_ns)
+{
+	unsigned ended = rota__ring_turn(worker->io, timeout_ns);
+
+	worker->unsubmitted = rota__ring_unsubmitted(worker->io);
+	return ended;
+}
+
 static unsigned worker_poll(struct rota__worker *worker)
 {
-	worker->unsubmitted = false;
-	return rota__ring_turn(worker->io, 0);
+	return turn(worker, 0);
 }
 
 static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
 {
-	worker->unsubmitted = false;
-	return rota__ring_turn(worker->io, timeout_ns);
+	return turn(worker, timeout_ns);
 }
 
 static void worker_wake(struct rota__worker *worker)
@@ -87,7 +93,7 @@ const struct rota__driver rota__driver_uring = {
 
 int rota__uring_try(void)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG };
+	struct io_uring_params params = { .flags = ROTA__RING_FLAGS | IORING_SETUP_SINGLE_ISSUER };
 	struct io_uring ring;
 	struct io_uring_sqe *sqe;
 	int rc = rota__sys_ring_init(&ring, TRIAL_ENTRIES, &params);

@@ -38,8 +38,8 @@ ROTA_API ssize_t rota_write_all(int fd, const void *buf, size_t len) ROTA_MUST_U
  * The way to adopt a descriptor of another library. Regular files are always ready. */
 ROTA_API int rota_poll_fd(int fd, short events) ROTA_MUST_USE;
 
-/* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF and -ECANCELED. A task that was
- * cancelled still closes: a close is never refused for cancellation. */
+/* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF. Not a cancellation point: a task
+ * that was cancelled still closes. */
 ROTA_API int rota_close(int fd);
 
 ROTA_END_DECLS

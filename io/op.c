@@ -42,7 +42,7 @@ bool rota__op_would_block(const struct rota_op *op, int res)
 {
 	bool socket_call = op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND;
 
-	if (res != -EAGAIN && !(res == -EINPROGRESS && op->opcode_ == IORING_OP_CONNECT))
+	if (res != -EAGAIN && !((res == -EINPROGRESS || res == -EALREADY) && op->opcode_ == IORING_OP_CONNECT))
 		return false;
 	if (socket_call && op->flags_ & MSG_DONTWAIT)
 		return false; /* the caller asked not to wait */
@@ -68,7 +68,8 @@ bool rota__op_was_no_socket(struct rota_op *op, int res)
 
 static void use_hint(struct rota_op *op)
 {
-	if (op->offset_ != UINT64_MAX || !rota__fd_hinted(&rota__fd_sockets, op->fd_))
+	/* Of nothing, read(2) returns at once where recv(2) waits. */
+	if (op->len_ == 0 || op->offset_ != UINT64_MAX || !rota__fd_hinted(&rota__fd_sockets, op->fd_))
 		return;
 	op->flags_ = op->opcode_ == IORING_OP_WRITE ? MSG_NOSIGNAL : 0;
 	op->opcode_ = op->opcode_ == IORING_OP_READ ? IORING_OP_RECV : IORING_OP_SEND;
@@ -94,6 +95,30 @@ static void learn(const struct rota_op *op, int status)
 		rota__fd_hint(&rota__fd_sockets, status, true);
 	else if (op->opcode_ == IORING_OP_OPENAT)
 		forget(status);
+}
+
+/* --- again ---------------------------------------------------------------------------------------------------- */
+
+/* What a kernel thread that was interrupted in a blocking call may leak: ERESTARTSYS and its kin. */
+#define ERESTART_FIRST 512
+#define ERESTART_LAST 516
+
+enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
+{
+	if (*res <= -ERESTART_FIRST && *res >= -ERESTART_LAST)
+		*res = -EINTR;
+	if (op->polling_ == ROTA__POLL_NOW && *res >= 0)
+		return ROTA__MAIL_SUBMIT;
+	if (op->opcode_ == IORING_OP_CLOSE)
+		return ROTA__MAIL_NONE; /* the number is free, whatever the result says */
+	if (op->opcode_ == IORING_OP_CONNECT && op->polling_ == ROTA__POLL_DONE && *res == -EISCONN)
+		*res = 0;
+	/* ECANCELED unasked: the thread that submitted it has ended, in the current-thread flavour. */
+	if (*res == -EINTR || *res == -ECANCELED)
+		return op->opcode_ == IORING_OP_CONNECT ? ROTA__MAIL_POLL : ROTA__MAIL_SUBMIT;
+	if (rota__op_was_no_socket(op, *res))
+		return ROTA__MAIL_SUBMIT;
+	return rota__op_would_block(op, *res) ? ROTA__MAIL_POLL : ROTA__MAIL_NONE;
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
@@ -191,7 +216,7 @@ static void prepare(struct rota_op *op, unsigned opcode, int fd, const void *add
 	op->ring_ = NULL;
 	op->mail_ = ROTA__MAIL_NONE;
 	op->cancelled_ = 0;
-	op->polling_ = 0;
+	op->polling_ = ROTA__POLL_NEVER;
 	op->as_socket_ = 0;
 	op->entry_flags_ = 0;
 }

@@ -21,6 +21,9 @@
 enum rota__op_stage { ROTA__OP_NEW, ROTA__OP_STARTED };
 enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__MAIL_CANCEL };
 
+/* polling_: whether the entry in the ring is a poll that comes before the operation itself. */
+enum rota__op_polling { ROTA__POLL_NEVER, ROTA__POLL_NOW, ROTA__POLL_DONE };
+
 static inline struct rota_op *rota__op_of(struct rota_future *future)
 {
 	return (struct rota_op *)(void *)future;
@@ -35,5 +38,9 @@ bool rota__op_would_block(const struct rota_op *op, int res);
 /* Turns a read or write that was sent as recv or send, to what turned out to be no socket, back into itself. false:
  * `res` does not mean that. */
 bool rota__op_was_no_socket(struct rota_op *op, int res);
+
+/* What a ring has to do after a completion with *res: nothing (the operation is over, *res is its result), submit it
+ * again, or poll for its descriptor first. */
+enum rota__op_mail rota__op_again(struct rota_op *op, int *res);
 
 #endif

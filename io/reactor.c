@@ -44,7 +44,7 @@ static void *reactor_main(void *arg)
 	if (reactor->error < 0)
 		return NULL;
 	while (rota__load(&reactor->stop, ACQUIRE) == 0) { /* set before the wake */
-		rota__ring_turn(&reactor->ring, time_to_sleep(rt));
+		rota__count(&rt->reactor_operations, rota__ring_turn(&reactor->ring, time_to_sleep(rt)));
 		rota__count(&rt->reactor_wakeups, 1);
 		rota__wheel_expire(&rt->outside, rota__sys_clock());
 	}

@@ -24,16 +24,11 @@
 
 #define CQ_PER_SQ 8u
 
-/* What a kernel thread that was interrupted in a blocking call may leak: ERESTARTSYS and its kin. */
-#define ERESTART_FIRST 512
-#define ERESTART_LAST 516
-
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 {
-	/* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. */
 	struct io_uring_params params = {
-		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN |
-			 IORING_SETUP_TASKRUN_FLAG | (shared ? 0 : IORING_SETUP_SINGLE_ISSUER),
+		.flags = ROTA__RING_FLAGS | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+			 (shared ? 0 : IORING_SETUP_SINGLE_ISSUER),
 		.cq_entries = entries * CQ_PER_SQ,
 	};
 	int rc;
@@ -140,10 +135,14 @@ static bool put_op(struct rota__ring *ring, struct rota_op *op)
 
 	if (sqe == NULL)
 		return false;
-	io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
-	sqe->rw_flags = (__kernel_rwf_t)op->flags_;
-	sqe->ioprio = op->ioprio_;
-	sqe->flags = op->entry_flags_;
+	if (op->polling_ == ROTA__POLL_NOW) {
+		io_uring_prep_poll_add(sqe, op->fd_, (unsigned)rota__op_poll_events(op));
+	} else {
+		io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
+		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
+		sqe->ioprio = op->ioprio_;
+		sqe->flags = op->entry_flags_;
+	}
 	sqe->user_data = (uintptr_t)op;
 	return true;
 }
@@ -223,9 +222,8 @@ static void end_here(struct rota_op *op, int result)
 	struct rota__wake_batch batch;
 
 	op->result_ = result;
-	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 	rota__wake_batch_init(&batch);
-	rota__slot_fire(&op->state_, &op->waker_, &batch);
+	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
 	rota__wake_batch_submit(&batch);
 }
 
@@ -245,7 +243,10 @@ static void open_letter(struct rota__ring *ring, struct rota_op *op)
 		if (!put_cancel(ring, op))
 			rota__ring_mail(ring, op, mail); /* no entry: again in the next turn */
 	} else {
-		op->polling_ = mail == ROTA__MAIL_POLL;
+		if (mail == ROTA__MAIL_POLL)
+			op->polling_ = ROTA__POLL_NOW;
+		else if (op->polling_ != ROTA__POLL_NEVER)
+			op->polling_ = ROTA__POLL_DONE;
 		rota__ring_submit(ring, op);
 	}
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
@@ -273,85 +274,91 @@ static void take_mail(struct rota__ring *ring)
 
 /* --- reaping -------------------------------------------------------------------------------------------------- */
 
+/* One round of taking completions, by the owner or in its place. */
+struct reaping {
+	bool rescue;
+	bool owner_needed; /* something was left that only the owner can do */
+	unsigned ended;    /* operations */
+	struct rota__wake_batch batch;
+};
+
 /* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
  * completion has to wait until the owner has taken it out. */
-static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struct rota__wake_batch *batch,
-		     unsigned *ended)
+static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struct reaping *reaping)
 {
-	enum rota__op_mail again = ROTA__MAIL_NONE;
+	enum rota__op_mail again;
 
 	rota__slot_take(&op->state_);
 	if (op->mail_ != ROTA__MAIL_NONE) {
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		return false;
 	}
-	if (res <= -ERESTART_FIRST && res >= -ERESTART_LAST)
-		res = -EINTR;
-	/* ECANCELED unasked: the thread that submitted it has ended, in the current-thread flavour. */
-	if ((op->polling_ && res >= 0) || res == -EINTR || res == -ECANCELED || rota__op_was_no_socket(op, res))
-		again = ROTA__MAIL_SUBMIT;
-	else if (rota__op_would_block(op, res))
-		again = ROTA__MAIL_POLL;
+	again = rota__op_again(op, &res);
 	if (again != ROTA__MAIL_NONE && !op->cancelled_) {
 		rota__ring_mail(ring, op, again);
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		reaping->owner_needed = true;
 		return true;
 	}
 	op->result_ = again != ROTA__MAIL_NONE ? -ECANCELED : res;
-	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
-	rota__slot_fire(&op->state_, &op->waker_, batch);
-	(*ended)++;
+	rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
+	reaping->ended++;
 	return true;
 }
 
-static void woken(struct rota__ring *ring, const struct io_uring_cqe *cqe)
+/* false: it has to wait for the owner, who alone can arm the poll again. */
+static bool woken(struct rota__ring *ring, const struct io_uring_cqe *cqe, struct reaping *reaping)
 {
-	if (!(cqe->flags & IORING_CQE_F_MORE))
-		rota__store(&ring->wake_armed, 0, RELAXED); /* owner and rescuer agree under cq_lock */
-	rota__swap(&ring->notified, 0, ACQ_REL);            /* partner: the swap in rota__ring_wake */
+	if (!(cqe->flags & IORING_CQE_F_MORE)) {
+		if (reaping->rescue)
+			return false;
+		rota__store(&ring->wake_armed, 0, RELAXED); /* the owner's */
+	}
+	rota__swap(&ring->notified, 0, ACQ_REL); /* partner: the swap in rota__ring_wake */
+	reaping->owner_needed = true;
+	return true;
 }
 
 /* Takes completions until there is none, the batch is full, or one has to wait. With cq_lock held. Returns whether to
  * come again. */
-static bool reap_batch(struct rota__ring *ring, struct rota__wake_batch *batch, unsigned *ended)
+static bool reap_batch(struct rota__ring *ring, struct reaping *reaping)
 {
 	struct io_uring_cq *cq = &ring->uring.cq;
 	unsigned head = *cq->khead;
 	const unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+	bool taken = true;
 
-	for (; head != tail && !rota__wake_batch_full(batch); head++) {
+	for (; head != tail && !rota__wake_batch_full(&reaping->batch); head++) {
 		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
 		if (cqe->user_data == DATA_WAKE)
-			woken(ring, cqe);
-		else if (cqe->user_data != DATA_IGNORE &&
-			 !complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe->res, batch, ended))
+			taken = woken(ring, cqe, reaping);
+		else if (cqe->user_data != DATA_IGNORE)
+			taken = complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe->res, reaping);
+		if (!taken)
 			break;
 	}
 	io_uring_smp_store_release(cq->khead, head);
-	return rota__wake_batch_full(batch);
+	return rota__wake_batch_full(&reaping->batch);
 }
 
-static unsigned reap(struct rota__ring *ring)
+static void reap(struct rota__ring *ring, struct reaping *reaping)
 {
-	struct rota__wake_batch batch;
-	unsigned ended = 0;
 	bool more = true;
 
-	rota__wake_batch_init(&batch);
+	rota__wake_batch_init(&reaping->batch);
 	while (more && completions_ready(ring)) {
 		if (!rota__spin_trylock(&ring->cq_lock))
 			break; /* the other one takes them */
-		more = reap_batch(ring, &batch, &ended);
+		more = reap_batch(ring, reaping);
 		rota__spin_unlock(&ring->cq_lock);
-		rota__wake_batch_submit(&batch);
+		rota__wake_batch_submit(&reaping->batch);
 	}
-	return ended;
 }
 
 unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 {
-	unsigned ended;
+	struct reaping reaping = { .rescue = false };
 
 	if (!rota__load(&ring->wake_armed, RELAXED))
 		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
@@ -362,20 +369,31 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 	    completions_ready(ring))
 		timeout_ns = 0;
 	enter(ring, timeout_ns);
-	ended = reap(ring);
+	reap(ring, &reaping);
 	if (has_mail(ring)) { /* what said "not now", and completions that waited for the mail */
 		take_mail(ring);
 		enter(ring, 0);
-		ended += reap(ring);
+		reap(ring, &reaping);
 	}
-	return ended;
+	return reaping.ended;
+}
+
+bool rota__ring_unsubmitted(const struct rota__ring *ring)
+{
+	return has_mail(ring) || ring->backlog_first != NULL || io_uring_sq_ready(&ring->uring) > 0;
 }
 
 unsigned rota__ring_rescue(struct rota__ring *ring)
 {
+	struct reaping reaping = { .rescue = true };
+
 	if (kernel_has_news(ring))
 		rota__sys_nudge_threads();
-	return reap(ring);
+	reap(ring, &reaping);
+	/* The owner may be about to park, without having seen what was taken, or left, here. */
+	if (reaping.owner_needed)
+		rota__ring_wake(ring);
+	return reaping.ended;
 }
 
 void rota__ring_wake(struct rota__ring *ring)

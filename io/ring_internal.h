@@ -18,6 +18,10 @@
 #include "../runtime/atomic_internal.h"
 #include "op_internal.h"
 
+/* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. SUBMIT_ALL: an entry
+ * that the kernel refuses does not keep back those behind it. */
+#define ROTA__RING_FLAGS (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL)
+
 struct rota__ring {
 	struct io_uring uring;
 	unsigned features; /* of the kernel, for enter */
@@ -51,6 +55,9 @@ void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_
 
 /* Submits and reaps; waits for a completion when timeout_ns > 0. Owner. Returns how many operations ended. */
 unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns);
+
+/* Whether something waits for the owner's next turn. Owner. */
+bool rota__ring_unsubmitted(const struct rota__ring *ring);
 
 /* Takes completions in the owner's place. Any thread. */
 unsigned rota__ring_rescue(struct rota__ring *ring);

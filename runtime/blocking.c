@@ -8,7 +8,8 @@
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
-enum { TAG_PLACE = 1, TAG_SHUTDOWN };
+/* Whether the calling thread is one of a pool: it must not wait for a place that only such threads can free. */
+static _Thread_local bool pool_thread;
 
 void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsigned queue_max, uint64_t idle_ns)
 {
@@ -49,7 +50,7 @@ static void free_place(struct rota__blocking *pool, struct rota__wake_batch *bat
 	if (rota__waitlist_empty(&pool->submitters) || pool->queued + pool->promised >= pool->queue_max)
 		return;
 	pool->promised++;
-	rota__waitlist_grant(&pool->submitters, TAG_PLACE, batch);
+	rota__waitlist_grant(&pool->submitters, 0, batch);
 }
 
 static void dequeue(struct rota__blocking *pool, rota_task *job, struct rota__wake_batch *batch)
@@ -102,6 +103,7 @@ static void *thread_main(void *arg)
 	struct rota__wake_batch batch;
 	rota_task *job;
 
+	pool_thread = true;
 	rota__runtime_enter(rt);
 	rota__wake_batch_init(&batch);
 	lock(pool);
@@ -157,9 +159,9 @@ static rota_poll poll_place(struct rota__blocking *pool, struct rota_waiter *wai
 
 	lock(pool);
 	if (rota__waiter_granted(waiter)) {
-		*ret_status = waiter->tag_ == TAG_PLACE ? 0 : -ESHUTDOWN;
-	} else if (pool->stopping || cancelled) {
-		*ret_status = pool->stopping ? -ESHUTDOWN : -ECANCELED;
+		*ret_status = 0;
+	} else if (cancelled) {
+		*ret_status = -ECANCELED;
 		if (rota__waiter_queued(waiter))
 			rota__waitlist_remove(&pool->submitters, waiter);
 	} else if (!rota__waiter_queued(waiter) && pool->queued + pool->promised < pool->queue_max) {
@@ -183,7 +185,7 @@ static int submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task)
 	rota__wake_batch_init(&batch);
 	lock(pool);
 	pool->promised--;
-	rc = pool->stopping ? -ESHUTDOWN : call_thread(rt);
+	rc = call_thread(rt);
 	if (rc >= 0) {
 		if (ret_task != NULL)
 			*ret_task = job;
@@ -233,7 +235,7 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 	if (placed)
 		pool->promised++;
 	unlock(pool);
-	if (!placed && caller != NULL && caller->kind == ROTA__TASK_FUTURE)
+	if (!placed && (pool_thread || (caller != NULL && caller->kind == ROTA__TASK_FUTURE)))
 		return -EAGAIN;
 	if (!placed) {
 		rota_future_init(&op.future, &place_ops);
@@ -261,38 +263,22 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
 		rota__task_finish(job, -ECANCELED);
 }
 
-int rota__blocking_stop(rota_runtime *rt, uint64_t deadline)
+void rota__blocking_stop(rota_runtime *rt)
 {
 	struct rota__blocking *pool = &rt->blocking;
-	struct rota__wake_batch batch;
-	uint64_t now;
-	unsigned threads;
 
-	rota__wake_batch_init(&batch);
 	lock(pool);
 	pool->stopping = true;
-	while (!rota__waitlist_empty(&pool->submitters)) {
-		rota__waitlist_grant(&pool->submitters, TAG_SHUTDOWN, &batch);
-		if (rota__wake_batch_full(&batch)) {
-			unlock(pool);
-			rota__wake_batch_submit(&batch);
-			lock(pool);
-		}
-	}
 	rota__fetch_add(&pool->bell, 1, SEQ_CST);
 	unlock(pool);
 	rota__sys_futex_wake(&pool->bell, INT32_MAX);
-	rota__wake_batch_submit(&batch);
 	for (;;) {
 		uint32_t finished = rota__load(&pool->finished, SEQ_CST);
 
-		threads = rota__blocking_threads(rt);
-		now = rota__sys_clock();
-		if (threads == 0 || now >= deadline)
-			break;
-		rota__sys_futex_wait(&pool->finished, finished, deadline - now);
+		if (rota__blocking_threads(rt) == 0)
+			return;
+		rota__sys_futex_wait(&pool->finished, finished, UINT64_MAX);
 	}
-	return threads == 0 ? 0 : -ETIMEDOUT;
 }
 
 unsigned rota__blocking_threads(rota_runtime *rt)
@@ -312,19 +298,26 @@ static struct rota_offload_op *offload_of(struct rota_future *future)
 	return (struct rota_offload_op *)(void *)future;
 }
 
+/* Gives a promised place up. */
+static void return_place(struct rota__blocking *pool)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	lock(pool);
+	pool->promised--;
+	free_place(pool, &batch);
+	unlock(pool);
+	rota__wake_batch_submit(&batch);
+}
+
+/* Has a promised place. */
 static int offload_start(struct rota_offload_op *op)
 {
-	int rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, true);
+	int rc = op->cancelled_ ? -ECANCELED : rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, true);
 
 	if (rc < 0) {
-		struct rota__wake_batch batch;
-
-		rota__wake_batch_init(&batch);
-		lock(&op->rt_->blocking);
-		op->rt_->blocking.promised--;
-		free_place(&op->rt_->blocking, &batch);
-		unlock(&op->rt_->blocking);
-		rota__wake_batch_submit(&batch);
+		return_place(&op->rt_->blocking);
 		return rc;
 	}
 	op->job_->fn = op->fn_;

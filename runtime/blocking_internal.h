@@ -36,8 +36,8 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 /* Takes the job out if it is still queued, and completes it with -ECANCELED. */
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 
-/* No more jobs; idle threads leave. Waits until all have, at most until `deadline`. 0, -ETIMEDOUT. */
-int rota__blocking_stop(rota_runtime *rt, uint64_t deadline);
+/* All jobs have ended: the threads leave. Waits for them. */
+void rota__blocking_stop(rota_runtime *rt);
 
 unsigned rota__blocking_threads(rota_runtime *rt);
 

@@ -13,6 +13,7 @@
 #define DEFAULT_BLOCKING_IDLE_NS 10000000000u
 #define DEFAULT_RING_ENTRIES 256u
 #define DEFAULT_STALL_NS 1000000u
+#define NEVER_NS (UINT64_MAX / 4) /* can be added to the clock */
 #define MAX_BLOCKING_THREADS 65536u
 #define MAX_RING_ENTRIES 32768u
 
@@ -124,6 +125,10 @@ int rota__config_resolve(struct rota_config *config)
 		config->blocking_idle_ns = DEFAULT_BLOCKING_IDLE_NS;
 	if (config->stall_ns == 0)
 		config->stall_ns = DEFAULT_STALL_NS;
+	if (config->blocking_idle_ns > NEVER_NS)
+		config->blocking_idle_ns = NEVER_NS;
+	if (config->stall_ns > NEVER_NS)
+		config->stall_ns = NEVER_NS;
 	if (config->seed == 0)
 		config->seed = rota__sys_random();
 	return 0;

@@ -89,7 +89,7 @@ int rota_await(struct rota_future *future)
 int rota_block_on_future(rota_runtime *rt, struct rota_future *future)
 {
 	rota_runtime *outer;
-	int status;
+	int status, rc;
 
 	if (rt == NULL || future == NULL || future->ops == NULL)
 		return -EINVAL;
@@ -98,10 +98,12 @@ int rota_block_on_future(rota_runtime *rt, struct rota_future *future)
 			     (unsigned long long)rota_task_id());
 		return -EDEADLK;
 	}
-	if (rota__load(&rt->stopped, ACQUIRE))
-		return -ESHUTDOWN;
+	rc = rota__runtime_admit(rt);
+	if (rc < 0)
+		return rc;
 	outer = rota__runtime_enter(rt);
 	status = thread_await(future);
 	rota__runtime_enter(outer);
+	rota__runtime_dismiss(rt);
 	return status;
 }

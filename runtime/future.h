@@ -8,7 +8,8 @@
  * is over). READY ends the future: `status` is its result, and polling it again is an error, reported and
  * aborted on in debug builds and answered with READY and -EINVAL in release builds. A future may not be moved
  * or freed between its first poll and READY; `cancel` asks it to come to READY soon (with -ECANCELED, or with
- * what it already has), and the owner polls on until it does.
+ * what it already has), and the owner polls on until it does. The task (or thread) that
+ * polled one of rota's own futures first is the one that polls it to READY: until then the future borrows its waker.
  */
 #ifndef ROTA_RUNTIME_FUTURE_H
 #define ROTA_RUNTIME_FUTURE_H

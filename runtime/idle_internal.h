@@ -55,9 +55,4 @@ static inline bool rota__idle_wakeable(const struct rota__idle *idle)
 	return counts >> 32 != 0 && (uint32_t)counts == 0;
 }
 
-static inline unsigned rota__idle_sleeping(const struct rota__idle *idle)
-{
-	return (unsigned)(rota__load(&idle->counts, RELAXED) >> 32);
-}
-
 #endif

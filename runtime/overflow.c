@@ -31,6 +31,9 @@ static void on_segv(int number, siginfo_t *info, void *context)
 		former.sa_sigaction(number, info, context);
 	} else if (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN) {
 		former.sa_handler(number);
+	} else if (info->si_code <= 0) {
+		signal(number, SIG_DFL);
+		raise(number); /* somebody sent it: no instruction would raise it again */
 	} else {
 		/* The instruction runs again and faults as if nobody had listened. */
 		signal(number, SIG_DFL);

@@ -25,6 +25,7 @@ static void give_back(void *arg)
 	struct rota__parker *parker = arg;
 
 	rota__spin_lock(&free_lock);
+	self = NULL;
 	parker->next_free = free_list;
 	free_list = parker;
 	rota__spin_unlock(&free_lock);

@@ -157,12 +157,12 @@ static int runtime_alloc(rota_runtime **ret, const struct rota_config *config)
 			    config->blocking_idle_ns);
 	rota__wheel_init(&rt->outside, rota__sys_clock());
 	rt->workers = rota__alloc(rt->worker_count * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count; i++)
+		rota__worker_init(&rt->workers[i], rt, i);
 	if (rt->workers == NULL || rota__idle_init(&rt->idle, rt->worker_count) < 0 || rota__monitor_init(rt) < 0) {
 		runtime_free(rt);
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < rt->worker_count; i++)
-		rota__worker_init(&rt->workers[i], rt, i);
 	*ret = rt;
 	return 0;
 }
@@ -293,6 +293,39 @@ int rota_run(int (*main)(int argc, char **argv), int argc, char **argv)
 
 /* --- shutdown ------------------------------------------------------------------------------------------------ */
 
+int rota__runtime_admit(rota_runtime *rt)
+{
+	struct rota__worker *worker = rota__worker_of(rt);
+
+	if (worker != NULL) {
+		/* A worker's own tasks keep the runtime alive: no fence is needed. */
+		rota__count(&worker->spawned, 1);
+	} else {
+		rota__fetch_add(&rt->spawned, 1, SEQ_CST);
+		rota__fence(SEQ_CST); /* partner: the store of `closing`, then alive */
+	}
+	if (__builtin_expect(rota__load(&rt->closing, RELAXED) == 0, 1))
+		return 0;
+	rota__runtime_dismiss(rt);
+	return -ESHUTDOWN;
+}
+
+void rota__runtime_dismiss(rota_runtime *rt)
+{
+	struct rota__worker *worker = rota__worker_of(rt);
+
+	if (worker != NULL)
+		rota__store(&worker->finished, rota__load(&worker->finished, RELAXED) + 1, RELEASE); /* partner: alive */
+	else
+		rota__fetch_add(&rt->finished, 1, SEQ_CST);
+	if (__builtin_expect(rota__load(&rt->closing, RELAXED) == 0, 1))
+		return;
+	rota__fetch_add(&rt->drained, 1, SEQ_CST);
+	rota__sys_futex_wake(&rt->drained, INT32_MAX);
+	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && rt->workers[0].io != NULL)
+		rt->driver->wake(&rt->workers[0]);
+}
+
 uint64_t rota__runtime_alive(rota_runtime *rt)
 {
 	uint64_t spawned = 0, finished = 0;
@@ -335,22 +368,21 @@ static int drain(rota_runtime *rt, uint64_t deadline)
 {
 	for (;;) {
 		uint32_t drained = rota__load(&rt->drained, SEQ_CST);
-		uint64_t now = rota__sys_clock();
-		uint64_t again = deadline - now < CANCEL_AGAIN_NS ? deadline : now + CANCEL_AGAIN_NS;
+		uint64_t now, again;
 
 		if (rota__runtime_alive(rt) == 0)
 			return 0;
 		rota__task_pool_each(&rt->tasks, cancel_task, NULL);
+		now = rota__sys_clock();
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		again = deadline - now < CANCEL_AGAIN_NS ? deadline : now + CANCEL_AGAIN_NS;
 		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && occupy(rt)) {
 			play_worker(rt, none_alive, rt, again);
 			vacate(rt);
 		} else {
-			rota__sys_futex_wait(&rt->drained, drained, again > now ? again - now : 0);
+			rota__sys_futex_wait(&rt->drained, drained, again - now);
 		}
-		if (rota__runtime_alive(rt) == 0)
-			return 0;
-		if (rota__sys_clock() >= deadline)
-			return -ETIMEDOUT;
 	}
 }
 
@@ -372,14 +404,13 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 		return 0;
 	rota__store(&rt->closing, 1, SEQ_CST);
 	rc = drain(rt, deadline);
-	if (rc == 0)
-		rc = rota__blocking_stop(rt, deadline);
 	if (rc < 0) {
 		rota__task_pool_each(&rt->tasks, report_task, &reported);
 		if (reported > REPORT_MAX)
 			rota__log("shutdown: and %u more", reported - REPORT_MAX);
 		return rc;
 	}
+	rota__blocking_stop(rt);
 	threads_stop(rt);
 	rota__store(&rt->stopped, 1, RELEASE); /* partner: the ACQUIRE above */
 	return 0;
@@ -402,6 +433,7 @@ void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
 		.tasks_alive = rota__runtime_alive(rt),
 		.tasks_spawned = rota__load(&rt->spawned, RELAXED),
 		.wakeups = rota__load(&rt->reactor_wakeups, RELAXED),
+		.operations = rota__load(&rt->reactor_operations, RELAXED),
 		.memory_bytes = rota__alloc_bytes(),
 		.stack_bytes = rota__stack_pool_bytes(&rt->stacks),
 	};

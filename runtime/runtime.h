@@ -12,7 +12,8 @@ enum rota_backend { ROTA_BACKEND_AUTO, ROTA_BACKEND_IO_URING, ROTA_BACKEND_EPOLL
 
 enum rota_flavor {
 	ROTA_FLAVOR_MULTI_THREAD,   /* worker threads run the tasks */
-	ROTA_FLAVOR_CURRENT_THREAD, /* no worker threads: tasks run inside rota_block_on, on its caller */
+	/* No worker threads: tasks run inside rota_block_on, on its caller, and while nobody is inside they stand still. */
+	ROTA_FLAVOR_CURRENT_THREAD,
 };
 
 #define ROTA_MAX_WORKERS 1024u
@@ -27,7 +28,7 @@ struct rota_config {
 	unsigned workers;              /* 0: ROTA_WORKERS, else usable CPUs (affinity, cgroup quota) */
 	unsigned max_blocking_threads; /* 0: 512 */
 	size_t stack_size;             /* bytes; 0: 64 KiB, of which only touched pages cost memory */
-	enum rota_backend backend;     /* AUTO: ROTA_BACKEND=io_uring|epoll, else what the kernel offers */
+	enum rota_backend backend;     /* AUTO: ROTA_BACKEND=io_uring|epoll|auto, else what the kernel offers */
 	enum rota_flavor flavor;       /* MULTI_THREAD: ROTA_FLAVOR=multi_thread|current_thread may change it */
 	unsigned max_blocking_queue; /* jobs that may wait for a pool thread; 0: 4096. A full queue makes callers wait */
 	uint64_t blocking_idle_ns;   /* how long an idle pool thread stays; 0: 10 s */
@@ -58,7 +59,7 @@ ROTA_API int rota_runtime_new(rota_runtime **ret, const struct rota_config *conf
 ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
 
 /*
- * Refuses new work, cancels every task, waits until all have ended, at most timeout_ns (0: does not wait), then
+ * Refuses new work, cancels every task, waits until all (and threads inside rota_block_on_future) have ended, at most timeout_ns (0: does not wait), then
  * stops the threads. 0 when all is gone; -ETIMEDOUT when tasks or blocking jobs are left: each is reported on
  * standard error by id and name, and the call may be repeated. From a plain thread that is not the runtime's
  * own; -EDEADLK inside a task.
@@ -83,12 +84,13 @@ struct rota_metrics {
 	uint64_t steals;     /* tasks taken from another worker */
 	uint64_t parks;      /* times a worker went to sleep */
 	uint64_t wakeups;    /* times a worker or the reactor was woken or woke */
-	uint64_t operations; /* I/O operations completed */
-	size_t memory_bytes; /* held by the runtime: tasks, stacks' bookkeeping, queues; not stacks */
+	uint64_t operations; /* I/O operations completed for tasks and for threads outside */
+	size_t memory_bytes; /* held by rota in this process: tasks, queues, channels; not stacks */
 	size_t stack_bytes;  /* address space of stacks; only touched pages cost memory */
 };
 
-/* A snapshot of counters since the start; each is exact, together they are not one instant. Any thread. */
+/* A snapshot of counters since the start; together they are not one instant, and a task that was just joined may still
+ * count as alive. Any thread. */
 ROTA_API void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret);
 
 /* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. Any thread. */

@@ -69,6 +69,14 @@ static inline rota_poll rota__slot_disarm(struct rota_atomic_u32 *slot, struct r
 	return ROTA_PENDING;
 }
 
+/* Fires a slot that was ARMED and that the caller has taken: nobody comes between. */
+static inline void rota__slot_fire_taken(struct rota_atomic_u32 *slot, struct rota_waker *held,
+					 struct rota__wake_batch *batch)
+{
+	rota__wake_batch_add(batch, held);
+	rota__store(slot, ROTA__SLOT_FIRED, RELEASE); /* partner: slot_fired and slot_take of the waiter */
+}
+
 /* The event has come; the result was written before. Fires once. The batch is submitted by the caller. */
 static inline void rota__slot_fire(struct rota_atomic_u32 *slot, struct rota_waker *held, struct rota__wake_batch *batch)
 {

@@ -73,16 +73,13 @@ unsigned rota__sys_thread_number(void)
 	return (unsigned)syscall(SYS_gettid);
 }
 
-/* How many CPUs the control group's quota is worth, rounded up; UINT_MAX without a quota. */
-static unsigned cgroup_quota(void)
+/* How many CPUs the quota in one control group's file is worth, rounded up; UINT32_MAX without a quota. */
+static unsigned quota_in(const char *path)
 {
-	static const char *const files[] = { "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us" };
 	char line[64];
 	long long quota, period = 100000;
-	FILE *f = fopen(files[0], "re");
+	FILE *f = fopen(path, "re");
 
-	if (f == NULL)
-		f = fopen(files[1], "re");
 	if (f == NULL)
 		return UINT32_MAX;
 	bool got = fgets(line, sizeof(line), f) != NULL;
@@ -90,6 +87,31 @@ static unsigned cgroup_quota(void)
 	if (!got || sscanf(line, "%lld %lld", &quota, &period) < 1 || quota <= 0 || period <= 0)
 		return UINT32_MAX;
 	return (unsigned)((quota + period - 1) / period);
+}
+
+/* The smallest quota from the process's own control group up to the root. */
+static unsigned cgroup_quota(void)
+{
+	char line[512] = "0::/", path[600];
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	unsigned quota = quota_in("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"); /* version 1, of a container */
+	char *end;
+
+	/* Version 2 is the line that begins with 0:: */
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL && strncmp(line, "0::", 3) != 0)
+		line[3] = '\0';
+	if (f != NULL)
+		fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	for (;;) {
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", line + 3);
+		unsigned here = quota_in(path);
+		quota = here < quota ? here : quota;
+		end = strrchr(line + 3, '/');
+		if (end == NULL)
+			return quota;
+		*end = '\0';
+	}
 }
 
 unsigned rota__sys_cpus(void)

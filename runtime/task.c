@@ -27,24 +27,20 @@ static uint64_t next_id(struct rota__worker *worker)
 	return block + 1;
 }
 
-/* The calling thread's worker if it is one of `rt`. */
-static struct rota__worker *worker_of(const rota_runtime *rt)
-{
-	struct rota__worker *worker = rota__worker_self();
-
-	return worker != NULL && worker->rt == rt ? worker : NULL;
-}
-
 int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle)
 {
-	struct rota__worker *worker = worker_of(rt);
+	struct rota__worker *worker = rota__worker_of(rt);
 	rota_task *task;
+	int rc;
 
-	if (rota__load(&rt->closing, RELAXED)) /* shutdown walks all tasks until none is left: late is harmless */
-		return -ESHUTDOWN;
+	rc = rota__runtime_admit(rt);
+	if (rc < 0)
+		return rc;
 	task = rota__task_pool_get(&rt->tasks, worker != NULL ? &worker->tasks : NULL);
-	if (task == NULL)
+	if (task == NULL) {
+		rota__runtime_dismiss(rt);
 		return -ENOMEM;
+	}
 	task->rt = rt;
 	task->arg = NULL;
 	task->sp = NULL;
@@ -56,34 +52,14 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	task->shield = 0;
 	task->name[0] = '\0';
 	task->scope = NULL;
-	if (worker != NULL)
-		rota__count(&worker->spawned, 1);
-	else
-		rota__fetch_add(&rt->spawned, 1, SEQ_CST);
 	rota__state_init(&task->state, handle ? 2 : 1);
 	*ret = task;
 	return 0;
 }
 
-static void count_finished(rota_runtime *rt)
-{
-	struct rota__worker *worker = worker_of(rt);
-
-	if (worker != NULL)
-		rota__store(&worker->finished, rota__load(&worker->finished, RELAXED) + 1, RELEASE); /* partner: alive */
-	else
-		rota__fetch_add(&rt->finished, 1, SEQ_CST);
-	if (__builtin_expect(rota__load(&rt->closing, RELAXED) != 0, 0)) {
-		rota__fetch_add(&rt->drained, 1, SEQ_CST);
-		rota__sys_futex_wake(&rt->drained, INT32_MAX);
-		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
-			rt->driver->wake(&rt->workers[0]);
-	}
-}
-
 static void task_free(rota_task *task)
 {
-	struct rota__worker *worker = worker_of(task->rt);
+	struct rota__worker *worker = rota__worker_of(task->rt);
 
 	rota__task_pool_put(&task->rt->tasks, worker != NULL ? &worker->tasks : NULL, task);
 }
@@ -107,7 +83,7 @@ void rota__task_finish(rota_task *task, int status)
 	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
 		task_free(task);
 	rota__wake_batch_submit(&batch);
-	count_finished(rt);
+	rota__runtime_dismiss(rt);
 }
 
 void rota__task_discard(rota_task *task, bool handle)
@@ -119,7 +95,7 @@ void rota__task_discard(rota_task *task, bool handle)
 		rota__task_unref(task);
 	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
 		task_free(task);
-	count_finished(rt);
+	rota__runtime_dismiss(rt);
 }
 
 rota_task *rota__task_current(void)
@@ -169,7 +145,7 @@ static void start(struct rota__worker *worker, rota_task *task)
 static int spawn_fiber(rota_runtime *rt, rota_task **ret_task, const struct rota_task_attr *attr, rota_fn *fn,
 		       void *arg, const void *caller)
 {
-	struct rota__worker *worker = worker_of(rt);
+	struct rota__worker *worker = rota__worker_of(rt);
 	rota_task *task;
 	int rc;
 
@@ -251,7 +227,7 @@ static int spawn_future(rota_runtime *rt, rota_task **ret_task, struct rota_futu
 	task->spawned_at = caller;
 	if (ret_task != NULL)
 		*ret_task = task;
-	start(worker_of(rt), task);
+	start(rota__worker_of(rt), task);
 	return 0;
 }
 

@@ -48,9 +48,10 @@ ROTA_API int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *
 /*
  * Runs fn(arg) on a thread of the blocking pool, where it may block. The handle is an ordinary one. Waits while the
  * pool's queue is full (then a cancelled caller gets -ECANCELED and nothing was spawned). A job that is cancelled
- * while queued never runs: its status is -ECANCELED; one that runs is not interrupted. Errors as rota_spawn;
- * -EAGAIN when the pool has no thread and none can be created, and, inside the poll of a stackless task, when the
- * queue is full.
+ * while queued never runs: its status is -ECANCELED; one that runs is not interrupted. A job is no place to wait as a task: there rota_task_id is 0, rota_cancelled false,
+ * and rota_block_on allowed. Errors as rota_spawn;
+ * -EAGAIN when the pool has no thread and none can be created, and when the queue is full and the caller may not wait
+ * for it: inside the poll of a stackless task, or in a job of the pool itself.
  */
 ROTA_API int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg) ROTA_MUST_USE;
 

@@ -21,22 +21,21 @@ static rota_poll timer_start(struct rota_timer *timer, const struct rota_waker *
 {
 	struct rota__worker *worker = rota__worker_self();
 	rota_runtime *rt = rota__runtime_self();
-	uint64_t before;
+	bool earlier;
 
 	if (rota__sys_clock() >= timer->deadline_)
 		return ROTA_READY;
 	if (worker != NULL) {
 		timer->wheel_ = &worker->wheel;
-		return rota__wheel_poll(&worker->wheel, timer, waker);
+		return rota__wheel_poll(&worker->wheel, timer, waker, NULL);
 	}
 	if (rt == NULL) {
 		timer->future.status = -ENXIO;
 		return ROTA_READY;
 	}
 	timer->wheel_ = &rt->outside;
-	before = rota__wheel_next(&rt->outside);
-	rota__wheel_poll(&rt->outside, timer, waker);
-	if (rota__wheel_next(&rt->outside) < before)
+	rota__wheel_poll(&rt->outside, timer, waker, &earlier);
+	if (earlier)
 		rt->driver->wake_reactor(rt);
 	return ROTA_PENDING;
 }
@@ -54,7 +53,7 @@ static rota_poll timer_poll(struct rota_future *self, struct rota_context *cx)
 	case ROTA__TIMER_IDLE:
 		return timer_start(timer, cx->waker);
 	default:
-		return rota__wheel_poll(timer->wheel_, timer, cx->waker);
+		return rota__wheel_poll(timer->wheel_, timer, cx->waker, NULL);
 	}
 }
 

@@ -124,11 +124,14 @@ void rota__wheel_init(struct rota__wheel *wheel, uint64_t now)
 	rota__store(&wheel->next, ROTA_NEVER, RELAXED);
 }
 
-rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, const struct rota_waker *waker)
+rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, const struct rota_waker *waker,
+			   bool *ret_earlier)
 {
 	rota_poll ready = ROTA_PENDING;
+	uint64_t next;
 
 	rota__spin_lock(&wheel->lock);
+	next = rota__wheel_next(wheel);
 	switch (rota__load(&timer->state_, RELAXED)) {
 	case ROTA__TIMER_IDLE:
 		file(wheel, timer);
@@ -145,6 +148,8 @@ rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, 
 	default:
 		ready = ROTA_READY;
 	}
+	if (ret_earlier != NULL)
+		*ret_earlier = rota__wheel_next(wheel) < next;
 	rota__spin_unlock(&wheel->lock);
 	return ready;
 }

@@ -34,8 +34,10 @@ enum rota__timer_state { ROTA__TIMER_IDLE, ROTA__TIMER_QUEUED, ROTA__TIMER_FIRED
 
 void rota__wheel_init(struct rota__wheel *wheel, uint64_t now);
 
-/* Files a timer, or leaves another waker in one that is filed. READY: it has fired. */
-rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, const struct rota_waker *waker);
+/* Files a timer, or leaves another waker in one that is filed. READY: it has fired. *ret_earlier (may be NULL): whether
+ * the wheel must now be looked at earlier than before, which whoever sleeps on it does not know. */
+rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, const struct rota_waker *waker,
+			   bool *ret_earlier);
 
 /* Takes a filed timer out: true; false: it has fired. */
 bool rota__wheel_cancel(struct rota__wheel *wheel, struct rota_timer *timer);

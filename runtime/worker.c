@@ -73,10 +73,12 @@ static void push_back(struct rota__worker *worker, rota_task *task)
 
 	while (!rota__deque_push(&worker->deque, task)) {
 		n = rota__deque_overflow(&worker->deque, &first, &last);
-		if (n > 0) {
-			rota__inject_push(&worker->rt->inject, first, last, n);
-			rota__idle_wake_one(worker->rt);
+		if (n == 0) { /* a thief is at work: nobody knows for how long */
+			rota__inject_push(&worker->rt->inject, task, task, 1);
+			return;
 		}
+		rota__inject_push(&worker->rt->inject, first, last, n);
+		rota__idle_wake_one(worker->rt);
 	}
 }
 
@@ -471,7 +473,10 @@ static void stop_search_found(struct rota__worker *worker)
 	if (!worker->searching)
 		return;
 	worker->searching = false;
-	if (rota__idle_stop_search(&worker->rt->idle) && work_visible(worker))
+	if (!rota__idle_stop_search(&worker->rt->idle))
+		return;
+	rota__fence(SEQ_CST); /* partner: the one in rota__idle_wake_one */
+	if (work_visible(worker))
 		rota__idle_wake_one(worker->rt);
 }
 

@@ -63,6 +63,14 @@ struct rota__worker {
 /* The worker that the calling thread is, or NULL. Never inlined: its result must not be kept across a switch. */
 struct rota__worker *rota__worker_self(void);
 
+/* The same, if it is one of `rt`. */
+static inline struct rota__worker *rota__worker_of(const rota_runtime *rt)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	return worker != NULL && worker->rt == rt ? worker : NULL;
+}
+
 /* Prepares the fields; the thread comes with start. */
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index);
 void rota__worker_deinit(struct rota__worker *worker);

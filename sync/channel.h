@@ -19,7 +19,7 @@ struct rota_channel {
 	size_t elem_size_;
 	size_t capacity_;
 	size_t length_;
-	size_t head_; /* ring of `slots_` elements, or block list when unbounded */
+	size_t head_; /* of the ring of `slots_` elements; an unbounded channel doubles it */
 	size_t slots_;
 	unsigned char *buffer_;
 	uint32_t closed_;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. `state_` holds LOCKED and WAITERS. Uncontended, lock and unlock are one compare-and-swap each, between
- * 0 and LOCKED. Everything else happens under the waiters' lock: WAITERS is set before a waiter is queued, so that the
- * fast unlock fails; the slow unlock takes the first waiter off.
+ * The protocol. `state_` holds LOCKED, WAITERS and BUSY. Uncontended, lock and unlock are one compare-and-swap each,
+ * between 0 and LOCKED. Everything else happens while BUSY is held, which is the lock of the list of waiters: nobody
+ * else changes `state_` then, and one store both gives BUSY back and says what the mutex is now. That store is the last
+ * touch of an unlock, so the next owner may free the mutex.
  *
- * Normally the waiter is only woken to try again (RETRY): whoever runs now may take the mutex first, which saves a
- * switch per hand-over. A waiter that tried again in vain goes to the front as STARVED, and is given the mutex itself
- * (OWNED) by the next unlock, so it loses at most once.
+ * Normally a waiter is only woken to try again (RETRY): whoever runs now may take the mutex first, which saves a switch
+ * per hand-over. A waiter that tried again in vain goes to the front as STARVED, and is given the mutex itself (OWNED)
+ * by the next unlock, so it loses at most once.
  *
  * A waiter that was told to retry and is cancelled tries all the same: if it gets the mutex, that is its result; if
  * not, somebody holds it, whose unlock will wake the next. So the wake-up is never swallowed.
@@ -14,13 +15,15 @@
 #include "mutex.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "../runtime/log_internal.h"
 #include "../runtime/task.h"
 #include "../runtime/waitlist_internal.h"
 
 #define LOCKED 1u
-#define WAITERS 2u
+#define WAITERS 2u /* the list is not empty */
+#define BUSY 4u
 
 enum { TAG_NONE, TAG_RETRY, TAG_OWNED, TAG_STARVED };
 
@@ -29,30 +32,40 @@ void rota_mutex_init(struct rota_mutex *m)
 	*m = (struct rota_mutex)ROTA_MUTEX_INIT;
 }
 
-int rota_mutex_trylock(struct rota_mutex *m)
+/* Takes BUSY; returns the state without it. */
+static uint32_t take_busy(struct rota_mutex *m)
 {
 	uint32_t state = rota__load(&m->state_, RELAXED);
-
-	while (!(state & LOCKED)) {
-		if (rota__cas(&m->state_, &state, state | LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
-			return 0;
-	}
-	return -EBUSY;
-}
-
-/* Takes the mutex, or makes sure that its holder will look at the waiters. With their lock held. */
-static bool take_or_mark(struct rota_mutex *m, bool may_wait)
-{
-	uint32_t state = rota__load(&m->state_, RELAXED);
+	unsigned spins = 0;
 
 	for (;;) {
-		if (!(state & LOCKED)) {
-			if (rota__cas(&m->state_, &state, state | LOCKED, ACQUIRE))
-				return true;
-		} else if (!may_wait || state & WAITERS || rota__cas(&m->state_, &state, state | WAITERS, RELAXED)) {
-			return false;
-		}
+		if (!(state & BUSY) && rota__cas(&m->state_, &state, state | BUSY, ACQUIRE)) /* partner: give_busy */
+			return state;
+		if (state & BUSY)
+			rota__spin_pause(&spins);
+		state = rota__load(&m->state_, RELAXED);
 	}
+}
+
+/* Gives BUSY back: the mutex is LOCKED or not, its list is what it is. */
+static void give_busy(struct rota_mutex *m, uint32_t locked)
+{
+	uint32_t waiters = rota__waitlist_empty(&m->waiters_) ? 0 : WAITERS;
+
+	rota__store(&m->state_, locked | waiters, RELEASE); /* partner: take_busy, and the fast lock */
+}
+
+int rota_mutex_trylock(struct rota_mutex *m)
+{
+	uint32_t state = 0;
+
+	if (rota__cas_strong(&m->state_, &state, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
+		return 0;
+	if (state & LOCKED)
+		return -EBUSY;
+	state = take_busy(m);
+	give_busy(m, LOCKED);
+	return state & LOCKED ? -EBUSY : 0;
 }
 
 static struct rota_mutex_lock_op *op_of(struct rota_future *future)
@@ -67,28 +80,22 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_mutex *m = op->mutex_;
 	struct rota_waiter *waiter = &op->waiter_;
 	const bool cancelled = self->status == -ECANCELED;
-	rota_poll ready = ROTA_READY;
+	const uint32_t locked = take_busy(m) & LOCKED;
+	const bool granted = rota__waiter_granted(waiter);
 
-	rota__waitlist_lock(&m->waiters_);
-	if (rota__waiter_granted(waiter) && waiter->tag_ == TAG_OWNED) {
-		self->status = 0;
-	} else if (take_or_mark(m, !cancelled)) {
-		if (rota__waiter_queued(waiter))
-			rota__waitlist_remove(&m->waiters_, waiter);
-		self->status = 0;
-	} else if (cancelled) {
-		if (rota__waiter_queued(waiter))
-			rota__waitlist_remove(&m->waiters_, waiter);
-	} else {
-		bool starved = rota__waiter_granted(waiter);
-
-		if (starved)
+	if (locked && !cancelled && !(granted && waiter->tag_ == TAG_OWNED)) {
+		if (granted)
 			waiter->tag_ = TAG_STARVED;
-		rota__waitlist_wait(&m->waiters_, waiter, cx->waker, starved);
-		ready = ROTA_PENDING;
+		rota__waitlist_wait(&m->waiters_, waiter, cx->waker, granted);
+		give_busy(m, LOCKED);
+		return ROTA_PENDING;
 	}
-	rota__waitlist_unlock(&m->waiters_);
-	return ready;
+	if (!locked || (granted && waiter->tag_ == TAG_OWNED))
+		self->status = 0;
+	if (rota__waiter_queued(waiter))
+		rota__waitlist_remove(&m->waiters_, waiter);
+	give_busy(m, LOCKED);
+	return ROTA_READY;
 }
 
 static void lock_cancel(struct rota_future *self)
@@ -109,36 +116,26 @@ void rota_mutex_lock(struct rota_mutex *m)
 {
 	struct rota_mutex_lock_op op;
 	uint32_t free = 0;
+	int rc;
 
 	if (rota__cas_strong(&m->state_, &free, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
 		return;
 	rota_mutex_lock_init(&op, m);
 	rota_shield_enter();
-	rota_await(&op.future);
+	rc = rota_await(&op.future);
 	rota_shield_leave();
-}
-
-/* With the waiters' lock held. While LOCKED is set and the lock is held, nobody else writes `state_`. */
-static void pass_on(struct rota_mutex *m, struct rota__wake_batch *batch)
-{
-	struct rota_waitlist *list = &m->waiters_;
-
-	if (rota__waitlist_empty(list)) {
-		rota__store(&m->state_, 0, RELEASE);
-		return;
-	}
-	uint32_t rest = list->count_ > 1 ? WAITERS : 0;
-	if (list->first_->tag_ == TAG_STARVED) {
-		rota__store(&m->state_, LOCKED | rest, RELEASE);
-		rota__waitlist_grant(list, TAG_OWNED, batch);
-	} else {
-		rota__store(&m->state_, rest, RELEASE);
-		rota__waitlist_grant(list, TAG_RETRY, batch);
+	/* Inside the poll of a stackless task the wait is refused; to go on without the mutex would be worse than to block
+	 * the worker. */
+	while (rc < 0) {
+		rc = rota_mutex_trylock(m);
+		if (rc < 0)
+			sched_yield();
 	}
 }
 
 void rota_mutex_unlock(struct rota_mutex *m)
 {
+	struct rota_waitlist *list = &m->waiters_;
 	struct rota__wake_batch batch;
 	uint32_t state = LOCKED;
 
@@ -150,8 +147,15 @@ void rota_mutex_unlock(struct rota_mutex *m)
 		return;
 	}
 	rota__wake_batch_init(&batch);
-	rota__waitlist_lock(&m->waiters_);
-	pass_on(m, &batch);
-	rota__waitlist_unlock(&m->waiters_);
+	take_busy(m);
+	if (rota__waitlist_empty(list)) {
+		give_busy(m, 0);
+	} else if (list->first_->tag_ == TAG_STARVED) {
+		rota__waitlist_grant(list, TAG_OWNED, &batch);
+		give_busy(m, LOCKED);
+	} else {
+		rota__waitlist_grant(list, TAG_RETRY, &batch);
+		give_busy(m, 0);
+	}
 	rota__wake_batch_submit(&batch);
 }

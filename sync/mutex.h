@@ -13,7 +13,7 @@ ROTA_BEGIN_DECLS
 
 struct rota_mutex {
 	struct rota_atomic_u32 state_;
-	struct rota_waitlist waiters_;
+	struct rota_waitlist waiters_; /* its own lock is not used */
 };
 
 /* clang-format off */
@@ -22,7 +22,8 @@ struct rota_mutex {
 
 ROTA_API void rota_mutex_init(struct rota_mutex *m);
 
-/* Waits until the mutex is the caller's. Not a cancellation point. From a fiber or a plain thread. */
+/* Waits until the mutex is the caller's. Not a cancellation point. From a fiber or a plain thread; inside the poll of a
+ * stackless task it is reported as misuse (debug builds abort) and blocks the worker. */
 ROTA_API void rota_mutex_lock(struct rota_mutex *m);
 
 /* 0, or -EBUSY. Never waits; any context. */

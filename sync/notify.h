@@ -22,7 +22,7 @@ struct rota_notify {
 
 ROTA_API void rota_notify_init(struct rota_notify *n);
 
-/* Waits for a notification. 0, or -ECANCELED: then a notification meant for the caller went to the next waiter. */
+/* Waits for a notification. 0, or -ECANCELED. A caller that was notified and cancelled at once gets 0: no notification is lost. */
 ROTA_API int rota_notify_wait(struct rota_notify *n);
 
 /* Wakes the longest waiting, or keeps one permit. Any thread; never waits. */

@@ -16,10 +16,18 @@ void rota_oneshot_init(struct rota_oneshot *o)
 	*o = (struct rota_oneshot)ROTA_ONESHOT_INIT;
 }
 
+/* With the lock held, which it drops and takes again between full batches. */
 static void wake_receivers(struct rota_oneshot *o, struct rota__wake_batch *batch)
 {
-	while (!rota__waitlist_empty(&o->waiters_) && !rota__wake_batch_full(batch))
+	while (!rota__waitlist_empty(&o->waiters_)) {
+		if (rota__wake_batch_full(batch)) {
+			rota__waitlist_unlock(&o->waiters_);
+			rota__wake_batch_submit(batch);
+			rota__waitlist_lock(&o->waiters_);
+			continue;
+		}
 		rota__waitlist_grant(&o->waiters_, 0, batch);
+	}
 }
 
 int rota_oneshot_send(struct rota_oneshot *o, void *value)
@@ -89,10 +97,10 @@ static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll ready = ROTA_READY;
 
 	rota__waitlist_lock(&o->waiters_);
-	int rc = take(o, &op->value);
+	int rc = cancelled ? -ECANCELED : take(o, &op->value);
 	if (rc != -EAGAIN) {
 		self->status = rc;
-	} else if (!cancelled) {
+	} else {
 		rota__waitlist_wait(&o->waiters_, &op->waiter_, cx->waker, false);
 		ready = ROTA_PENDING;
 	}
