@@ -4,6 +4,8 @@
 #ifndef ROTA_RUNTIME_CONTEXT_AARCH64_INTERNAL_H
 #define ROTA_RUNTIME_CONTEXT_AARCH64_INTERNAL_H
 
+#include <stdint.h>
+
 static inline __attribute__((always_inline)) void rota__context_switch(void **save_sp, void *sp)
 {
 	register void **to_save __asm__("x0") = save_sp;
@@ -24,6 +26,22 @@ static inline __attribute__((always_inline)) void rota__context_switch(void **sa
 			   "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
 			   "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25",
 			   "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
+}
+
+struct rota__worker;
+
+/* Reads the thread-local word of worker_internal.h, each time anew: the compiler would keep its address across a switch. */
+static inline __attribute__((always_inline)) struct rota__worker *rota__worker_self(void)
+{
+	struct rota__worker *worker;
+	uintptr_t scratch;
+
+	__asm__ volatile("mrs %0, tpidr_el0\n\t"
+			 "adrp %1, :gottprel:rota__worker_tls\n\t"
+			 "ldr %1, [%1, :gottprel_lo12:rota__worker_tls]\n\t"
+			 "ldr %0, [%0, %1]"
+			 : "=&r"(worker), "=&r"(scratch));
+	return worker;
 }
 
 #endif

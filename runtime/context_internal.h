@@ -4,6 +4,9 @@
  * it, and so that neither side calls or returns: a return on another stack than its call is always mispredicted, and a
  * chain of them costs more than the switch itself.
  *
+ * The thread-local word that says which worker a thread is stands here for the same reason: it is read in assembly, since
+ * a compiler takes a thread-local address for constant within a function, and a fiber changes threads in the middle.
+ *
  * The floating-point control words are not saved: they belong to the thread, and a fiber that changes them must restore
  * them before it waits.
  */
@@ -21,6 +24,9 @@
 /* Saves what lives in registers on the caller's stack and the stack pointer in *save_sp, then continues at `sp`, which
  * an earlier switch saved or rota__context_make made. */
 static inline void rota__context_switch(void **save_sp, void *sp);
+
+/* The worker that the calling thread is, or NULL; a fiber may get another answer after each wait. */
+static inline struct rota__worker *rota__worker_self(void);
 
 /* A context on the empty stack that ends below `top` (aligned to 16): its first switch calls entry(arg), which must
  * not return. Returns its stack pointer. */

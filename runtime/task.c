@@ -332,7 +332,8 @@ int rota_join(rota_task *task, int *ret_status)
 	}
 	if (ret_status != NULL)
 		*ret_status = task->status;
-	rota__task_unref(task);
+	if (rota__state_unref_ended(&task->state) == ROTA__DROP_FREE)
+		task_free(task);
 	return 0;
 }
 

@@ -118,6 +118,16 @@ static inline ROTA_MUST_USE enum rota__drop rota__state_unref(struct rota_atomic
 	return rota__state_dropped(rota__fetch_sub(state, ROTA__REF, ACQ_REL)); /* partner: the other drops */
 }
 
+/* Drops the handle's reference of a task whose end was seen. When it is the last one, nobody else can come any more. */
+static inline ROTA_MUST_USE enum rota__drop rota__state_unref_ended(struct rota_atomic_u64 *state)
+{
+	uint64_t old = rota__load(state, ACQUIRE); /* partner: the other drops */
+
+	if (old & ROTA__COMPLETE && (old & ROTA__REF_MASK) == ROTA__REF)
+		return ROTA__DROP_FREE;
+	return rota__state_unref(state);
+}
+
 /* A reference to a task that the caller only saw in passing; false when it is complete or free. */
 static inline ROTA_MUST_USE bool rota__state_try_ref(struct rota_atomic_u64 *state)
 {

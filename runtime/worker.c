@@ -21,13 +21,7 @@
 #define MEAN_MAX_NS 1000000u
 #define ID_BLOCK 4096u
 
-static _Thread_local struct rota__worker *self;
-
-__attribute__((noinline)) struct rota__worker *rota__worker_self(void)
-{
-	__asm__ volatile("" ::: "memory"); /* not a pure function: a fiber may ask on two threads in turn */
-	return self;
-}
+_Thread_local struct rota__worker *rota__worker_tls;
 
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index)
 {
@@ -52,7 +46,7 @@ void rota__worker_enter(struct rota__worker *worker)
 	rota__fiber_host_init(&worker->host);
 	worker->signal_stack = rota__overflow_thread_start();
 	worker->polled_at = rota__sys_clock();
-	self = worker;
+	rota__worker_tls = worker;
 	rota__store(&worker->asleep, 0, SEQ_CST);
 	rota__monitor_rouse(worker->rt);
 }
@@ -60,7 +54,7 @@ void rota__worker_enter(struct rota__worker *worker)
 void rota__worker_leave(struct rota__worker *worker)
 {
 	rota__store(&worker->asleep, 1, SEQ_CST);
-	self = NULL;
+	rota__worker_tls = NULL;
 	rota__overflow_thread_stop(worker->signal_stack);
 }
 

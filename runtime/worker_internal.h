@@ -60,10 +60,10 @@ struct rota__worker {
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
 };
 
-/* The worker that the calling thread is, or NULL. Never inlined: its result must not be kept across a switch. */
-struct rota__worker *rota__worker_self(void);
+/* What rota__worker_self (context_internal.h) reads. */
+extern _Thread_local struct rota__worker *rota__worker_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
-/* The same, if it is one of `rt`. */
+/* The worker that the calling thread is, if it is one of `rt`; or NULL. */
 static inline struct rota__worker *rota__worker_of(const rota_runtime *rt)
 {
 	struct rota__worker *worker = rota__worker_self();

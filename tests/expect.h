@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static int expect_output_ = STDERR_FILENO; /* another one while a test catches standard error */
+
 #define EXPECT_HANG_S 30 /* what does not come in this time never comes */
 
 /* Printed with a failure: which of many cases it is. NULL: nothing. */
@@ -60,10 +62,9 @@ static inline _Noreturn void expect_failed_(const char *file, int line, const ch
 {
 	fflush(stdout);
 	if (expect_about != NULL)
-		fprintf(stderr, "%s:\n", expect_about);
-	fprintf(stderr, "%s:%d: failed: %s\n\tleft:  %lld (0x%llx)\n\tright: %lld (0x%llx)\n", file, line, what,
+		dprintf(expect_output_, "%s:\n", expect_about);
+	dprintf(expect_output_, "%s:%d: failed: %s\n\tleft:  %lld (0x%llx)\n\tright: %lld (0x%llx)\n", file, line, what,
 		(long long)left, (unsigned long long)left, (long long)right, (unsigned long long)right);
-	fflush(stderr);
 	_exit(1);
 }
 
@@ -73,9 +74,8 @@ static inline void expect_text_(const char *file, int line, const char *what, co
 	if (part ? strstr(left, right) != NULL : strcmp(left, right) == 0)
 		return;
 	fflush(stdout);
-	fprintf(stderr, "%s:%d: failed: %s\n\tis:       \"%s\"\n\texpected: \"%s\"%s\n", file, line, what, left, right,
+	dprintf(expect_output_, "%s:%d: failed: %s\n\tis:       \"%s\"\n\texpected: \"%s\"%s\n", file, line, what, left, right,
 		part ? " somewhere in it" : "");
-	fflush(stderr);
 	_exit(1);
 }
 
