@@ -38,7 +38,8 @@ static bool all_asleep(rota_runtime *rt)
  * queue; queued tasks become worth stealing. */
 static void help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
 {
-	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL;
+	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
+		      rota__inject_length(&rt->inject) > 0;
 
 	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth */
 	if (rota__worker_forward_mail(worker))

@@ -48,7 +48,7 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	task->id = next_id(worker);
 	rota__store(&task->join, ROTA__SLOT_EMPTY, RELAXED);
 	task->kind = (uint8_t)kind;
-	task->flags = 0;
+	task->flags = ROTA__TASK_FRESH;
 	task->shield = 0;
 	task->name[0] = '\0';
 	task->scope = NULL;

@@ -23,6 +23,7 @@ enum {
 	ROTA__TASK_PINNED = 1,      /* runs on worker `home` only */
 	ROTA__TASK_CANCEL_TOLD = 2, /* a future's root was asked to cancel */
 	ROTA__TASK_OWN_STACK = 4,   /* the stack is not of the runtime's size */
+	ROTA__TASK_FRESH = 8,       /* has not run yet */
 };
 
 struct rota_task {

@@ -16,6 +16,7 @@
 #define NEXT_STREAK_MAX 3u
 #define WAKE_COST_NS 10000u /* what waiting tasks must be worth before a sleeping peer is woken */
 #define STEAL_COST_NS 2000u /* and before one that is awake takes them */
+#define MOVE_COST_NS 200u   /* a new task that is shorter runs sooner where it is than it gets elsewhere */
 #define SPARSE_WAKES 16u    /* so many wakes in a row for next to nothing: two such workers become one */
 #define MEAN_START_NS 50000u
 #define MEAN_MAX_NS 1000000u
@@ -28,7 +29,7 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->rt = rt;
 	worker->index = index;
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
-	worker->fresh_mean = MEAN_START_NS;
+	rota__store(&worker->fresh_mean, MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, MEAN_START_NS, RELAXED);
 	rota__store(&worker->asleep, 1, RELAXED);
 	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
@@ -60,6 +61,13 @@ void rota__worker_leave(struct rota__worker *worker)
 
 /* --- queues ------------------------------------------------------------------------------------------------- */
 
+/* Whether the run queue is full of new tasks that are not worth the way to another worker. One that turns out to be
+ * long is found by the monitor. Any thread; a hint. */
+static bool stays_here(const struct rota__worker *worker)
+{
+	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < MOVE_COST_NS;
+}
+
 static void push_back(struct rota__worker *worker, rota_task *task)
 {
 	rota_task *first, *last;
@@ -72,7 +80,8 @@ static void push_back(struct rota__worker *worker, rota_task *task)
 			return;
 		}
 		rota__inject_push(&worker->rt->inject, first, last, n);
-		rota__idle_wake_one(worker->rt);
+		if (!stays_here(worker))
+			rota__idle_wake_one(worker->rt);
 	}
 }
 
@@ -225,8 +234,9 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 		return;
 	}
 	push_back(worker, task);
-	worker->fresh++;
-	if (rota__idle_wakeable(&worker->rt->idle) && worker->fresh * worker->fresh_mean >= WAKE_COST_NS)
+	rota__count(&worker->fresh, 1);
+	if (rota__idle_wakeable(&worker->rt->idle) && !stays_here(worker) &&
+	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= WAKE_COST_NS)
 		rota__idle_wake_one(worker->rt);
 }
 
@@ -238,7 +248,7 @@ bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
 		return false;
 	if (rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED))
 		return true;
-	return waiting * rota__load(&worker->mean, RELAXED) >= cost;
+	return !stays_here(worker) && waiting * rota__load(&worker->mean, RELAXED) >= cost;
 }
 
 /* --- running ------------------------------------------------------------------------------------------------ */
@@ -327,6 +337,12 @@ static void run(struct rota__worker *worker, rota_task *task)
 	worker->ticks++;
 	worker->budget = BUDGET;
 	worker->current = task;
+	if (task->flags & ROTA__TASK_FRESH) {
+		task->flags &= (uint8_t)~ROTA__TASK_FRESH;
+		worker->fresh_runs++;
+		if (rota__load(&worker->fresh, RELAXED) > 0) /* 0: it was stolen, or came from another thread */
+			rota__store(&worker->fresh, rota__load(&worker->fresh, RELAXED) - 1, RELAXED);
+	}
 	if (task->kind == ROTA__TASK_FIBER)
 		run_fiber(worker, task);
 	else
@@ -335,9 +351,12 @@ static void run(struct rota__worker *worker, rota_task *task)
 
 /* --- looking for work ---------------------------------------------------------------------------------------- */
 
+/* One long run among many short ones must not look like many long ones: a sample moves the mean at most to the double. */
 static uint64_t moving_mean(uint64_t mean, uint64_t sample)
 {
-	return (mean * 7 + (sample < MEAN_MAX_NS ? sample : MEAN_MAX_NS)) / 8;
+	uint64_t most = 8 * mean < MEAN_MAX_NS ? 8 * mean + 8 : MEAN_MAX_NS;
+
+	return (mean * 7 + (sample < most ? sample : most)) / 8;
 }
 
 /* Learns from the tasks since the last look how long one takes. */
@@ -347,12 +366,14 @@ static void account(struct rota__worker *worker, uint64_t now)
 		uint64_t sample = (now - worker->polled_at) / worker->ticks;
 
 		rota__store(&worker->mean, moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
-		if (worker->fresh > 0)
-			worker->fresh_mean = moving_mean(worker->fresh_mean, sample);
+		if (worker->fresh_runs > 0)
+			rota__store(&worker->fresh_mean,
+				    moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample), RELAXED);
 		if (rota__deque_length(&worker->deque) == 0)
-			worker->fresh = 0;
+			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}
 	worker->ticks = 0;
+	worker->fresh_runs = 0;
 	worker->polled_at = now;
 }
 

@@ -27,7 +27,7 @@ struct rota__worker {
 	int exit_status;
 	unsigned budget;      /* operations that the current task may find ready before it yields */
 	unsigned next_streak; /* tasks run from the next slot in a row */
-	unsigned fresh;       /* spawns since the run queue was last empty */
+	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
 	unsigned ticks;       /* tasks run since the last poll */
 	bool searching;
 	bool unsubmitted;   /* operations wait in the ring for the next poll */
@@ -35,7 +35,6 @@ struct rota__worker {
 	uint64_t woke_at;   /* clock at the end of the last park */
 	uint64_t woke_runs; /* `runs` then */
 	uint64_t random;
-	uint64_t fresh_mean;       /* recent run time of a task that was just spawned, ns */
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;
 	struct rota__task_cache tasks;
@@ -46,6 +45,8 @@ struct rota__worker {
 
 	/* the worker writes, others read */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */
+	struct rota_atomic_u64 fresh_mean; /* the same of tasks that had not run before */
+	struct rota_atomic_u32 fresh;      /* about how many such tasks are in the run queue */
 	struct rota_atomic_u64 runs; /* tasks run; the monitor sees by it whether the worker moves */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
 	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
