@@ -207,7 +207,7 @@ free_runtime:
 
 static bool task_ended(void *arg)
 {
-	return rota__slot_fired(&((rota_task *)arg)->join);
+	return rota__state_ended(&((rota_task *)arg)->state);
 }
 
 /* The current-thread flavour: one thread at a time may play the worker. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wake slot: one waiter, one event that comes once. Used by joins and I/O operations.
+ * A wake slot: one waiter, one event that comes once. Used by I/O operations.
  *
  *   EMPTY --register--> ARMED --fire--> FIRED        BUSY: somebody is between two states, for a few instructions.
  *     |                                   ^

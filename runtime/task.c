@@ -46,7 +46,6 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	task->sp = NULL;
 	task->stack = NULL;
 	task->id = next_id(worker);
-	rota__store(&task->join, ROTA__SLOT_EMPTY, RELAXED);
 	task->kind = (uint8_t)kind;
 	task->flags = ROTA__TASK_FRESH;
 	task->shield = 0;
@@ -74,15 +73,19 @@ void rota__task_finish(rota_task *task, int status)
 {
 	rota_runtime *rt = task->rt;
 	struct rota__wake_batch batch;
+	enum rota__drop drop;
 
-	rota__wake_batch_init(&batch);
-	if (!rota__state_alone(&task->state)) {
-		task->status = status;
-		rota__slot_fire(&task->join, &task->join_waker, &batch);
+	task->status = status;
+	if (rota__state_finish_unjoined(&task->state, &drop)) {
+		if (drop == ROTA__DROP_FREE)
+			task_free(task);
+	} else {
+		rota__wake_batch_init(&batch);
+		rota__wake_batch_add(&batch, &task->join_waker);
+		if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
+			task_free(task);
+		rota__wake_batch_submit(&batch);
 	}
-	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
-		task_free(task);
-	rota__wake_batch_submit(&batch);
 	rota__runtime_dismiss(rt);
 }
 
@@ -282,26 +285,41 @@ static rota_poll join_poll(struct rota_future *self, struct rota_context *cx)
 	rota_task *task = op->task;
 
 	self->status = 0;
-	if (rota__slot_fired(&task->join))
+	if (op->armed_ ? rota__state_ended_or_firing(&task->state) : rota__state_ended(&task->state))
 		return ROTA_READY;
 	if (op->cancelled_) {
 		self->status = -ECANCELED;
 		return ROTA_READY;
 	}
-	if (!op->armed_ && rota__load(&task->join, RELAXED) == ROTA__SLOT_ARMED) {
+	if (!op->armed_ && rota__state_joined(&task->state)) {
 		self->status = -EBUSY;
 		return ROTA_READY;
 	}
+	if (op->armed_) {
+		if (rota_waker_same(&task->join_waker, cx->waker))
+			return ROTA_PENDING;
+		if (rota__state_unjoin(&task->state) == ROTA_READY)
+			return ROTA_READY;
+		rota__waker_release(&task->join_waker);
+	}
 	op->armed_ = 1;
-	return rota__slot_register(&task->join, &task->join_waker, cx->waker);
+	rota__waker_hold(&task->join_waker, cx->waker);
+	if (rota__state_join(&task->state) == ROTA_PENDING)
+		return ROTA_PENDING;
+	rota__waker_release(&task->join_waker);
+	return ROTA_READY;
 }
 
 static void join_cancel(struct rota_future *self)
 {
 	struct rota_join_op *op = join_of(self);
 
-	if (op->armed_ && rota__slot_disarm(&op->task->join, &op->task->join_waker) == ROTA_READY)
-		return; /* it has ended: that is the result */
+	if (op->armed_) {
+		if (rota__state_unjoin(&op->task->state) == ROTA_READY)
+			return; /* it has ended: that is the result */
+		rota__waker_release(&op->task->join_waker);
+		op->armed_ = 0;
+	}
 	op->cancelled_ = 1;
 }
 
@@ -324,7 +342,7 @@ int rota_join(rota_task *task, int *ret_status)
 		return -EINVAL;
 	if (task == rota__task_current())
 		return -EDEADLK;
-	if (!rota__slot_fired(&task->join)) {
+	if (!rota__state_ended(&task->state)) {
 		rota_join_init(&op, task);
 		rc = rota_await(&op.future);
 		if (rc < 0)

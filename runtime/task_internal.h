@@ -4,15 +4,14 @@
  * (task_pool_internal.h) from spawn until the last reference is dropped; a fiber's stack is attached when it first
  * runs and detached when it ends, so a task that is queued, or finished and not yet joined, holds no stack.
  *
- * Who may touch what: `state` anybody with a right to the task; the join fields by the slot's protocol; all else the
- * one who runs the task (ACTIVE), or the one who made it before it was submitted.
+ * Who may touch what: `state` anybody with a right to the task; join_waker by the protocol of JOINER; all else the one who runs the task (ACTIVE), or the one who made it before it was submitted.
  */
 #ifndef ROTA_RUNTIME_TASK_INTERNAL_H
 #define ROTA_RUNTIME_TASK_INTERNAL_H
 
-#include "slot_internal.h"
 #include "task.h"
 #include "task_state_internal.h"
+#include "waker_internal.h"
 
 struct rota__worker;
 struct rota__stack;
@@ -44,7 +43,6 @@ struct rota_task {
 	uint64_t id;
 	/* what its ending needs */
 	struct rota_waker join_waker;
-	struct rota_atomic_u32 join;
 	int32_t status;
 	uint8_t kind;
 	uint8_t flags;

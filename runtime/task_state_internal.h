@@ -7,6 +7,9 @@
  *   NOTIFIED   a wake came while ACTIVE: before the task may go idle it must look again.
  *   CANCELLED  somebody asked it to stop. Never cleared.
  *   COMPLETE   the body has returned.
+ *   JOINER     a joiner has left its waker in the header. Until it is set the waker's place is the joiner's, of whom there
+ *              is one; then it is the finisher's, unless the joiner takes the bit back.
+ *   FIRING     the finisher has taken JOINER and is about to claim the waker: COMPLETE follows at once.
  *   references in the upper bits: one for the runtime until completion, one for the join handle, one for each
  *              waker that was cloned. Whoever drops the last frees the task.
  *
@@ -27,12 +30,15 @@
 #ifndef ROTA_RUNTIME_TASK_STATE_INTERNAL_H
 #define ROTA_RUNTIME_TASK_STATE_INTERNAL_H
 
-#include "atomic_internal.h"
+#include "future.h"
+#include "spin_internal.h"
 
 #define ROTA__ACTIVE ((uint64_t)1)
 #define ROTA__NOTIFIED ((uint64_t)2)
 #define ROTA__CANCELLED ((uint64_t)4)
 #define ROTA__COMPLETE ((uint64_t)8)
+#define ROTA__JOINER ((uint64_t)16)
+#define ROTA__FIRING ((uint64_t)32)
 #define ROTA__REF ((uint64_t)1 << 8)
 #define ROTA__REF_MASK (~(ROTA__REF - 1))
 
@@ -87,16 +93,73 @@ static inline bool rota__state_cancelled(const struct rota_atomic_u64 *state)
 	return (rota__load(state, RELAXED) & ROTA__CANCELLED) != 0; /* a wake follows the bit, and orders it */
 }
 
-/* Whether the caller, who has a reference, has the only one: then there is no handle, and there never will be. (Somebody
- * who walks all tasks may come, but does not join.) */
-static inline bool rota__state_alone(const struct rota_atomic_u64 *state)
-{
-	return (rota__load(state, RELAXED) & ROTA__REF_MASK) == ROTA__REF; /* handles are never made from nothing */
-}
-
 static inline enum rota__drop rota__state_dropped(uint64_t old)
 {
 	return (old & ROTA__REF_MASK) == ROTA__REF ? ROTA__DROP_FREE : ROTA__DROP_KEEP;
+}
+
+/* The body has returned and there is no joiner: the same as rota__state_finish. false: there is one, and the caller has
+ * taken its waker (FIRING); it claims that, then calls rota__state_finish. */
+static inline ROTA_MUST_USE bool rota__state_finish_unjoined(struct rota_atomic_u64 *state, enum rota__drop *ret_drop)
+{
+	uint64_t old = rota__load(state, RELAXED);
+	uint64_t next;
+
+	do {
+		next = old & ROTA__JOINER ? (old & ~ROTA__JOINER) | ROTA__FIRING : (old | ROTA__COMPLETE) - ROTA__REF;
+	} while (!rota__cas(state, &old, next, ACQ_REL)); /* partner: joiner, and the other drops */
+	*ret_drop = rota__state_dropped(old);
+	return !(old & ROTA__JOINER);
+}
+
+/* The waker is in its place. READY: too late, the task has ended, and the waker is still the joiner's. */
+static inline ROTA_MUST_USE rota_poll rota__state_join(struct rota_atomic_u64 *state)
+{
+	/* Set on a task that has ended, the bit means nothing. Partner: the finisher. */
+	return rota__fetch_or(state, ROTA__JOINER, ACQ_REL) & ROTA__COMPLETE ? ROTA_READY : ROTA_PENDING;
+}
+
+/* The joiner takes its waker back. READY: too late, the task has ended. */
+static inline ROTA_MUST_USE rota_poll rota__state_unjoin(struct rota_atomic_u64 *state)
+{
+	uint64_t old = rota__load(state, ACQUIRE);
+	unsigned spins = 0;
+
+	for (;;) {
+		if (old & ROTA__COMPLETE)
+			return ROTA_READY;
+		if (old & ROTA__FIRING)
+			rota__spin_pause(&spins);
+		else if (rota__cas(state, &old, old & ~ROTA__JOINER, ACQ_REL))
+			return ROTA_PENDING;
+		old = rota__load(state, ACQUIRE);
+	}
+}
+
+/* Whether the task has ended: its status can be read. */
+static inline bool rota__state_ended(const struct rota_atomic_u64 *state)
+{
+	return (rota__load(state, ACQUIRE) & ROTA__COMPLETE) != 0; /* partner: the finisher */
+}
+
+/* The same for the joiner. Between FIRING and COMPLETE it has been woken already and will not be again, so it must not go
+ * back to sleep: it waits out these few instructions. */
+static inline bool rota__state_ended_or_firing(const struct rota_atomic_u64 *state)
+{
+	uint64_t old = rota__load(state, ACQUIRE);
+	unsigned spins = 0;
+
+	while ((old & (ROTA__FIRING | ROTA__COMPLETE)) == ROTA__FIRING) {
+		rota__spin_pause(&spins);
+		old = rota__load(state, ACQUIRE);
+	}
+	return (old & ROTA__COMPLETE) != 0;
+}
+
+/* Whether somebody waits for the end. */
+static inline bool rota__state_joined(const struct rota_atomic_u64 *state)
+{
+	return (rota__load(state, RELAXED) & (ROTA__JOINER | ROTA__FIRING)) != 0; /* only to tell a second joiner */
 }
 
 /* The body has returned; drops the runtime's reference too. */
