@@ -314,15 +314,17 @@ static void return_place(struct rota__blocking *pool)
 /* Has a promised place. */
 static int offload_start(struct rota_offload_op *op)
 {
-	int rc = op->cancelled_ ? -ECANCELED : rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, true);
+	const void *place = (const void *)(uintptr_t)op->fn_; /* the caller's address is not known here */
+	int rc = -ECANCELED;
 
+	if (!op->cancelled_)
+		rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, true, NULL, place);
 	if (rc < 0) {
 		return_place(&op->rt_->blocking);
 		return rc;
 	}
 	op->job_->fn = op->fn_;
 	op->job_->arg = op->arg_;
-	op->job_->spawned_at = (const void *)(uintptr_t)op->fn_;
 	rc = submit_placed(op->rt_, op->job_, NULL);
 	if (rc < 0) {
 		rota__task_discard(op->job_, true);

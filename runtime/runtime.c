@@ -322,8 +322,7 @@ void rota__runtime_dismiss(rota_runtime *rt)
 		return;
 	rota__fetch_add(&rt->drained, 1, SEQ_CST);
 	rota__sys_futex_wake(&rt->drained, INT32_MAX);
-	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && rt->workers[0].io != NULL)
-		rt->driver->wake(&rt->workers[0]);
+	/* A shutdown that plays the current-thread worker looks again by itself: its ring may be gone already. */
 }
 
 uint64_t rota__runtime_alive(rota_runtime *rt)

@@ -11,7 +11,7 @@ ROTA_BEGIN_DECLS
 enum rota_backend { ROTA_BACKEND_AUTO, ROTA_BACKEND_IO_URING, ROTA_BACKEND_EPOLL };
 
 enum rota_flavor {
-	ROTA_FLAVOR_MULTI_THREAD,   /* worker threads run the tasks */
+	ROTA_FLAVOR_MULTI_THREAD, /* worker threads run the tasks */
 	/* No worker threads: tasks run inside rota_block_on, on its caller, and while nobody is inside they stand still. */
 	ROTA_FLAVOR_CURRENT_THREAD,
 };

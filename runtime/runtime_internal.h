@@ -28,14 +28,14 @@ struct rota_runtime {
 	struct rota__wheel outside; /* timers of threads that are not workers; the reactor expires them */
 	struct rota__monitor monitor;
 
-	struct rota_atomic_u32 closing;           /* no new tasks */
-	struct rota_atomic_u32 stopping;          /* workers leave */
-	struct rota_atomic_u32 stopped;           /* everything has been stopped */
-	struct rota_atomic_u32 drained;           /* futex of shutdown: changes when a task has ended while closing */
-	struct rota_atomic_u32 occupied;          /* current-thread flavour: a thread is inside */
-	struct rota_atomic_u64 spawned, finished; /* by threads that are not workers */
+	struct rota_atomic_u32 closing;            /* no new tasks */
+	struct rota_atomic_u32 stopping;           /* workers leave */
+	struct rota_atomic_u32 stopped;            /* everything has been stopped */
+	struct rota_atomic_u32 drained;            /* futex of shutdown: changes when a task has ended while closing */
+	struct rota_atomic_u32 occupied;           /* current-thread flavour: a thread is inside */
+	struct rota_atomic_u64 spawned, finished;  /* by threads that are not workers */
 	struct rota_atomic_u64 reactor_operations; /* that the reactor reaped, its own and in others' place */
-	struct rota_atomic_u64 reactor_wakeups;   /* times the reactor returned from its wait */
+	struct rota_atomic_u64 reactor_wakeups;    /* times the reactor returned from its wait */
 };
 
 /* config.c: fills in defaults and the environment. 0, or -EINVAL and one line on standard error. */

@@ -28,27 +28,24 @@
 struct rota_atomic_u32 rota__tsan_fence_word;
 #endif
 
-/* An armed fault: how many calls until it strikes, and with what. */
-static struct {
-	struct rota_atomic_u32 left;
-	int error;
-} faults[ROTA__FAULT_KINDS];
+/* Armed faults: how many calls until it strikes, in the upper half, and with what. */
+static struct rota_atomic_u64 faults[ROTA__FAULT_KINDS];
 
 void rota__fault_arm(enum rota__fault_kind kind, uint32_t nth, int error)
 {
-	faults[kind].error = error;
-	rota__store(&faults[kind].left, nth, SEQ_CST);
+	rota__store(&faults[kind], (uint64_t)nth << 32 | (uint32_t)error, SEQ_CST);
 }
 
 int rota__fault(enum rota__fault_kind kind)
 {
-	uint32_t left = rota__load(&faults[kind].left, RELAXED);
+	const uint64_t one = (uint64_t)1 << 32;
+	uint64_t armed = rota__load(&faults[kind], RELAXED);
 
-	if (__builtin_expect(left == 0, 1))
+	if (__builtin_expect(armed < one, 1))
 		return 0;
-	while (left != 0 && !rota__cas(&faults[kind].left, &left, left - 1, SEQ_CST)) {
+	while (armed >= one && !rota__cas(&faults[kind], &armed, armed - one, SEQ_CST)) {
 	}
-	return left == 1 ? faults[kind].error : 0;
+	return armed >> 32 == 1 ? (int)(uint32_t)armed : 0;
 }
 
 uint64_t rota__sys_clock(void)

@@ -27,7 +27,17 @@ static uint64_t next_id(struct rota__worker *worker)
 	return block + 1;
 }
 
-int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle)
+/* memccpy: stops at the end of a short name, cuts a long one. */
+static void set_name(rota_task *task, const char *name)
+{
+	task->name[0] = '\0';
+	if (name != NULL)
+		memccpy(task->name, name, '\0', ROTA_TASK_NAME_MAX);
+	task->name[ROTA_TASK_NAME_MAX] = '\0';
+}
+
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle, const char *name,
+		   const void *spawned_at)
 {
 	struct rota__worker *worker = rota__worker_of(rt);
 	rota_task *task;
@@ -49,8 +59,8 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	task->kind = (uint8_t)kind;
 	task->flags = ROTA__TASK_FRESH;
 	task->shield = 0;
-	task->name[0] = '\0';
-	task->scope = NULL;
+	set_name(task, name);
+	task->spawned_at = spawned_at;
 	rota__state_init(&task->state, handle ? 2 : 1);
 	*ret = task;
 	return 0;
@@ -110,13 +120,6 @@ rota_task *rota__task_current(void)
 
 /* --- spawning ------------------------------------------------------------------------------------------------ */
 
-static void copy_name(rota_task *task, const char *name)
-{
-	if (name != NULL)
-		memccpy(task->name, name, '\0', ROTA_TASK_NAME_MAX);
-	task->name[ROTA_TASK_NAME_MAX] = '\0';
-}
-
 static int check_attr(const struct rota_task_attr *attr, const struct rota__worker *worker)
 {
 	if (attr->flags & ~(unsigned)ROTA_TASK_LOCAL)
@@ -156,7 +159,7 @@ static int spawn_fiber(rota_runtime *rt, rota_task **ret_task, const struct rota
 		return -EINVAL;
 	if (attr != NULL && (rc = check_attr(attr, worker)) < 0)
 		return rc;
-	rc = rota__task_new(&task, rt, ROTA__TASK_FIBER, ret_task != NULL);
+	rc = rota__task_new(&task, rt, ROTA__TASK_FIBER, ret_task != NULL, attr != NULL ? attr->name : NULL, caller);
 	if (rc < 0)
 		return rc;
 	rc = give_stack(rt, worker, task, attr != NULL ? attr->stack_size : 0);
@@ -166,13 +169,9 @@ static int spawn_fiber(rota_runtime *rt, rota_task **ret_task, const struct rota
 	}
 	task->fn = fn;
 	task->arg = arg;
-	task->spawned_at = caller;
-	if (attr != NULL) {
-		copy_name(task, attr->name);
-		if (attr->flags & ROTA_TASK_LOCAL) {
-			task->flags |= ROTA__TASK_PINNED;
-			task->home = worker->index;
-		}
+	if (attr != NULL && attr->flags & ROTA_TASK_LOCAL) {
+		task->flags |= ROTA__TASK_PINNED;
+		task->home = worker->index;
 	}
 	/* Before it may run: then the handle's owner may already use it. */
 	if (ret_task != NULL)
@@ -223,11 +222,10 @@ static int spawn_future(rota_runtime *rt, rota_task **ret_task, struct rota_futu
 
 	if (future == NULL || future->ops == NULL || future->ops->poll == NULL)
 		return -EINVAL;
-	rc = rota__task_new(&task, rt, ROTA__TASK_FUTURE, ret_task != NULL);
+	rc = rota__task_new(&task, rt, ROTA__TASK_FUTURE, ret_task != NULL, NULL, caller);
 	if (rc < 0)
 		return rc;
 	task->future = future;
-	task->spawned_at = caller;
 	if (ret_task != NULL)
 		*ret_task = task;
 	start(rota__worker_of(rt), task);
@@ -260,12 +258,11 @@ int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg)
 		return -EINVAL;
 	if (rt == NULL)
 		return -ENXIO;
-	rc = rota__task_new(&task, rt, ROTA__TASK_JOB, ret_task != NULL);
+	rc = rota__task_new(&task, rt, ROTA__TASK_JOB, ret_task != NULL, NULL, __builtin_return_address(0));
 	if (rc < 0)
 		return rc;
 	task->fn = fn;
 	task->arg = arg;
-	task->spawned_at = __builtin_return_address(0);
 	rc = rota__blocking_submit(rt, task, ret_task);
 	if (rc < 0)
 		rota__task_discard(task, ret_task != NULL);

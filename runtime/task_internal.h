@@ -50,8 +50,7 @@ struct rota_task {
 	uint32_t home;   /* worker of a pinned task */
 	char name[ROTA_TASK_NAME_MAX + 1];
 	const void *spawned_at; /* the caller of spawn, for reports */
-	void *scope;            /* of structured concurrency; NULL */
-};
+} __attribute__((aligned(ROTA__CACHE_LINE)));
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");
 
@@ -63,8 +62,10 @@ void rota__task_finish(rota_task *task, int status);
 
 void rota__task_unref(rota_task *task);
 
-/* A new task of `rt`, ACTIVE, with a reference for the handle when `handle`. 0, -ENOMEM, -ESHUTDOWN. */
-int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle);
+/* A new task of `rt`, ACTIVE, with a reference for the handle when `handle`. What a walker of all tasks reads of it is
+ * filled in: name (may be NULL), and where it was spawned. 0, -ENOMEM, -ESHUTDOWN. */
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle, const char *name,
+		   const void *spawned_at);
 
 /* Frees a task that was made and never submitted; `handle` as it was made. */
 void rota__task_discard(rota_task *task, bool handle);

@@ -25,8 +25,8 @@ struct rota__wheel {
 	struct rota_atomic_u32 lock; /* guards all below */
 	struct rota_atomic_u64 next; /* when to look again, ns; ROTA_NEVER. Written under the lock, read anywhere */
 	uint64_t elapsed;            /* ticks that were processed */
-	uint64_t occupied[ROTA__WHEEL_LEVELS];                          /* a bit per slot */
-	struct rota_timer *due; /* circular list: their time has come, to be fired by whoever expires */
+	uint64_t occupied[ROTA__WHEEL_LEVELS]; /* a bit per slot */
+	struct rota_timer *due;                /* circular list: their time has come, to be fired by whoever expires */
 	struct rota_timer *slot[ROTA__WHEEL_LEVELS][ROTA__WHEEL_SLOTS]; /* circular lists */
 };
 

@@ -367,8 +367,8 @@ static void account(struct rota__worker *worker, uint64_t now)
 
 		rota__store(&worker->mean, moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
 		if (worker->fresh_runs > 0)
-			rota__store(&worker->fresh_mean,
-				    moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample), RELAXED);
+			rota__store(&worker->fresh_mean, moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample),
+				    RELAXED);
 		if (rota__deque_length(&worker->deque) == 0)
 			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}

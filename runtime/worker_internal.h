@@ -47,7 +47,7 @@ struct rota__worker {
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */
 	struct rota_atomic_u64 fresh_mean; /* the same of tasks that had not run before */
 	struct rota_atomic_u32 fresh;      /* about how many such tasks are in the run queue */
-	struct rota_atomic_u64 runs; /* tasks run; the monitor sees by it whether the worker moves */
+	struct rota_atomic_u64 runs;       /* tasks run; the monitor sees by it whether the worker moves */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
 	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
 	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
@@ -62,7 +62,8 @@ struct rota__worker {
 };
 
 /* What rota__worker_self (context_internal.h) reads. */
-extern _Thread_local struct rota__worker *rota__worker_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
+extern _Thread_local struct rota__worker *rota__worker_tls
+	__attribute__((visibility("hidden"), tls_model("initial-exec")));
 
 /* The worker that the calling thread is, if it is one of `rt`; or NULL. */
 static inline struct rota__worker *rota__worker_of(const rota_runtime *rt)
