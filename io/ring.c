@@ -217,10 +217,11 @@ void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_
 }
 
 /* An operation that the kernel does not hold ends. Its slot is taken. */
-static void end_here(struct rota_op *op, int result)
+static void end_here(struct rota__ring *ring, struct rota_op *op, int result)
 {
 	struct rota__wake_batch batch;
 
+	ring->ended_here++;
 	op->result_ = result;
 	rota__wake_batch_init(&batch);
 	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
@@ -236,7 +237,7 @@ static void open_letter(struct rota__ring *ring, struct rota_op *op)
 	mail = (enum rota__op_mail)op->mail_;
 	op->mail_ = ROTA__MAIL_NONE;
 	if (op->cancelled_ && (mail != ROTA__MAIL_CANCEL || leave_backlog(ring, op))) {
-		end_here(op, -ECANCELED);
+		end_here(ring, op, -ECANCELED);
 		return;
 	}
 	if (mail == ROTA__MAIL_CANCEL) {
@@ -364,9 +365,9 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
 	take_mail(ring);
 	submit_backlog(ring);
-	/* Who cannot be woken, or has not submitted all, must not wait. */
+	/* Who cannot be woken, has not submitted all, or has woken a task of its own, must not wait. */
 	if (!rota__load(&ring->wake_armed, RELAXED) || has_mail(ring) || ring->backlog_first != NULL ||
-	    completions_ready(ring))
+	    ring->ended_here > 0 || completions_ready(ring))
 		timeout_ns = 0;
 	enter(ring, timeout_ns);
 	reap(ring, &reaping);
@@ -375,6 +376,8 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 		enter(ring, 0);
 		reap(ring, &reaping);
 	}
+	reaping.ended += ring->ended_here;
+	ring->ended_here = 0;
 	return reaping.ended;
 }
 

@@ -29,6 +29,7 @@ struct rota__ring {
 	bool exclusive; /* one thread owns it for life */
 	/* owner only */
 	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
+	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
 	struct rota_atomic_u32 wake_armed; /* the multishot poll is in the ring */

@@ -98,12 +98,12 @@ int rota_block_on_future(rota_runtime *rt, struct rota_future *future)
 			     (unsigned long long)rota_task_id());
 		return -EDEADLK;
 	}
-	rc = rota__runtime_admit(rt);
+	rc = rota__runtime_admit_guest(rt);
 	if (rc < 0)
 		return rc;
 	outer = rota__runtime_enter(rt);
 	status = thread_await(future);
 	rota__runtime_enter(outer);
-	rota__runtime_dismiss(rt);
+	rota__runtime_dismiss_guest(rt);
 	return status;
 }

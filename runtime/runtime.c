@@ -293,6 +293,16 @@ int rota_run(int (*main)(int argc, char **argv), int argc, char **argv)
 
 /* --- shutdown ------------------------------------------------------------------------------------------------ */
 
+/* Somebody has gone: a shutdown that waits looks again. */
+static void tell_shutdown(rota_runtime *rt)
+{
+	if (__builtin_expect(rota__load(&rt->closing, RELAXED) == 0, 1))
+		return;
+	rota__fetch_add(&rt->drained, 1, SEQ_CST);
+	rota__sys_futex_wake(&rt->drained, INT32_MAX);
+	/* A shutdown that plays the current-thread worker looks again by itself: its ring may be gone already. */
+}
+
 int rota__runtime_admit(rota_runtime *rt)
 {
 	struct rota__worker *worker = rota__worker_of(rt);
@@ -306,7 +316,7 @@ int rota__runtime_admit(rota_runtime *rt)
 	}
 	if (__builtin_expect(rota__load(&rt->closing, RELAXED) == 0, 1))
 		return 0;
-	rota__runtime_dismiss(rt);
+	rota__runtime_withdraw(rt);
 	return -ESHUTDOWN;
 }
 
@@ -318,11 +328,34 @@ void rota__runtime_dismiss(rota_runtime *rt)
 		rota__store(&worker->finished, rota__load(&worker->finished, RELAXED) + 1, RELEASE); /* partner: alive */
 	else
 		rota__fetch_add(&rt->finished, 1, SEQ_CST);
-	if (__builtin_expect(rota__load(&rt->closing, RELAXED) == 0, 1))
-		return;
-	rota__fetch_add(&rt->drained, 1, SEQ_CST);
-	rota__sys_futex_wake(&rt->drained, INT32_MAX);
-	/* A shutdown that plays the current-thread worker looks again by itself: its ring may be gone already. */
+	tell_shutdown(rt);
+}
+
+void rota__runtime_withdraw(rota_runtime *rt)
+{
+	struct rota__worker *worker = rota__worker_of(rt);
+
+	if (worker != NULL)
+		rota__store(&worker->spawned, rota__load(&worker->spawned, RELAXED) - 1, RELEASE); /* partner: alive */
+	else
+		rota__fetch_sub(&rt->spawned, 1, SEQ_CST);
+	tell_shutdown(rt);
+}
+
+int rota__runtime_admit_guest(rota_runtime *rt)
+{
+	rota__fetch_add(&rt->guests, 1, SEQ_CST);
+	rota__fence(SEQ_CST); /* partner: the store of `closing`, then the load of `guests` */
+	if (rota__load(&rt->closing, RELAXED) == 0)
+		return 0;
+	rota__runtime_dismiss_guest(rt);
+	return -ESHUTDOWN;
+}
+
+void rota__runtime_dismiss_guest(rota_runtime *rt)
+{
+	rota__fetch_sub(&rt->guests, 1, SEQ_CST);
+	tell_shutdown(rt);
 }
 
 uint64_t rota__runtime_alive(rota_runtime *rt)
@@ -369,14 +402,14 @@ static int drain(rota_runtime *rt, uint64_t deadline)
 		uint32_t drained = rota__load(&rt->drained, SEQ_CST);
 		uint64_t now, again;
 
-		if (rota__runtime_alive(rt) == 0)
+		if (rota__runtime_alive(rt) == 0 && rota__load(&rt->guests, SEQ_CST) == 0)
 			return 0;
 		rota__task_pool_each(&rt->tasks, cancel_task, NULL);
 		now = rota__sys_clock();
 		if (now >= deadline)
 			return -ETIMEDOUT;
 		again = deadline - now < CANCEL_AGAIN_NS ? deadline : now + CANCEL_AGAIN_NS;
-		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && occupy(rt)) {
+		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && rota__runtime_alive(rt) > 0 && occupy(rt)) {
 			play_worker(rt, none_alive, rt, again);
 			vacate(rt);
 		} else {
@@ -407,6 +440,9 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 		rota__task_pool_each(&rt->tasks, report_task, &reported);
 		if (reported > REPORT_MAX)
 			rota__log("shutdown: and %u more", reported - REPORT_MAX);
+		if (rota__load(&rt->guests, RELAXED) > 0)
+			rota__log("shutdown: %u threads are inside rota_block_on_future",
+				  rota__load(&rt->guests, RELAXED));
 		return rc;
 	}
 	rota__blocking_stop(rt);

@@ -34,6 +34,7 @@ struct rota_runtime {
 	struct rota_atomic_u32 drained;            /* futex of shutdown: changes when a task has ended while closing */
 	struct rota_atomic_u32 occupied;           /* current-thread flavour: a thread is inside */
 	struct rota_atomic_u64 spawned, finished;  /* by threads that are not workers */
+	struct rota_atomic_u32 guests;             /* threads inside rota_block_on_future */
 	struct rota_atomic_u64 reactor_operations; /* that the reactor reaped, its own and in others' place */
 	struct rota_atomic_u64 reactor_wakeups;    /* times the reactor returned from its wait */
 };
@@ -48,12 +49,15 @@ rota_runtime *rota__runtime_self(void);
 rota_runtime *rota__runtime_enter(rota_runtime *rt);
 
 /*
- * Each task, and each thread inside rota_block_on_future, is admitted and in the end dismissed. Counted before `closing`
- * is looked at, while shutdown sets `closing` before it counts: so shutdown either sees the newcomer or turns it away.
- * 0, -ESHUTDOWN.
+ * Each task is admitted, and in the end dismissed; or withdrawn, when it could not be made after all. It is counted before
+ * `closing` is looked at, while shutdown sets `closing` before it counts: so shutdown either sees the newcomer or turns it
+ * away. 0, -ESHUTDOWN. A thread inside rota_block_on_future is a guest, by the same rules.
  */
 int rota__runtime_admit(rota_runtime *rt);
 void rota__runtime_dismiss(rota_runtime *rt);
+void rota__runtime_withdraw(rota_runtime *rt);
+int rota__runtime_admit_guest(rota_runtime *rt);
+void rota__runtime_dismiss_guest(rota_runtime *rt);
 
 /* Tasks that have been spawned and have not ended. */
 uint64_t rota__runtime_alive(rota_runtime *rt);

@@ -48,7 +48,7 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 		return rc;
 	task = rota__task_pool_get(&rt->tasks, worker != NULL ? &worker->tasks : NULL);
 	if (task == NULL) {
-		rota__runtime_dismiss(rt);
+		rota__runtime_withdraw(rt);
 		return -ENOMEM;
 	}
 	task->rt = rt;
@@ -108,7 +108,7 @@ void rota__task_discard(rota_task *task, bool handle)
 		rota__task_unref(task);
 	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
 		task_free(task);
-	rota__runtime_dismiss(rt);
+	rota__runtime_withdraw(rt);
 }
 
 rota_task *rota__task_current(void)

@@ -11,6 +11,11 @@ uint64_t rota_now(void)
 	return rota__sys_clock();
 }
 
+static uint64_t later(uint64_t time, uint64_t ns)
+{
+	return ns < ROTA_NEVER - time ? time + ns : ROTA_NEVER;
+}
+
 static struct rota_timer *timer_of(struct rota_future *future)
 {
 	return (struct rota_timer *)(void *)future;
@@ -100,7 +105,7 @@ int rota_sleep(uint64_t ns)
 
 	if (ns == 0)
 		return rota_yield();
-	return rota_sleep_until(ns < ROTA_NEVER - now ? now + ns : ROTA_NEVER);
+	return rota_sleep_until(later(now, ns));
 }
 
 int rota_interval_init(struct rota_interval *interval, uint64_t period_ns, enum rota_missed_tick missed)
@@ -118,13 +123,13 @@ static uint64_t following_tick(const struct rota_interval *interval, uint64_t du
 {
 	switch (interval->missed) {
 	case ROTA_MISSED_DELAY:
-		return (now > due ? now : due) + interval->period;
+		return later(now > due ? now : due, interval->period);
 	case ROTA_MISSED_SKIP:
-		if (now >= due + interval->period)
-			return now - (now - due) % interval->period + interval->period;
-		return due + interval->period;
+		if (now >= later(due, interval->period))
+			return later(now - (now - due) % interval->period, interval->period);
+		return later(due, interval->period);
 	default:
-		return due + interval->period;
+		return later(due, interval->period);
 	}
 }
 

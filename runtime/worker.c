@@ -396,7 +396,8 @@ static rota_task *take_injected(struct rota__worker *worker)
 
 	if (share > ROTA__DEQUE_CAPACITY / 2)
 		share = ROTA__DEQUE_CAPACITY / 2;
-	task = rota__inject_pop(inject, share < room ? share : room);
+	/* One more than there is room for: it runs at once. */
+	task = rota__inject_pop(inject, share < room + 1 ? share : room + 1);
 	if (task == NULL)
 		return NULL;
 	rest = task->queue_next;
@@ -506,8 +507,6 @@ static rota_task *search(struct rota__worker *worker)
 		if (worker->searching)
 			task = steal(worker);
 	}
-	if (task != NULL && worker->unsubmitted)
-		poll(worker); /* nobody knows how long the task will take */
 	return task;
 }
 
@@ -592,6 +591,13 @@ static void park(struct rota__worker *worker, uint64_t deadline)
 	take_mail(worker);
 }
 
+/* Operations are submitted in batches, when the run queue is empty or after POLL_INTERVAL tasks; sooner before a task
+ * of which nobody knows how long it takes, or when tasks take long of late. */
+static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
+{
+	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= WAKE_COST_NS;
+}
+
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
 	while (!done(arg)) {
@@ -609,6 +615,8 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 			task = search(worker);
 		if (task != NULL) {
 			stop_search_found(worker);
+			if (worker->unsubmitted && may_be_long(worker, task))
+				poll(worker); /* else the operations would wait behind it */
 			run(worker, task);
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
