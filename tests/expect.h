@@ -74,8 +74,8 @@ static inline void expect_text_(const char *file, int line, const char *what, co
 	if (part ? strstr(left, right) != NULL : strcmp(left, right) == 0)
 		return;
 	fflush(stdout);
-	dprintf(expect_output_, "%s:%d: failed: %s\n\tis:       \"%s\"\n\texpected: \"%s\"%s\n", file, line, what, left, right,
-		part ? " somewhere in it" : "");
+	dprintf(expect_output_, "%s:%d: failed: %s\n\tis:       \"%s\"\n\texpected: \"%s\"%s\n", file, line, what, left,
+		right, part ? " somewhere in it" : "");
 	_exit(1);
 }
 

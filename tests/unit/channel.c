@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channel: elements of odd sizes in order, through every capacity; full, empty, closed; waiters of every kind served in
+ * order; a call that is cancelled, or finds no memory, has moved nothing.
+ */
+#define _GNU_SOURCE
+#include "../../sync/channel.h"
+
+#include "../../runtime/sys_internal.h"
+#include "plain.h"
+#include "waiters.h"
+
+enum { ELEM_MAX = 100 };
+
+/* The n-th element of a channel whose elements have `size` bytes. */
+static const void *element(unsigned n, size_t size)
+{
+	static _Thread_local unsigned char bytes[ELEM_MAX];
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (unsigned char)(n * 31 + i * 7 + 1);
+	return bytes;
+}
+
+static void expect_element(const void *actual, unsigned n, size_t size)
+{
+	const unsigned char *bytes = actual;
+
+	for (size_t i = 0; i < size; i++)
+		expect(bytes[i], ==, (unsigned char)(n * 31 + i * 7 + 1));
+}
+
+static void send_it(struct rota_channel *c, unsigned n)
+{
+	expect(rota_channel_send(c, element(n, c->elem_size_)), ==, 0);
+}
+
+static void recv_it(struct rota_channel *c, unsigned n)
+{
+	unsigned char bytes[ELEM_MAX + 1];
+
+	memset(bytes, 0xee, sizeof(bytes));
+	expect(rota_channel_recv(c, bytes), ==, 0);
+	expect_element(bytes, n, c->elem_size_);
+	expect(bytes[c->elem_size_], ==, 0xee);
+}
+
+/* --- one after the other --------------------------------------------------------------------------------------------- */
+
+static const size_t sizes[] = { 1, 3, 8, ELEM_MAX };
+static const size_t capacities[] = { 1, 2, 3, 64, ROTA_UNBOUNDED };
+
+UNIT_TEST(channel, init)
+{
+	struct rota_channel c = { .buffer_ = NULL };
+
+	expect(rota_channel_init(&c, 0, 1), ==, -EINVAL);
+	expect(rota_channel_init(&c, 1, 0), ==, -EINVAL);
+	expect(rota_channel_init(&c, SIZE_MAX, 2), ==, -EINVAL);
+	expect(rota_channel_init(&c, 8, SIZE_MAX / 2), ==, -EINVAL);
+	expect(rota_channel_init(&c, SIZE_MAX / 2, ROTA_UNBOUNDED), ==, -EINVAL);
+	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	expect(rota_channel_init(&c, 8, 8), ==, -ENOMEM);
+	rota_channel_deinit(&c);
+	expect(rota_channel_init(&c, 8, 8), ==, 0);
+	expect(rota_channel_length(&c), ==, 0);
+	rota_channel_deinit(&c);
+	rota_channel_deinit(&c);
+}
+
+/* What no machine has. */
+UNIT_TEST(channel, beyond_memory)
+{
+	struct rota_channel c;
+	int rc = rota_channel_init(&c, 1, SIZE_MAX - 1);
+
+	if (rc != -EINVAL)
+		expect(rc, ==, -ENOMEM);
+	rc = rota_channel_init(&c, 1, SIZE_MAX / 2 - 64);
+	if (rc != -EINVAL)
+		expect(rc, ==, -ENOMEM);
+}
+
+/* Fills by turns to every level, so that the ring wraps and grows at every place. */
+static void fill_and_drain(size_t size, size_t capacity)
+{
+	struct rota_channel c;
+	unsigned sent = 0, received = 0;
+	unsigned char bytes[ELEM_MAX];
+
+	expect(rota_channel_init(&c, size, capacity), ==, 0);
+	for (unsigned level = 1; level <= 70; level++) {
+		while (sent - received < level && sent - received < capacity)
+			send_it(&c, sent++);
+		expect(rota_channel_length(&c), ==, sent - received);
+		if (sent - received == capacity)
+			expect(rota_channel_try_send(&c, element(sent, size)), ==, -EAGAIN);
+		for (unsigned n = level % 7 + 1; n > 0 && sent != received; n--)
+			recv_it(&c, received++);
+	}
+	while (sent != received) {
+		expect(rota_channel_try_recv(&c, bytes), ==, 0);
+		expect_element(bytes, received++, size);
+	}
+	expect(rota_channel_try_recv(&c, bytes), ==, -EAGAIN);
+	rota_channel_deinit(&c);
+}
+
+static void order_script(const struct place *place)
+{
+	(void)place;
+	for (unsigned s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		for (unsigned n = 0; n < sizeof(capacities) / sizeof(capacities[0]); n++)
+			fill_and_drain(sizes[s], capacities[n]);
+	}
+}
+
+UNIT_TEST(channel, first_in_first_out)
+{
+	everywhere(order_script);
+}
+
+static void many_script(const struct place *place)
+{
+	unsigned char bytes[ELEM_MAX * 8];
+	struct rota_channel c;
+
+	(void)place;
+	expect(rota_channel_init(&c, 3, 5), ==, 0);
+	expect(rota_channel_recv_many(&c, bytes, 0), ==, -EINVAL);
+	for (unsigned n = 0; n < 5; n++)
+		send_it(&c, n);
+	expect(rota_channel_recv_many(&c, bytes, 3), ==, 3);
+	for (unsigned n = 0; n < 3; n++)
+		expect_element(bytes + (size_t)n * 3, n, 3);
+	expect(rota_channel_recv_many(&c, bytes, 8), ==, 2);
+	expect_element(bytes + 3, 4, 3);
+	send_it(&c, 5);
+	rota_channel_close(&c);
+	expect(rota_channel_recv_many(&c, bytes, 8), ==, 1);
+	expect(rota_channel_recv_many(&c, bytes, 8), ==, -EPIPE);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, recv_many)
+{
+	everywhere(many_script);
+}
+
+static void close_script(const struct place *place)
+{
+	unsigned char bytes[ELEM_MAX] = { 9 };
+	struct rota_channel_op op;
+	struct rota_channel c;
+
+	for (unsigned n = 0; n < 2; n++) {
+		expect(rota_channel_init(&c, 8, n == 0 ? 4 : ROTA_UNBOUNDED), ==, 0);
+		send_it(&c, 0);
+		send_it(&c, 1);
+		send_it(&c, 2);
+		rota_channel_close(&c);
+		rota_channel_close(&c);
+		expect(rota_channel_send(&c, element(3, 8)), ==, -EPIPE);
+		expect(rota_channel_try_send(&c, element(3, 8)), ==, -EPIPE);
+		rota_channel_send_init(&op, &c, element(3, 8));
+		expect(place->carry(place, &op.future), ==, -EPIPE);
+		recv_it(&c, 0); /* what is inside can be had */
+		expect(rota_channel_try_recv(&c, bytes), ==, 0);
+		rota_channel_recv_init(&op, &c, bytes);
+		expect(place->carry(place, &op.future), ==, 0);
+		expect_element(bytes, 2, 8);
+		expect(rota_channel_recv(&c, bytes), ==, -EPIPE);
+		expect(rota_channel_try_recv(&c, bytes), ==, -EPIPE);
+		rota_channel_recv_init(&op, &c, bytes);
+		expect(place->carry(place, &op.future), ==, -EPIPE);
+		expect_element(bytes, 2, 8); /* untouched since */
+		rota_channel_deinit(&c);
+	}
+}
+
+UNIT_TEST(channel, close)
+{
+	everyhow(close_script);
+}
+
+/* --- waiting ----------------------------------------------------------------------------------------------------------- */
+
+static void send_seven(void *arg)
+{
+	send_it(arg, 7);
+}
+
+static void recv_seven(void *arg)
+{
+	recv_it(arg, 7);
+}
+
+static void close_it(void *arg)
+{
+	rota_channel_close(arg);
+}
+
+static void recv_waits_script(const struct place *place)
+{
+	unsigned char bytes[ELEM_MAX];
+	struct rota_channel_op op;
+	struct rota_channel c;
+	struct party party;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	party_start(&party, send_seven, &c);
+	party_go(&party);
+	recv_it(&c, 7);
+	party_join(&party);
+	party_start(&party, send_seven, &c);
+	rota_channel_recv_init(&op, &c, bytes);
+	party_go(&party);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect_element(bytes, 7, 8);
+	party_join(&party);
+	party_start(&party, close_it, &c);
+	party_go(&party);
+	expect(rota_channel_recv(&c, bytes), ==, -EPIPE);
+	party_join(&party);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, a_receiver_waits)
+{
+	everyhow(recv_waits_script);
+}
+
+static void send_waits_script(const struct place *place)
+{
+	struct rota_channel_op op;
+	struct rota_channel c;
+	struct party party;
+
+	expect(rota_channel_init(&c, 3, 1), ==, 0);
+	send_it(&c, 7);
+	party_start(&party, recv_seven, &c);
+	party_go(&party);
+	send_it(&c, 7);
+	party_join(&party);
+	party_start(&party, recv_seven, &c);
+	rota_channel_send_init(&op, &c, element(8, 3));
+	party_go(&party);
+	expect(place->carry(place, &op.future), ==, 0);
+	party_join(&party);
+	party_start(&party, close_it, &c);
+	party_go(&party);
+	expect(rota_channel_send(&c, element(9, 3)), ==, -EPIPE);
+	party_join(&party);
+	recv_it(&c, 8);
+	expect(rota_channel_length(&c), ==, 0); /* the last one was not sent */
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, a_sender_waits)
+{
+	everyhow(send_waits_script);
+}
+
+/* --- by hand: the order of events ---------------------------------------------------------------------------------------- */
+
+enum { LINE = 5 };
+
+UNIT_TEST(channel, receivers_are_served_in_order)
+{
+	struct rota_channel_op ops[LINE];
+	unsigned char bytes[LINE][8];
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, 8, ROTA_UNBOUNDED), ==, 0);
+	for (unsigned i = 0; i < LINE; i++) {
+		rota_channel_recv_init(&ops[i], &c, bytes[i]);
+		expect(poll_by_hand(&ops[i].future), ==, ROTA_PENDING);
+	}
+	for (unsigned i = 0; i < LINE; i++) {
+		send_it(&c, i);
+		expect(rota_channel_length(&c), ==, 0); /* it is in somebody's hands */
+	}
+	for (unsigned i = 0; i < LINE; i++) {
+		expect(poll_by_hand(&ops[i].future), ==, ROTA_READY);
+		expect(ops[i].future.status, ==, 0);
+		expect_element(bytes[i], i, 8);
+	}
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, senders_are_served_in_order)
+{
+	struct rota_channel_op ops[LINE];
+	unsigned char bytes[LINE][8], many[8 * (LINE + 2)];
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, 8, 2), ==, 0);
+	send_it(&c, 100);
+	send_it(&c, 101);
+	for (unsigned i = 0; i < LINE; i++) {
+		memcpy(bytes[i], element(i, 8), 8);
+		rota_channel_send_init(&ops[i], &c, bytes[i]);
+		expect(poll_by_hand(&ops[i].future), ==, ROTA_PENDING);
+	}
+	expect(rota_channel_try_send(&c, element(99, 8)), ==, -EAGAIN);
+	recv_it(&c, 100);
+	memset(bytes[0], 0, 8); /* it was taken over with the room */
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+	expect(poll_by_hand(&ops[1].future), ==, ROTA_PENDING);
+	expect(rota_channel_recv_many(&c, many, LINE + 2), ==, LINE + 1); /* more than the capacity */
+	expect_element(many, 101, 8);
+	for (unsigned i = 0; i < LINE; i++)
+		expect_element(many + (size_t)8 * (i + 1), i, 8);
+	for (unsigned i = 1; i < LINE; i++) {
+		expect(poll_by_hand(&ops[i].future), ==, ROTA_READY);
+		expect(ops[i].future.status, ==, 0);
+	}
+	rota_channel_deinit(&c);
+}
+
+/* Cancelled while it waits: nothing has moved. Cancelled after it was served: that stands. */
+UNIT_TEST(channel, a_cancelled_receiver)
+{
+	struct rota_channel_op ops[2];
+	unsigned char bytes[2][8];
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, 8, 4), ==, 0);
+	for (int served = 0; served < 2; served++) {
+		memset(bytes, 0xee, sizeof(bytes));
+		for (unsigned i = 0; i < 2; i++) {
+			rota_channel_recv_init(&ops[i], &c, bytes[i]);
+			expect(poll_by_hand(&ops[i].future), ==, ROTA_PENDING);
+		}
+		if (served)
+			send_it(&c, 5);
+		rota_future_cancel(&ops[0].future);
+		rota_future_cancel(&ops[0].future);
+		expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+		expect(ops[0].future.status, ==, served ? 0 : -ECANCELED);
+		if (served)
+			expect_element(bytes[0], 5, 8);
+		else
+			plain_expect_filled(bytes[0], 0xee, 8);
+		send_it(&c, 6); /* for the one behind */
+		expect(poll_by_hand(&ops[1].future), ==, ROTA_READY);
+		expect_element(bytes[1], 6, 8);
+		expect(rota_channel_length(&c), ==, 0);
+	}
+	rota_channel_recv_init(&ops[0], &c, bytes[0]); /* before the first poll */
+	send_it(&c, 7);
+	rota_future_cancel(&ops[0].future);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+	expect(ops[0].future.status, ==, -ECANCELED);
+	recv_it(&c, 7);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, a_cancelled_sender)
+{
+	const uint64_t first = 11, second = 22;
+	struct rota_channel_op ops[2];
+	struct rota_channel c;
+	uint64_t got;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	for (int served = 0; served < 2; served++) {
+		expect(rota_channel_try_send(&c, &(uint64_t){ 1 }), ==, 0);
+		rota_channel_send_init(&ops[0], &c, &first);
+		rota_channel_send_init(&ops[1], &c, &second);
+		expect(poll_by_hand(&ops[0].future), ==, ROTA_PENDING);
+		expect(poll_by_hand(&ops[1].future), ==, ROTA_PENDING);
+		if (served) {
+			expect(rota_channel_try_recv(&c, &got), ==, 0);
+			expect(got, ==, 1);
+		}
+		rota_future_cancel(&ops[0].future);
+		expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+		expect(ops[0].future.status, ==, served ? 0 : -ECANCELED);
+		expect(rota_channel_try_recv(&c, &got), ==, 0);
+		expect(got, ==, served ? 11 : 1);
+		expect(rota_channel_try_recv(&c, &got), ==, 0);
+		expect(got, ==, 22);
+		expect(poll_by_hand(&ops[1].future), ==, ROTA_READY);
+		expect(rota_channel_try_recv(&c, &got), ==, -EAGAIN);
+	}
+	rota_channel_deinit(&c);
+}
+
+/* --- no memory ----------------------------------------------------------------------------------------------------------- */
+
+static void no_memory_script(const struct place *place)
+{
+	struct rota_channel_op op;
+	struct rota_channel c;
+	unsigned sent = 0;
+	int rc = 0;
+
+	expect(rota_channel_init(&c, 8, ROTA_UNBOUNDED), ==, 0);
+	send_it(&c, sent++); /* from here on only the channel asks for memory */
+	for (unsigned round = 0; round < 3; round++) {
+		while (true) {
+			expect(sent, <, 1000);
+			rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM); /* until it wants to grow */
+			rc = rota_channel_send(&c, element(sent, 8));
+			rota__fault_arm(ROTA__FAULT_ALLOC, 0, 0);
+			if (rc < 0)
+				break;
+			sent++;
+		}
+		expect(rc, ==, -ENOMEM);
+		expect(rota_channel_length(&c), ==, sent);
+		rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+		expect(rota_channel_try_send(&c, element(sent, 8)), ==, -ENOMEM);
+		rota_channel_send_init(&op, &c, element(sent, 8));
+		expect(place->carry(place, &op.future), ==, 0); /* there is memory again */
+		sent++;
+	}
+	for (unsigned n = 0; n < sent; n++)
+		recv_it(&c, n);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, no_memory_to_grow)
+{
+	everyhow(no_memory_script);
+}
+
+/* --- crowds -------------------------------------------------------------------------------------------------------------- */
+
+static int recv_one(void *arg)
+{
+	uint64_t got;
+
+	return rota_channel_recv(arg, &got);
+}
+
+static int send_one(void *arg)
+{
+	const uint64_t sent = 5;
+
+	return rota_channel_send(arg, &sent);
+}
+
+static struct rota_channel_op crowd_ops[CROWD_FUTURES];
+static uint64_t crowd_elems[CROWD_FUTURES];
+
+static struct rota_future *recv_future(void *arg, unsigned i)
+{
+	rota_channel_recv_init(&crowd_ops[i], arg, &crowd_elems[i]);
+	return &crowd_ops[i].future;
+}
+
+static struct rota_future *send_future(void *arg, unsigned i)
+{
+	rota_channel_send_init(&crowd_ops[i], arg, &crowd_elems[i]);
+	return &crowd_ops[i].future;
+}
+
+UNIT_TEST(channel, close_wakes_a_crowd_of_receivers)
+{
+	struct rota_channel c;
+	struct crowd crowd = { .wait = recv_one, .future = recv_future, .arg = &c };
+
+	expect(rota_channel_init(&c, 8, 4), ==, 0);
+	crowd_start(&crowd);
+	waiters_await(&c.receivers_, CROWD);
+	for (uint64_t i = 0; i < 10; i++)
+		expect(rota_channel_send(&c, &i), ==, 0);
+	rota_channel_close(&c);
+	expect(crowd_join(&crowd, -EPIPE), ==, CROWD - 10);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, close_wakes_a_crowd_of_senders)
+{
+	struct rota_channel c;
+	struct crowd crowd = { .wait = send_one, .future = send_future, .arg = &c };
+	uint64_t got;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	expect(rota_channel_send(&c, &(uint64_t){ 1 }), ==, 0);
+	crowd_start(&crowd);
+	while (waiters_count(&c.receivers_) != 0 || c.senders_.count_ != CROWD) /* the one lock is the receivers' */
+		rota_sleep(ROTA_US(50));
+	for (int i = 0; i < 10; i++)
+		expect(rota_channel_recv(&c, &got), ==, 0);
+	rota_channel_close(&c);
+	expect(crowd_join(&crowd, -EPIPE), ==, CROWD - 10);
+	expect(rota_channel_try_recv(&c, &got), ==, 0);
+	expect(rota_channel_try_recv(&c, &got), ==, -EPIPE);
+	rota_channel_deinit(&c);
+}
+
+/* One receive of many serves a crowd of senders. */
+UNIT_TEST(channel, recv_many_serves_a_crowd_of_senders)
+{
+	struct rota_channel c;
+	struct crowd crowd = { .wait = send_one, .future = send_future, .arg = &c };
+	uint64_t got[CROWD + 1];
+	size_t count = 0;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	crowd_start(&crowd);
+	while (count < CROWD) {
+		ssize_t n = rota_channel_recv_many(&c, got, CROWD + 1);
+
+		expect(n, >, 0);
+		count += (size_t)n;
+	}
+	expect(count, ==, CROWD);
+	expect(crowd_join(&crowd, 0), ==, CROWD);
+	rota_channel_deinit(&c);
+}
+
+/* --- tasks that are cancelled -------------------------------------------------------------------------------------------- */
+
+static void cancel_script(const struct place *place)
+{
+	struct rota_channel c;
+	unsigned taken = 0, left = 0;
+
+	(void)place;
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	for (unsigned i = 0; i < 200; i++) {
+		rota_task *task;
+		uint64_t got;
+		int status;
+
+		expect(rota_spawn(&task, recv_one, &c), ==, 0);
+		if (i % 3 != 0)
+			waiters_await(&c.receivers_, 1);
+		if (i % 2 == 0)
+			expect(rota_channel_send(&c, &(uint64_t){ i }), ==, 0);
+		expect(rota_cancel(task), ==, 0);
+		if (i % 2 != 0)
+			expect(rota_channel_send(&c, &(uint64_t){ i }), ==, 0);
+		expect(rota_join(task, &status), ==, 0);
+		if (status == 0) {
+			taken++;
+			continue;
+		}
+		expect(status, ==, -ECANCELED);
+		expect(rota_channel_recv(&c, &got), ==, 0);
+		expect(got, ==, i);
+		left++;
+	}
+	expect(taken + left, ==, 200);
+	expect(rota_channel_length(&c), ==, 0);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, cancel_that_races_with_an_element)
+{
+	in_fibers(cancel_script, 0);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run queue on one thread: order, what fits, overflow, what a thief takes, a thief at work, and all of it again
+ * where the 32-bit indices wrap. stress/deque.c has the threads.
+ */
+#define _GNU_SOURCE
+#include "../../runtime/deque_internal.h"
+
+#include "../../runtime/task_internal.h"
+#include "unit.h"
+
+#define CAPACITY ROTA__DEQUE_CAPACITY
+
+static rota_task tasks[2 * CAPACITY];
+static struct rota__deque deque, other;
+
+/* Where the indices start. Every test is made at each, so that they wrap at the beginning, amid, and not at all. */
+static const uint32_t starts[] = { 0, 1000, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 100, UINT32_MAX - CAPACITY + 1 };
+
+static void reset(struct rota__deque *d, uint32_t start)
+{
+	memset(d, 0, sizeof(*d));
+	rota__store(&d->head, (uint64_t)start << 32 | start, RELAXED);
+	rota__store(&d->tail, start, RELAXED);
+}
+
+static void fill(uint32_t first, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		expect(rota__deque_push(&deque, &tasks[first + i]), ==, true);
+}
+
+/* What is left is tasks[first..first+n), in this order. */
+static void expect_rest(struct rota__deque *d, uint32_t first, uint32_t n)
+{
+	expect(rota__deque_length(d), ==, n);
+	for (uint32_t i = 0; i < n; i++)
+		expect(rota__deque_pop(d) - tasks, ==, first + i);
+	expect_pointer(rota__deque_pop(d), ==, NULL);
+	expect(rota__deque_length(d), ==, 0);
+}
+
+static void at_each_start(void (*script)(void))
+{
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		reset(&deque, starts[i]);
+		reset(&other, starts[(i + 3) % (sizeof(starts) / sizeof(starts[0]))]);
+		script();
+	}
+}
+
+static void first_in_first_out(void)
+{
+	expect_pointer(rota__deque_pop(&deque), ==, NULL);
+	fill(0, 10);
+	expect(rota__deque_length(&deque), ==, 10);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0);
+	expect(rota__deque_pop(&deque) - tasks, ==, 1);
+	fill(10, 5);
+	expect_rest(&deque, 2, 13);
+}
+
+UNIT_TEST(deque, is_first_in_first_out_for_its_owner)
+{
+	at_each_start(first_in_first_out);
+}
+
+static void full(void)
+{
+	fill(0, CAPACITY);
+	expect(rota__deque_push(&deque, &tasks[CAPACITY]), ==, false);
+	expect(rota__deque_length(&deque), ==, CAPACITY);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0);
+	fill(CAPACITY, 1);
+	expect(rota__deque_push(&deque, &tasks[CAPACITY + 1]), ==, false);
+	expect_rest(&deque, 1, CAPACITY);
+}
+
+UNIT_TEST(deque, refuses_what_does_not_fit)
+{
+	at_each_start(full);
+}
+
+static void overflow(void)
+{
+	rota_task *first = NULL, *last = NULL, *task;
+	uint32_t i = 0;
+
+	fill(0, CAPACITY);
+	expect(rota__deque_overflow(&deque, &first, &last), ==, CAPACITY / 2);
+	for (task = first; task != NULL; task = task->queue_next, i++) {
+		expect(task - tasks, ==, i);
+		if (task->queue_next == NULL)
+			expect_pointer(task, ==, last);
+	}
+	expect(i, ==, CAPACITY / 2);
+	fill(CAPACITY, CAPACITY / 2);
+	expect_rest(&deque, CAPACITY / 2, CAPACITY);
+}
+
+UNIT_TEST(deque, overflow_moves_the_older_half)
+{
+	at_each_start(overflow);
+}
+
+static void no_overflow(void)
+{
+	rota_task *first = NULL, *last = NULL;
+
+	fill(0, CAPACITY - 1);
+	expect(rota__deque_overflow(&deque, &first, &last), ==, 0);
+	expect_pointer(first, ==, NULL);
+	expect_rest(&deque, 0, CAPACITY - 1);
+}
+
+UNIT_TEST(deque, overflow_leaves_alone_what_is_not_full)
+{
+	at_each_start(no_overflow);
+}
+
+static void steal(uint32_t size)
+{
+	const uint32_t half = size - size / 2, most = CAPACITY / 2 - 1, n = half < most ? half : most;
+	unsigned moved = 0;
+	rota_task *task;
+
+	fill(0, size);
+	task = rota__deque_steal(&deque, &other, &moved);
+	if (size == 0) {
+		expect_pointer(task, ==, NULL);
+		return;
+	}
+	expect(moved, ==, n);
+	expect(task - tasks, ==, n - 1);
+	expect_rest(&other, 0, n - 1);
+	expect_rest(&deque, n, size - n);
+}
+
+static void steal_of_each_size(void)
+{
+	static const uint32_t sizes[] = { 0, 1, 2, 3, 4, 5, 100, CAPACITY - 1, CAPACITY };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		steal(sizes[i]);
+}
+
+UNIT_TEST(deque, a_thief_takes_half)
+{
+	at_each_start(steal_of_each_size);
+}
+
+static void steal_into_little_room(void)
+{
+	unsigned moved = 0;
+	rota_task *task;
+
+	/* One thief's own queue has room for three; it runs one more at once. */
+	for (uint32_t i = 0; i < CAPACITY - 3; i++)
+		expect(rota__deque_push(&other, &tasks[CAPACITY + i]), ==, true);
+	fill(0, 100);
+	task = rota__deque_steal(&deque, &other, &moved);
+	expect_pointer(task, !=, NULL);
+	expect(moved, <=, 4);
+	expect(moved, >=, 1);
+	expect(task - tasks, ==, moved - 1);
+	expect_rest(&deque, moved, 100 - moved);
+	expect(rota__deque_length(&other), ==, CAPACITY - 3 + moved - 1);
+	for (uint32_t i = 0; i < CAPACITY - 3; i++)
+		expect(rota__deque_pop(&other) - tasks, ==, CAPACITY + i);
+	expect_rest(&other, 0, moved - 1);
+}
+
+UNIT_TEST(deque, a_thief_takes_no_more_than_it_has_room_for)
+{
+	at_each_start(steal_into_little_room);
+}
+
+static void steal_one(void)
+{
+	expect_pointer(rota__deque_steal_one(&deque), ==, NULL);
+	fill(0, 3);
+	expect(rota__deque_steal_one(&deque) - tasks, ==, 0);
+	expect(rota__deque_steal_one(&deque) - tasks, ==, 1);
+	expect(rota__deque_pop(&deque) - tasks, ==, 2);
+	expect_pointer(rota__deque_steal_one(&deque), ==, NULL);
+}
+
+UNIT_TEST(deque, steal_one_takes_the_oldest)
+{
+	at_each_start(steal_one);
+}
+
+/* A thief that has claimed n tasks and not yet copied them. */
+static void stop_a_thief_at_work(uint32_t n)
+{
+	uint64_t head = rota__load(&deque.head, RELAXED);
+	uint32_t real = (uint32_t)head;
+
+	rota__store(&deque.head, (uint64_t)real << 32 | (uint32_t)(real + n), RELAXED);
+}
+
+static void let_the_thief_finish(void)
+{
+	uint32_t real = (uint32_t)rota__load(&deque.head, RELAXED);
+
+	rota__store(&deque.head, (uint64_t)real << 32 | real, RELAXED);
+}
+
+static void beside_a_thief(void)
+{
+	rota_task *first = NULL, *last = NULL;
+	unsigned moved = 0;
+
+	fill(0, CAPACITY);
+	stop_a_thief_at_work(10);
+	expect(rota__deque_length(&deque), ==, CAPACITY - 10);
+	/* No second thief; no overwriting what the first one still reads. */
+	expect_pointer(rota__deque_steal(&deque, &other, &moved), ==, NULL);
+	expect_pointer(rota__deque_steal_one(&deque), ==, NULL);
+	expect(rota__deque_push(&deque, &tasks[CAPACITY]), ==, false);
+	expect(rota__deque_overflow(&deque, &first, &last), ==, 0);
+	/* The owner goes on, and frees no room by it. */
+	expect(rota__deque_pop(&deque) - tasks, ==, 10);
+	expect(rota__deque_push(&deque, &tasks[CAPACITY]), ==, false);
+	let_the_thief_finish();
+	fill(CAPACITY, 11);
+	expect(rota__deque_push(&deque, &tasks[0]), ==, false);
+	expect_rest(&deque, 11, CAPACITY);
+}
+
+UNIT_TEST(deque, keeps_the_slots_that_a_thief_still_copies)
+{
+	at_each_start(beside_a_thief);
+}
+
+static void many_turns(void)
+{
+	uint32_t pushed = 0, popped = 0;
+
+	/* The ring turns round often, in steps that do not divide its size. */
+	while (popped < 100 * CAPACITY) {
+		for (uint32_t i = 0; i < 97; i++, pushed++)
+			expect(rota__deque_push(&deque, &tasks[pushed % (2 * CAPACITY)]), ==, true);
+		for (uint32_t i = 0; i < 97; i++, popped++)
+			expect(rota__deque_pop(&deque) - tasks, ==, popped % (2 * CAPACITY));
+	}
+}
+
+UNIT_TEST(deque, turns_round)
+{
+	at_each_start(many_turns);
+}

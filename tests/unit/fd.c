@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls on descriptors of any kind, from every place that they may come from: what they return, that they wait, that
+ * they can be cancelled from anywhere and then have moved nothing, or say how much they did.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+
+#include "../../io/fd.h"
+#include "places.h"
+#include "plain.h"
+
+/* --- files --------------------------------------------------------------------------------------------------------- */
+
+static void file_script(const struct place *place)
+{
+	char path[256], one[8] = "", two[8] = "";
+	const struct iovec out[] = { { (void *)"klm", 3 }, { (void *)"no", 2 } };
+	const struct iovec in[] = { { one, 2 }, { two, sizeof(two) } };
+	int fd = plain_file(path);
+
+	(void)place;
+	expect(rota_write(fd, "abcde", 5), ==, 5);
+	expect(rota_pwrite(fd, "fghij", 5, 5), ==, 5);
+	expect(rota_pwritev(fd, out, 2, 10), ==, 5);
+	expect(rota_write(fd, "F", 1), ==, 1); /* at the position, which an offset leaves alone */
+	expect(rota_pread(fd, one, 3, 4), ==, 3);
+	plain_expect_bytes(one, "eFg", 3);
+	expect(rota_preadv(fd, in, 2, 9), ==, 6); /* up to the end */
+	plain_expect_bytes(one, "jk", 2);
+	plain_expect_bytes(two, "lmno", 4);
+	expect(rota_read(fd, one, sizeof(one)), ==, 8);
+	plain_expect_bytes(one, "ghijklmn", 8);
+	expect(rota_read(fd, one, sizeof(one)), ==, 1);
+	expect(rota_read(fd, one, sizeof(one)), ==, 0);
+	expect(rota_pread(fd, one, sizeof(one), 1000), ==, 0);
+	expect(rota_poll_fd(fd, POLLIN | POLLOUT), ==, POLLIN | POLLOUT);
+	expect(rota_close(fd), ==, 0);
+	unlink(path);
+}
+
+UNIT_TEST(fd, files)
+{
+	everywhere(file_script);
+}
+
+static void negative_offset_script(const struct place *place)
+{
+	char path[256], byte;
+	const struct iovec part = { &byte, 1 };
+	int fd = plain_file(path);
+
+	(void)place;
+	for (int i = 0; i < 3; i++) {
+		const off_t offset = (const off_t[]){ -1, -2, LONG_MIN }[i];
+
+		expect(rota_pread(fd, &byte, 1, offset), ==, -EINVAL);
+		expect(rota_pwrite(fd, "x", 1, offset), ==, -EINVAL);
+		expect(rota_preadv(fd, &part, 1, offset), ==, -EINVAL);
+		expect(rota_pwritev(fd, &part, 1, offset), ==, -EINVAL);
+	}
+	expect(rota_read(fd, &byte, 1), ==, 0); /* nothing was written */
+	close(fd);
+	unlink(path);
+}
+
+UNIT_TEST(fd, negative_offsets)
+{
+	everywhere(negative_offset_script);
+}
+
+static void no_offset_script(const struct place *place)
+{
+	char byte = 'x';
+	const struct iovec part = { &byte, 1 };
+	int fds[2];
+
+	(void)place;
+	plain_pipe(fds);
+	expect(write(fds[1], "abc", 3), ==, 3);
+	expect(rota_pread(fds[0], &byte, 1, 0), ==, -ESPIPE);
+	expect(rota_pwrite(fds[1], "x", 1, 0), ==, -ESPIPE);
+	expect(rota_preadv(fds[0], &part, 1, 0), ==, -ESPIPE);
+	expect(rota_pwritev(fds[1], &part, 1, 0), ==, -ESPIPE);
+	expect(plain_waiting(fds[0]), ==, 3);
+	plain_close(fds);
+}
+
+UNIT_TEST(fd, offsets_where_there_are_none)
+{
+	everywhere(no_offset_script);
+}
+
+static void closed_script(const struct place *place)
+{
+	char byte;
+	const struct iovec part = { &byte, 1 };
+
+	(void)place;
+	for (int i = 0; i < 2; i++) {
+		const int fd = i == 0 ? plain_closed() : -1;
+
+		expect(rota_read(fd, &byte, 1), ==, -EBADF);
+		expect(rota_write(fd, "x", 1), ==, -EBADF);
+		expect(rota_pread(fd, &byte, 1, 0), ==, -EBADF);
+		expect(rota_pwrite(fd, "x", 1, 0), ==, -EBADF);
+		expect(rota_preadv(fd, &part, 1, 0), ==, -EBADF);
+		expect(rota_pwritev(fd, &part, 1, 0), ==, -EBADF);
+		expect(rota_read_exact(fd, &byte, 1), ==, -EBADF);
+		expect(rota_write_all(fd, "x", 1), ==, -EBADF);
+		expect(rota_poll_fd(fd, POLLIN), ==, -EBADF);
+		expect(rota_close(fd), ==, -EBADF);
+	}
+}
+
+UNIT_TEST(fd, closed_descriptors)
+{
+	everywhere(closed_script);
+}
+
+/* Every write fails as if the disk were full. */
+static void full_disk_script(const struct place *place)
+{
+	int fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+	char buf[4] = "abcd";
+
+	(void)place;
+	expect(fd, >=, 0);
+	expect(rota_write(fd, "x", 1), ==, -ENOSPC);
+	expect(rota_pwrite(fd, "x", 1, 0), ==, -ENOSPC);
+	expect(rota_write_all(fd, "x", 1), ==, -ENOSPC);
+	expect(rota_read(fd, buf, 4), ==, 4);
+	plain_expect_filled(buf, 0, 4);
+	expect(rota_close(fd), ==, 0);
+}
+
+UNIT_TEST(fd, full_disk)
+{
+	everywhere(full_disk_script);
+}
+
+/* --- what waits ------------------------------------------------------------------------------------------------------ */
+
+static void write_xyz(void *arg)
+{
+	expect(write(*(int *)arg, "xyz", 3), ==, 3);
+}
+
+static void drain(void *arg)
+{
+	char page[4096];
+
+	expect(read(*(int *)arg, page, sizeof(page)), ==, sizeof(page));
+}
+
+static void pipe_script(const struct place *place)
+{
+	char buf[16] = "";
+	struct party party;
+	int fds[2];
+
+	(void)place;
+	plain_pipe(fds);
+	party_start(&party, write_xyz, &fds[1]);
+	party_go(&party);
+	expect(rota_read(fds[0], buf, sizeof(buf)), ==, 3);
+	plain_expect_bytes(buf, "xyz", 3);
+	party_join(&party);
+	plain_fill(fds[1]);
+	party_start(&party, drain, &fds[0]);
+	party_go(&party);
+	expect(rota_write(fds[1], "!", 1), ==, 1);
+	party_join(&party);
+	close(fds[1]);
+	while (rota_read(fds[0], buf, sizeof(buf)) > 0) {
+	}
+	expect(rota_read(fds[0], buf, sizeof(buf)), ==, 0); /* the end */
+	close(fds[0]);
+}
+
+UNIT_TEST(fd, pipes)
+{
+	everywhere(pipe_script);
+}
+
+static void broken_pipe_script(const struct place *place)
+{
+	int fds[2];
+
+	(void)place;
+	plain_pipe(fds);
+	close(fds[0]);
+	expect(rota_write(fds[1], "x", 1), ==, -EPIPE);
+	expect(rota_write_all(fds[1], "x", 1), ==, -EPIPE);
+	expect(rota_poll_fd(fds[1], POLLOUT) & POLLERR, ==, POLLERR);
+	close(fds[1]);
+	plain_pair(fds);
+	close(fds[0]);
+	expect(rota_write(fds[1], "x", 1), ==, -EPIPE);
+	expect(rota_write_all(fds[1], "x", 1), ==, -EPIPE);
+	close(fds[1]);
+}
+
+UNIT_TEST(fd, broken_pipes_raise_no_signal)
+{
+	everywhere(broken_pipe_script);
+}
+
+static void poll_script(const struct place *place)
+{
+	struct party party;
+	char byte;
+	int fds[2];
+
+	(void)place;
+	plain_pair(fds);
+	expect(rota_poll_fd(fds[0], POLLOUT), ==, POLLOUT);
+	party_start(&party, write_xyz, &fds[1]);
+	party_go(&party);
+	expect(rota_poll_fd(fds[0], POLLIN), ==, POLLIN);
+	party_join(&party);
+	expect(rota_poll_fd(fds[0], POLLIN | POLLOUT), ==, POLLIN | POLLOUT);
+	expect(read(fds[0], &byte, 1), ==, 1);
+	close(fds[1]);
+	expect(rota_poll_fd(fds[0], POLLPRI) & POLLHUP, ==, POLLHUP); /* unasked */
+	expect(rota_poll_fd(fds[0], 0) & POLLHUP, ==, POLLHUP);
+	close(fds[0]);
+}
+
+UNIT_TEST(fd, poll)
+{
+	everywhere(poll_script);
+}
+
+/* A descriptor of another library, with a kind of readiness of its own. */
+static void eventfd_script(const struct place *place)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t count = 3;
+
+	(void)place;
+	expect(rota_poll_fd(fd, POLLIN | POLLOUT), ==, POLLOUT);
+	expect(rota_write(fd, &count, sizeof(count)), ==, 8);
+	expect(rota_poll_fd(fd, POLLIN), ==, POLLIN);
+	expect(rota_read(fd, &count, sizeof(count)), ==, 8);
+	expect(count, ==, 3);
+	close(fd);
+}
+
+UNIT_TEST(fd, foreign_descriptors)
+{
+	everywhere(eventfd_script);
+}
+
+/* --- numbers that mean something else by now ------------------------------------------------------------------------------ */
+
+/* The number of a descriptor that is known for a socket is given to a pipe, behind rota's back. */
+static void stale_script(const struct place *place)
+{
+	struct party party;
+	char buf[8] = "";
+	int sockets[2], pipes[2];
+
+	(void)place;
+	plain_pair(sockets);
+	for (int i = 0; i < 2; i++) {
+		expect(rota_send(sockets[i], "x", 1, 0), ==, 1);
+		expect(rota_recv(sockets[1 - i], buf, 1, 0), ==, 1);
+		expect(rota_write(sockets[i], "ab", 2), ==, 2);
+		expect(rota_write(sockets[i], "", 0), ==, 0);
+		expect(rota_read(sockets[1 - i], buf, 8), ==, 2);
+		expect(rota_read(sockets[1 - i], buf, 0), ==, 0); /* of nothing: at once */
+	}
+	plain_pipe(pipes);
+	expect(dup2(pipes[0], sockets[0]), ==, sockets[0]);
+	expect(dup2(pipes[1], sockets[1]), ==, sockets[1]);
+	plain_close(pipes);
+	party_start(&party, write_xyz, &sockets[1]);
+	party_go(&party);
+	expect(rota_read(sockets[0], buf, sizeof(buf)), ==, 3);
+	plain_expect_bytes(buf, "xyz", 3);
+	party_join(&party);
+	expect(rota_write(sockets[1], "1", 1), ==, 1);
+	expect(rota_write(sockets[1], "2", 1), ==, 1);
+	expect(rota_read(sockets[0], buf, sizeof(buf)), ==, 2);
+	plain_expect_bytes(buf, "12", 2);
+	expect(rota_close(sockets[0]), ==, 0);
+	expect(rota_write(sockets[1], "1", 1), ==, -EPIPE);
+	expect(rota_close(sockets[1]), ==, 0);
+}
+
+UNIT_TEST(fd, numbers_that_were_sockets)
+{
+	everywhere(stale_script);
+}
+
+/* And the other way round; and a file's, for what has no offset. */
+static void stale_file_script(const struct place *place)
+{
+	char path[256], byte = 0;
+	int fds[2];
+	int fd = plain_file(path);
+
+	(void)place;
+	expect(rota_pwrite(fd, "abc", 3, 0), ==, 3);
+	expect(rota_pread(fd, &byte, 1, 1), ==, 1);
+	expect(rota_close(fd), ==, 0);
+	plain_pipe(fds);
+	expect(fds[0], ==, fd);
+	expect(rota_pread(fd, &byte, 1, 1), ==, -ESPIPE);
+	expect(rota_close(fds[1]), ==, 0);
+	expect(rota_close(fds[0]), ==, 0);
+	expect(rota_pread(plain_closed(), &byte, 1, 1), ==, -EBADF);
+	unlink(path);
+}
+
+UNIT_TEST(fd, numbers_that_were_files)
+{
+	everywhere(stale_file_script);
+}
+
+/* --- until all has moved ---------------------------------------------------------------------------------------------- */
+
+enum { LONG = 300000 }; /* more than a pipe holds */
+
+static void write_in_pieces(void *arg)
+{
+	static unsigned char bytes[LONG];
+	const int fd = *(int *)arg;
+
+	for (size_t i = 0; i < LONG; i++)
+		bytes[i] = (unsigned char)(i % 251);
+	for (size_t at = 0, n = 1; at < LONG; at += n, n = n * 3 % 9001 + 1) {
+		if (n > LONG - at)
+			n = LONG - at;
+		expect(write(fd, bytes + at, n), ==, n);
+	}
+	close(fd);
+}
+
+static void read_exact_script(const struct place *place)
+{
+	unsigned char *bytes = malloc(LONG);
+	struct party party;
+	int fds[2];
+
+	(void)place;
+	plain_pipe(fds);
+	party_start(&party, write_in_pieces, &fds[1]);
+	party_go(&party);
+	expect(rota_read_exact(fds[0], bytes, 0), ==, 0);
+	expect(rota_read_exact(fds[0], bytes, LONG - 10), ==, LONG - 10);
+	for (size_t i = 0; i < LONG - 10; i++)
+		expect(bytes[i], ==, i % 251);
+	expect(rota_read_exact(fds[0], bytes, 100), ==, 10); /* a short end */
+	expect(rota_read_exact(fds[0], bytes, 100), ==, 0);
+	party_join(&party);
+	close(fds[0]);
+	free(bytes);
+}
+
+UNIT_TEST(fd, read_exact)
+{
+	everywhere(read_exact_script);
+}
+
+static void read_in_pieces(void *arg)
+{
+	unsigned char piece[7000];
+	const int fd = *(int *)arg;
+	size_t at = 0;
+	ssize_t n;
+
+	while ((n = read(fd, piece, sizeof(piece))) > 0) {
+		for (ssize_t i = 0; i < n; i++, at++)
+			expect(piece[i], ==, at % 251);
+	}
+	expect(at, ==, LONG);
+}
+
+static void write_all_script(const struct place *place)
+{
+	unsigned char *bytes = malloc(LONG);
+	struct party party;
+	int fds[2];
+
+	(void)place;
+	for (size_t i = 0; i < LONG; i++)
+		bytes[i] = (unsigned char)(i % 251);
+	plain_pair(fds);
+	party_start(&party, read_in_pieces, &fds[0]);
+	party_go(&party);
+	expect(rota_write_all(fds[1], bytes, 0), ==, 0);
+	expect(rota_write_all(fds[1], bytes, LONG), ==, LONG);
+	close(fds[1]);
+	party_join(&party);
+	close(fds[0]);
+	free(bytes);
+}
+
+UNIT_TEST(fd, write_all)
+{
+	everywhere(write_all_script);
+}
+
+static void take_page_and_close(void *arg)
+{
+	char page[4096];
+	const int fd = *(int *)arg;
+
+	expect(read(fd, page, sizeof(page)), ==, sizeof(page));
+	close(fd);
+}
+
+/* An error after some bytes: the count, and the error is met again. */
+static void write_all_broken_script(const struct place *place)
+{
+	unsigned char *bytes = calloc(1, LONG);
+	struct party party;
+	ssize_t n;
+	int fds[2];
+
+	(void)place;
+	plain_pipe(fds);
+	party_start(&party, take_page_and_close, &fds[0]);
+	party_go(&party);
+	n = rota_write_all(fds[1], bytes, LONG);
+	expect(n, >=, 4096);
+	expect(n, <, LONG);
+	expect(rota_write_all(fds[1], bytes, LONG), ==, -EPIPE);
+	party_join(&party);
+	close(fds[1]);
+	free(bytes);
+}
+
+UNIT_TEST(fd, write_all_to_a_pipe_that_breaks)
+{
+	everywhere(write_all_broken_script);
+}
+
+static void transfer_script(const struct place *place)
+{
+	struct rota_transfer_op in, out;
+	struct party party;
+	char buf[8] = "";
+	int fds[2];
+
+	plain_pipe(fds);
+	rota_op_write_all(&out, fds[1], "abcde", 5);
+	expect(place->carry(place, &out.future), ==, 0);
+	expect(out.done, ==, 5);
+	party_start(&party, write_xyz, &fds[1]);
+	rota_op_read_exact(&in, fds[0], buf, 8);
+	party_go(&party);
+	expect(place->carry(place, &in.future), ==, 0);
+	expect(in.done, ==, 8);
+	plain_expect_bytes(buf, "abcdexyz", 8);
+	party_join(&party);
+	rota_op_read_exact(&in, fds[0], buf, 8);
+	rota_future_cancel(&in.future);
+	expect(place->carry(place, &in.future), ==, -ECANCELED);
+	expect(in.done, ==, 0);
+	expect(write(fds[1], "12", 2), ==, 2);
+	close(fds[1]);
+	rota_op_read_exact(&in, fds[0], buf, 8);
+	expect(place->carry(place, &in.future), ==, 0);
+	expect(in.done, ==, 2);
+	close(fds[0]);
+	rota_op_read_exact(&in, fds[0], buf, 8);
+	expect(place->carry(place, &in.future), ==, -EBADF);
+	expect(in.done, ==, 0);
+}
+
+UNIT_TEST(fd, transfers_as_futures)
+{
+	everyhow(transfer_script);
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mutex: who may have it when, from fibers, stackless tasks and plain threads together; that nobody starves; that a
+ * waiter which gives up passes on what it was told; misuse.
+ */
+#define _GNU_SOURCE
+#include "../../sync/mutex.h"
+
+#include "waiters.h"
+
+static struct rota_mutex static_mutex = ROTA_MUTEX_INIT;
+
+static void alone_script(const struct place *place)
+{
+	struct rota_mutex mutex;
+	struct rota_mutex_lock_op op;
+
+	rota_mutex_init(&mutex);
+	for (int i = 0; i < 3; i++) {
+		struct rota_mutex *m = i == 0 ? &static_mutex : &mutex;
+
+		rota_mutex_lock(m);
+		expect(rota_mutex_trylock(m), ==, -EBUSY);
+		rota_mutex_unlock(m);
+		expect(rota_mutex_trylock(m), ==, 0);
+		expect(rota_mutex_trylock(m), ==, -EBUSY);
+		rota_mutex_unlock(m);
+		rota_mutex_lock_init(&op, m);
+		expect(place->carry(place, &op.future), ==, 0);
+		expect(rota_mutex_trylock(m), ==, -EBUSY);
+		rota_mutex_unlock(m);
+	}
+}
+
+UNIT_TEST(mutex, alone)
+{
+	everyhow(alone_script);
+}
+
+static void unlock_it(void *arg)
+{
+	rota_mutex_unlock(arg);
+}
+
+static void waits_script(const struct place *place)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	struct rota_mutex_lock_op op;
+	struct party party;
+
+	rota_mutex_lock(&mutex);
+	party_start(&party, unlock_it, &mutex);
+	rota_mutex_lock_init(&op, &mutex);
+	party_go(&party);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect(rota_mutex_trylock(&mutex), ==, -EBUSY);
+	party_join(&party);
+	party_start(&party, unlock_it, &mutex);
+	party_go(&party);
+	rota_mutex_lock(&mutex);
+	party_join(&party);
+	rota_mutex_unlock(&mutex);
+	expect(mutex.state_.value, ==, 0);
+	expect(waiters_count(&mutex.waiters_), ==, 0);
+}
+
+UNIT_TEST(mutex, waits_for_the_holder)
+{
+	everyhow(waits_script);
+}
+
+/* --- many -------------------------------------------------------------------------------------------------------------- */
+
+enum { TURNS = 500 };
+
+struct shared {
+	struct rota_mutex mutex;
+	unsigned long count; /* under the mutex */
+	unsigned inside;     /* under the mutex */
+};
+
+static void be_inside(struct shared *shared)
+{
+	unsigned long count = shared->count;
+
+	expect(shared->inside++, ==, 0);
+	for (int i = 0; i < 20; i++)
+		rota__cpu_relax();
+	expect(--shared->inside, ==, 0);
+	expect(shared->count, ==, count);
+	shared->count = count + 1;
+}
+
+static int take_turns(void *arg)
+{
+	struct shared *shared = arg;
+
+	for (int i = 0; i < TURNS; i++) {
+		if (i % 8 == 0 && rota_mutex_trylock(&shared->mutex) < 0)
+			rota_mutex_lock(&shared->mutex);
+		else if (i % 8 != 0)
+			rota_mutex_lock(&shared->mutex);
+		be_inside(shared);
+		rota_mutex_unlock(&shared->mutex);
+		if (i % 16 == 0)
+			rota_yield();
+	}
+	return 0;
+}
+
+/* A stackless task that locks TURNS times, and unlocks a poll later now and then. */
+struct turns {
+	struct rota_future future;
+	struct rota_mutex_lock_op op;
+	struct shared *shared;
+	unsigned turn;
+	bool started;
+};
+
+static struct turns turns[CROWD_FUTURES];
+
+static rota_poll turns_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct turns *t = (struct turns *)(void *)self;
+
+	while (t->turn < TURNS) {
+		if (!t->started)
+			rota_mutex_lock_init(&t->op, &t->shared->mutex);
+		t->started = true;
+		if (rota_future_poll(&t->op.future, cx) == ROTA_PENDING)
+			return ROTA_PENDING;
+		expect(t->op.future.status, ==, 0);
+		be_inside(t->shared);
+		rota_mutex_unlock(&t->shared->mutex);
+		t->started = false;
+		t->turn++;
+	}
+	return ROTA_READY;
+}
+
+static struct rota_future *turns_future(void *arg, unsigned i)
+{
+	static const struct rota_future_ops ops = { .poll = turns_poll };
+
+	turns[i] = (struct turns){ .shared = arg };
+	rota_future_init(&turns[i].future, &ops);
+	return &turns[i].future;
+}
+
+UNIT_TEST(mutex, one_at_a_time)
+{
+	struct shared shared = { .mutex = ROTA_MUTEX_INIT };
+	struct crowd crowd = { .wait = take_turns, .future = turns_future, .arg = &shared };
+
+	crowd_start(&crowd);
+	expect(crowd_join(&crowd, 0), ==, CROWD);
+	expect(shared.count, ==, CROWD * TURNS);
+	expect(shared.mutex.state_.value, ==, 0);
+}
+
+struct contest {
+	struct rota_mutex mutex;
+	unsigned over; /* atomic */
+	unsigned long greedy_turns;
+};
+
+static int be_greedy(void *arg)
+{
+	struct contest *contest = arg;
+
+	while (__atomic_load_n(&contest->over, __ATOMIC_ACQUIRE) == 0) {
+		rota_mutex_lock(&contest->mutex);
+		contest->greedy_turns++;
+		rota_mutex_unlock(&contest->mutex); /* and again, before anybody has woken up */
+	}
+	return 0;
+}
+
+static int be_modest(void *arg)
+{
+	struct contest *contest = arg;
+
+	for (int i = 0; i < 200; i++) {
+		rota_mutex_lock(&contest->mutex);
+		rota_mutex_unlock(&contest->mutex);
+	}
+	return 0;
+}
+
+static void *be_modest_thread(void *arg)
+{
+	be_modest(arg);
+	return NULL;
+}
+
+/* Nobody starves: the modest end though the greedy never pause until then. */
+UNIT_TEST(mutex, is_fair_to_those_who_wait)
+{
+	struct contest contest = { .mutex = ROTA_MUTEX_INIT };
+	rota_runtime *rt = place_runtime(ROTA_FLAVOR_MULTI_THREAD, 0);
+	rota_task *greedy, *modest[3];
+	pthread_t thread;
+
+	expect(rota_spawn_on(rt, &greedy, be_greedy, &contest), ==, 0);
+	expect(pthread_create(&thread, NULL, be_modest_thread, &contest), ==, 0);
+	for (int i = 0; i < 3; i++)
+		expect(rota_spawn_on(rt, &modest[i], be_modest, &contest), ==, 0);
+	for (int i = 0; i < 3; i++)
+		expect(rota_join(modest[i], NULL), ==, 0);
+	pthread_join(thread, NULL);
+	__atomic_store_n(&contest.over, 1, __ATOMIC_RELEASE);
+	expect(rota_join(greedy, NULL), ==, 0);
+	place_runtime_free(rt);
+}
+
+/* --- by hand: the order of events ---------------------------------------------------------------------------------------- */
+
+/* A waiter that was woken and finds the mutex taken is given it by the next unlock, before those that came later. */
+UNIT_TEST(mutex, loses_at_most_once)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	struct rota_mutex_lock_op first, second;
+
+	rota_mutex_lock(&mutex);
+	rota_mutex_lock_init(&first, &mutex);
+	rota_mutex_lock_init(&second, &mutex);
+	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+	rota_mutex_unlock(&mutex);                 /* tells the first to try */
+	expect(rota_mutex_trylock(&mutex), ==, 0); /* but somebody is faster */
+	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
+	rota_mutex_unlock(&mutex);
+	expect(rota_mutex_trylock(&mutex), ==, -EBUSY); /* it is the first one's already */
+	expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&first.future), ==, ROTA_READY);
+	expect(first.future.status, ==, 0);
+	rota_mutex_unlock(&mutex);
+	expect(poll_by_hand(&second.future), ==, ROTA_READY);
+	expect(second.future.status, ==, 0);
+	rota_mutex_unlock(&mutex);
+	expect(rota_mutex_trylock(&mutex), ==, 0);
+}
+
+/* Each way in which a waiter can give up: queued, told to try, told to try in vain, given the mutex. */
+UNIT_TEST(mutex, a_waiter_that_gives_up_passes_on)
+{
+	for (int when = 0; when < 5; when++) {
+		struct rota_mutex mutex = ROTA_MUTEX_INIT;
+		struct rota_mutex_lock_op first, second;
+		bool held = true; /* by us */
+
+		rota_mutex_lock(&mutex);
+		rota_mutex_lock_init(&first, &mutex);
+		rota_mutex_lock_init(&second, &mutex);
+		if (when > 0)
+			expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
+		expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+		if (when >= 2) {
+			rota_mutex_unlock(&mutex);
+			held = false;
+		}
+		if (when >= 3) {
+			expect(rota_mutex_trylock(&mutex), ==, 0);
+			held = true;
+			expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
+		}
+		if (when == 4) {
+			rota_mutex_unlock(&mutex);
+			held = false;
+		}
+		rota_future_cancel(&first.future);
+		rota_future_cancel(&first.future);
+		expect(poll_by_hand(&first.future), ==, ROTA_READY);
+		if (first.future.status == 0) {
+			expect(held, ==, false);
+			rota_mutex_unlock(&mutex);
+		} else {
+			expect(first.future.status, ==, -ECANCELED);
+			if (held)
+				rota_mutex_unlock(&mutex);
+		}
+		expect(poll_by_hand(&second.future), ==, ROTA_READY);
+		expect(second.future.status, ==, 0);
+		rota_mutex_unlock(&mutex);
+		expect(mutex.state_.value, ==, 0);
+		expect(waiters_count(&mutex.waiters_), ==, 0);
+	}
+}
+
+/* --- cancelling ------------------------------------------------------------------------------------------------------------ */
+
+static int lock_and_unlock(void *arg)
+{
+	struct rota_mutex *mutex = arg;
+
+	rota_mutex_lock(mutex);
+	expect(rota_mutex_trylock(mutex), ==, -EBUSY);
+	rota_mutex_unlock(mutex);
+	return rota_cancelled();
+}
+
+static void not_a_cancellation_point_script(const struct place *place)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	rota_task *task;
+	int status = -1;
+
+	(void)place;
+	rota_mutex_lock(&mutex);
+	expect(rota_spawn(&task, lock_and_unlock, &mutex), ==, 0);
+	waiters_await(&mutex.waiters_, 1);
+	expect(rota_cancel(task), ==, 0);
+	rota_sleep(ROTA_MS(1));
+	rota_mutex_unlock(&mutex);
+	expect(rota_join(task, &status), ==, 0);
+	expect(status, ==, 1);
+}
+
+UNIT_TEST(mutex, a_plain_lock_is_not_cancelled)
+{
+	in_fibers(not_a_cancellation_point_script, 0);
+}
+
+static int lock_as_future(void *arg)
+{
+	struct rota_mutex_lock_op op;
+	int rc;
+
+	rota_mutex_lock_init(&op, arg);
+	rc = rota_await(&op.future);
+	if (rc == 0)
+		rota_mutex_unlock(arg);
+	return rc;
+}
+
+static void cancelled_script(const struct place *place)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	rota_task *first, *second;
+	int status = -1;
+
+	(void)place;
+	for (int i = 0; i < 100; i++) {
+		rota_mutex_lock(&mutex);
+		expect(rota_spawn(&first, lock_as_future, &mutex), ==, 0);
+		waiters_await(&mutex.waiters_, 1);
+		expect(rota_spawn(&second, lock_as_future, &mutex), ==, 0);
+		waiters_await(&mutex.waiters_, 2);
+		if (i % 2 == 0)
+			rota_mutex_unlock(&mutex);
+		expect(rota_cancel(first), ==, 0);
+		if (i % 2 != 0)
+			rota_mutex_unlock(&mutex);
+		expect(rota_join(first, &status), ==, 0);
+		if (status != 0)
+			expect(status, ==, -ECANCELED);
+		expect(rota_join(second, &status), ==, 0);
+		expect(status, ==, 0);
+	}
+	expect(mutex.state_.value, ==, 0);
+}
+
+UNIT_TEST(mutex, a_cancelled_lock_passes_on)
+{
+	in_fibers(cancelled_script, 0);
+}
+
+/* --- misuse ---------------------------------------------------------------------------------------------------------------- */
+
+UNIT_TEST(mutex, unlocking_a_free_mutex_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	rota_mutex_unlock(&mutex);
+	expect_contains(unit_capture_end(&capture), "not locked");
+	expect(rota_mutex_trylock(&mutex), ==, 0); /* nothing has happened */
+	expect(rota_mutex_trylock(&mutex), ==, -EBUSY);
+	rota_mutex_unlock(&mutex);
+}

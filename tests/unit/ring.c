@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring and its owner, alone: wakes that come before, while and after it waits; letters from other threads; another
+ * thread that takes completions in the owner's place, all the time; entries to the kernel that fail; operations that the
+ * kernel answers with "not now".
+ */
+#define _GNU_SOURCE
+#include <linux/fs.h>
+#include <poll.h>
+
+#include "../../io/ring_internal.h"
+#include "../../io/sys_internal.h"
+#include "../../runtime/slot_internal.h"
+#include "../../runtime/sys_internal.h"
+#include "places.h"
+#include "plain.h"
+
+/* Starts an operation as its first poll would, for a plain thread that looks at it by itself. */
+static void make_ready(struct rota_op *op)
+{
+	const struct rota_waker waker = rota_thread_waker();
+
+	op->stage_ = ROTA__OP_STARTED;
+	rota__waker_hold(&op->waker_, &waker);
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+}
+
+static void submit(struct rota__ring *ring, struct rota_op *op)
+{
+	make_ready(op);
+	rota__ring_submit(ring, op);
+}
+
+/* The owner's turns until the operation has ended; its result. */
+static int finish(struct rota__ring *ring, struct rota_op *op)
+{
+	while (!rota__slot_fired(&op->state_))
+		rota__ring_turn(ring, ROTA_NEVER);
+	return op->result_;
+}
+
+/* As a future's cancel does it. */
+static void cancel(struct rota_op *op)
+{
+	rota_future_cancel(&op->future);
+}
+
+/* --- beginning and end ---------------------------------------------------------------------------------------------- */
+
+UNIT_TEST(ring, leaves_nothing_behind)
+{
+	static const enum rota__fault_kind kinds[] = { ROTA__FAULT_EVENTFD, ROTA__FAULT_RING };
+	const unsigned before = unit_descriptors();
+	struct rota__ring ring;
+
+	for (unsigned entries = 1; entries <= 256; entries++) {
+		expect(rota__ring_init(&ring, entries, entries % 2 == 0), ==, 0);
+		rota__ring_turn(&ring, 0);
+		rota__ring_deinit(&ring);
+	}
+	for (int i = 0; i < 2; i++) {
+		rota__fault_arm(kinds[i], 1, -EMFILE);
+		expect(rota__ring_init(&ring, 8, false), ==, -EMFILE);
+	}
+	expect(unit_descriptors(), ==, before);
+}
+
+/* A runtime that cannot have all its rings is not made, and nothing of it stays. */
+UNIT_TEST(ring, runtime_without_rings)
+{
+	static const enum rota__fault_kind kinds[] = { ROTA__FAULT_EVENTFD, ROTA__FAULT_RING, ROTA__FAULT_THREAD };
+	const struct rota_config config = { .workers = 2 };
+	const unsigned before = unit_descriptors();
+	const unsigned threads = unit_threads();
+	unsigned failed = 0;
+
+	for (int i = 0; i < 3; i++) {
+		for (uint32_t nth = 1; nth <= 5; nth++) {
+			rota_runtime *rt = NULL;
+			int rc;
+
+			rota__fault_arm(kinds[i], nth, -EMFILE);
+			rc = rota_runtime_new(&rt, &config);
+			rota__fault_arm(kinds[i], 0, 0);
+			if (rc == 0) {
+				place_runtime_free(rt);
+				continue;
+			}
+			expect_pointer(rt, ==, NULL);
+			failed++;
+		}
+	}
+	expect(failed, >=, 9); /* the reactor and two workers */
+	expect(unit_descriptors(), ==, before);
+	expect(unit_threads(), ==, threads);
+}
+
+/* --- operations -------------------------------------------------------------------------------------------------------- */
+
+UNIT_TEST(ring, operations_end_in_turns)
+{
+	struct rota__ring ring;
+	struct rota_op op[3];
+	char byte[3] = "";
+	int fds[2];
+
+	plain_pipe(fds);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	rota_op_read(&op[0], fds[0], &byte[0], 1, -1);
+	rota_op_write(&op[1], fds[1], "ab", 2, -1);
+	rota_op_read(&op[2], fds[0], &byte[2], 1, -1);
+	submit(&ring, &op[0]);
+	rota__ring_turn(&ring, 0);
+	expect(rota__slot_fired(&op[0].state_), ==, false);
+	submit(&ring, &op[1]);
+	submit(&ring, &op[2]);
+	for (int i = 0; i < 3; i++)
+		expect(finish(&ring, &op[i]), ==, i == 1 ? 2 : 1);
+	expect(byte[0] + byte[2], ==, 'a' + 'b');
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+/* More completions at once than the queue holds. */
+UNIT_TEST(ring, overflow)
+{
+	enum { MANY = 200 };
+	static struct rota_op op[MANY];
+	struct rota__ring ring;
+	int fds[2];
+
+	plain_pipe(fds);
+	expect(rota__ring_init(&ring, 1, false), ==, 0);
+	for (int i = 0; i < MANY; i++) {
+		rota_op_poll(&op[i], fds[0], POLLIN);
+		submit(&ring, &op[i]);
+	}
+	rota__ring_turn(&ring, 0);
+	expect(write(fds[1], "x", 1), ==, 1);
+	for (int i = 0; i < MANY; i++)
+		expect(finish(&ring, &op[i]), ==, POLLIN);
+	rota__ring_wake(&ring); /* still heard */
+	rota__ring_turn(&ring, ROTA_NEVER);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+/* What older kernels say of a non-blocking descriptor: here the flag makes them say it. The ring waits until it can be,
+ * and tries again; no byte is lost, and waiting is not trying all the time. */
+UNIT_TEST(ring, not_now)
+{
+	struct rota__ring ring;
+	struct rota_op op;
+	char buf[8] = "";
+	unsigned turns = 0;
+	int fds[2];
+
+	plain_pipe(fds);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	rota_op_read(&op, fds[0], buf, sizeof(buf), -1);
+	op.flags_ = RWF_NOWAIT;
+	submit(&ring, &op);
+	for (int i = 0; i < 10; i++)
+		turns += rota__ring_turn(&ring, 0);
+	expect(turns, ==, 0);
+	expect(rota__slot_fired(&op.state_), ==, false);
+	expect(op.polling_, ==, true);
+	expect(rota__load(&ring.mail, RELAXED) == NULL, ==, true); /* it is the kernel that waits */
+	expect(write(fds[1], "xyz", 3), ==, 3);
+	expect(finish(&ring, &op), ==, 3);
+	plain_expect_bytes(buf, "xyz", 3);
+	expect(plain_waiting(fds[0]), ==, 0);
+
+	rota_op_read(&op, fds[0], buf, sizeof(buf), -1);
+	op.flags_ = RWF_NOWAIT;
+	submit(&ring, &op);
+	rota__ring_turn(&ring, 0);
+	cancel(&op);
+	expect(finish(&ring, &op), ==, -ECANCELED);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+/* --- entries that fail ------------------------------------------------------------------------------------------------- */
+
+/* Operations that found no room wait in line; some are cancelled there. */
+static void line_up(uint32_t nth, unsigned stride)
+{
+	enum { LINE = 12 };
+	struct rota__ring ring;
+	struct rota_op op[LINE];
+	unsigned char byte[LINE];
+	unsigned left = 0;
+	int fds[2];
+
+	plain_pipe(fds);
+	expect(rota__ring_init(&ring, 1, false), ==, 0);
+	rota__fault_arm(ROTA__FAULT_ENTER, nth, -EBUSY);
+	memset(byte, 0xaa, sizeof(byte));
+	for (unsigned i = 0; i < LINE; i++) {
+		rota_op_read(&op[i], fds[0], &byte[i], 1, -1);
+		submit(&ring, &op[i]);
+	}
+	for (unsigned i = 0; i < LINE; i++) {
+		if (i % stride == 1)
+			cancel(&op[i]);
+		else
+			left++;
+	}
+	for (unsigned i = 0; i < LINE; i++) {
+		if (i % stride != 1)
+			continue;
+		expect(finish(&ring, &op[i]), ==, -ECANCELED);
+		expect(byte[i], ==, 0xaa);
+	}
+	expect(write(fds[1], "0123456789ab", left), ==, left);
+	for (unsigned i = 0; i < LINE; i++) {
+		if (i % stride != 1)
+			expect(finish(&ring, &op[i]), ==, 1);
+	}
+	expect(plain_waiting(fds[0]), ==, 0);
+	rota__fault_arm(ROTA__FAULT_ENTER, 0, 0);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+UNIT_TEST(ring, cancelled_in_the_line)
+{
+	for (uint32_t nth = 1; nth <= 12; nth++) {
+		for (unsigned stride = 2; stride <= 4; stride++)
+			line_up(nth, stride);
+	}
+}
+
+struct sleeper {
+	struct rota__ring ring;
+	unsigned ready, told, heard, rescues, stop; /* atomic */
+};
+
+static void *wake_when_ready(void *arg)
+{
+	struct sleeper *s = arg;
+
+	while (__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	usleep(1000); /* as a rule it sleeps by now */
+	__atomic_store_n(&s->told, 1, __ATOMIC_RELEASE);
+	rota__ring_wake(&s->ring);
+	return NULL;
+}
+
+/* The entry that would have made room for the ring's own poll fails: wakes are still heard. */
+UNIT_TEST(ring, wake_while_entries_fail)
+{
+	for (uint32_t nth = 1; nth <= 6; nth++) {
+		struct sleeper s = { .told = 0 };
+		struct rota_op op;
+		pthread_t thread;
+		char byte;
+		int fds[2];
+
+		plain_pipe(fds);
+		expect(rota__ring_init(&s.ring, 1, false), ==, 0);
+		expect(pthread_create(&thread, NULL, wake_when_ready, &s), ==, 0);
+		rota_op_read(&op, fds[0], &byte, 1, -1);
+		submit(&s.ring, &op); /* the submission queue is full now */
+		rota__fault_arm(ROTA__FAULT_ENTER, nth, -EAGAIN);
+		__atomic_store_n(&s.ready, 1, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&s.told, __ATOMIC_ACQUIRE) == 0)
+			rota__ring_turn(&s.ring, ROTA_NEVER);
+		pthread_join(thread, NULL);
+		expect(write(fds[1], "x", 1), ==, 1);
+		expect(finish(&s.ring, &op), ==, 1);
+		rota__fault_arm(ROTA__FAULT_ENTER, 0, 0);
+		rota__ring_deinit(&s.ring);
+		plain_close(fds);
+	}
+}
+
+/* --- other threads ----------------------------------------------------------------------------------------------------- */
+
+enum { WAKES = 5000 };
+
+/* Tells the owner something, and waits until it has heard. */
+static void *tell(void *arg)
+{
+	struct sleeper *s = arg;
+
+	for (unsigned i = 1; i <= WAKES; i++) {
+		__atomic_store_n(&s->told, i, __ATOMIC_RELEASE);
+		rota__ring_wake(&s->ring);
+		while (__atomic_load_n(&s->heard, __ATOMIC_ACQUIRE) != i)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void *rescue_all_the_time(void *arg)
+{
+	struct sleeper *s = arg;
+
+	while (__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE) == 0) {
+		rota__ring_rescue(&s->ring);
+		__atomic_fetch_add(&s->rescues, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* As a worker does it: look, and if there is nothing sleep without limit. Between the two is some time, in which what
+ * there is to hear may come and be taken. */
+static void listen_to(struct sleeper *s)
+{
+	unsigned heard = 0;
+	unsigned turns = 0;
+
+	while (heard < WAKES) {
+		unsigned told = __atomic_load_n(&s->told, __ATOMIC_ACQUIRE);
+
+		if (told != heard) {
+			heard = told;
+			__atomic_store_n(&s->heard, heard, __ATOMIC_RELEASE);
+		}
+		for (unsigned n = ++turns % 64 * 40; n > 0; n--)
+			rota__cpu_relax();
+		if (heard < WAKES)
+			rota__ring_turn(&s->ring, ROTA_NEVER);
+	}
+}
+
+static void wakes_are_heard(bool rescued)
+{
+	struct sleeper s = { .told = 0 };
+	pthread_t teller, rescuer;
+
+	expect(rota__ring_init(&s.ring, 8, false), ==, 0);
+	if (rescued)
+		expect(pthread_create(&rescuer, NULL, rescue_all_the_time, &s), ==, 0);
+	expect(pthread_create(&teller, NULL, tell, &s), ==, 0);
+	listen_to(&s);
+	pthread_join(teller, NULL);
+	__atomic_store_n(&s.stop, 1, __ATOMIC_RELEASE);
+	if (rescued)
+		pthread_join(rescuer, NULL);
+	rota__ring_deinit(&s.ring);
+}
+
+UNIT_TEST(ring, wakes_are_heard)
+{
+	wakes_are_heard(false);
+}
+
+UNIT_TEST(ring, wakes_are_heard_though_another_takes_the_completions)
+{
+	rota__sys_nudge_threads_register();
+	wakes_are_heard(true);
+}
+
+/* Reads that are told "not now" again and again, while another thread takes the completions. */
+UNIT_TEST(ring, not_now_while_another_takes_the_completions)
+{
+	struct sleeper s = { .told = 0 };
+	pthread_t rescuer;
+	int fds[2];
+
+	plain_pipe(fds);
+	rota__sys_nudge_threads_register();
+	expect(rota__ring_init(&s.ring, 8, false), ==, 0);
+	expect(pthread_create(&rescuer, NULL, rescue_all_the_time, &s), ==, 0);
+	for (int i = 0; i < 3000; i++) {
+		struct rota_op op;
+		char byte = 0;
+
+		rota_op_read(&op, fds[0], &byte, 1, -1);
+		op.flags_ = RWF_NOWAIT;
+		submit(&s.ring, &op);
+		rota__ring_turn(&s.ring, 0);
+		expect(write(fds[1], "x", 1), ==, 1);
+		expect(finish(&s.ring, &op), ==, 1);
+		expect(byte, ==, 'x');
+	}
+	__atomic_store_n(&s.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(rescuer, NULL);
+	rota__ring_deinit(&s.ring);
+	plain_close(fds);
+}
+
+enum { LETTERS = 4000 };
+
+struct post {
+	struct sleeper s;
+	struct rota_op op[LETTERS];
+	char byte[LETTERS];
+	int fds[2];
+};
+
+static void *send_letters(void *arg)
+{
+	struct post *post = arg;
+
+	for (int i = 0; i < LETTERS; i++) {
+		rota_op_read(&post->op[i], post->fds[0], &post->byte[i], 1, -1);
+		make_ready(&post->op[i]);
+		post->op[i].ring_ = &post->s.ring;
+		rota__ring_mail(&post->s.ring, &post->op[i], ROTA__MAIL_SUBMIT);
+		rota__ring_wake(&post->s.ring);
+		if (i % 3 == 1)
+			cancel(&post->op[i]);
+		else
+			expect(write(post->fds[1], "x", 1), ==, 1);
+	}
+	__atomic_store_n(&post->s.told, 1, __ATOMIC_RELEASE);
+	rota__ring_wake(&post->s.ring);
+	return NULL;
+}
+
+/* Another thread sends operations and cancels some of them. A byte that a cancelled one took is one that another will not
+ * get: those who are left over then get one more. */
+UNIT_TEST(ring, letters)
+{
+	struct post *post = calloc(1, sizeof(*post));
+	unsigned taken = 0, cancelled = 0;
+	pthread_t sender;
+
+	plain_pipe(post->fds);
+	expect(rota__ring_init(&post->s.ring, 4, false), ==, 0);
+	expect(pthread_create(&sender, NULL, send_letters, post), ==, 0);
+	while (__atomic_load_n(&post->s.told, __ATOMIC_ACQUIRE) == 0)
+		rota__ring_turn(&post->s.ring, ROTA_NEVER);
+	pthread_join(sender, NULL);
+	for (int i = 1; i < LETTERS; i += 3) {
+		if (finish(&post->s.ring, &post->op[i]) == 1)
+			expect(write(post->fds[1], "x", 1), ==, 1);
+		else
+			expect(post->op[i].result_, ==, -ECANCELED);
+		cancelled += post->op[i].result_ < 0;
+	}
+	for (int i = 0; i < LETTERS; i++) {
+		taken += finish(&post->s.ring, &post->op[i]) == 1;
+		expect(post->byte[i], ==, post->op[i].result_ == 1 ? 'x' : 0);
+	}
+	expect(taken + cancelled, ==, LETTERS);
+	expect(plain_waiting(post->fds[0]), ==, 0);
+	rota__ring_deinit(&post->s.ring);
+	plain_close(post->fds);
+	free(post);
+}
+
+/* --- a stuck owner -------------------------------------------------------------------------------------------------------- */
+
+struct stuck {
+	struct rota__ring ring;
+	struct rota_op op;
+	unsigned ready, freed; /* atomic */
+	char byte;
+	int fds[2];
+};
+
+static void *be_stuck(void *arg)
+{
+	struct stuck *stuck = arg;
+
+	expect(rota__ring_init(&stuck->ring, 8, false), ==, 0);
+	rota_op_read(&stuck->op, stuck->fds[0], &stuck->byte, 1, -1);
+	submit(&stuck->ring, &stuck->op);
+	rota__ring_turn(&stuck->ring, 0);
+	__atomic_store_n(&stuck->ready, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&stuck->freed, __ATOMIC_ACQUIRE) == 0)
+		rota__cpu_relax(); /* never enters the kernel */
+	rota__ring_turn(&stuck->ring, 0);
+	rota__ring_deinit(&stuck->ring);
+	return NULL;
+}
+
+UNIT_TEST(ring, completions_of_a_stuck_owner_are_taken)
+{
+	struct stuck stuck = { .ready = 0 };
+	pthread_t thread;
+
+	plain_pipe(stuck.fds);
+	rota__sys_nudge_threads_register();
+	expect(pthread_create(&thread, NULL, be_stuck, &stuck), ==, 0);
+	expect_eventually(__atomic_load_n(&stuck.ready, __ATOMIC_ACQUIRE) != 0);
+	expect(rota__ring_rescue(&stuck.ring), ==, 0);
+	expect(write(stuck.fds[1], "x", 1), ==, 1);
+	expect_eventually(rota__ring_rescue(&stuck.ring) == 1);
+	expect(rota__slot_fired(&stuck.op.state_), ==, true);
+	expect(stuck.op.result_, ==, 1);
+	expect(stuck.byte, ==, 'x');
+	__atomic_store_n(&stuck.freed, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	plain_close(stuck.fds);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The end of a runtime: it drains, reports what does not end, may be repeated, waits for threads that block; and where
+ * it is refused. stress/shutdown.c has the races.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+
+#include "../../runtime/runtime_internal.h"
+#include "unit.h"
+
+static int give(void *arg)
+{
+	return (int)(intptr_t)arg;
+}
+
+static int sleep_for_ever(void *arg)
+{
+	(void)arg;
+	return rota_sleep(ROTA_NEVER);
+}
+
+static int leave_sleepers(void *tasks)
+{
+	for (int i = 0; i < 1000; i++)
+		((rota_task **)tasks)[i] = unit_spawn(sleep_for_ever, NULL);
+	return 0;
+}
+
+RUNTIME_TEST(shutdown, a_shutdown_cancels_and_drains)
+{
+	rota_task *tasks[1000];
+
+	expect(rota_block_on(rt, leave_sleepers, tasks), ==, 0);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	expect(rota__runtime_alive(rt), ==, 0);
+	for (int i = 0; i < 1000; i++)
+		unit_expect_join(tasks[i], -ECANCELED);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	expect(rota_runtime_shutdown(rt, 0), ==, 0);
+}
+
+RUNTIME_TEST(shutdown, a_shutdown_of_nothing_needs_no_time)
+{
+	expect(rota_block_on(rt, give, NULL), ==, 0);
+	expect_eventually(rota__runtime_alive(rt) == 0);
+	expect(rota_runtime_shutdown(rt, 0), ==, 0);
+}
+
+UNIT_TEST(shutdown, free_takes_null_and_shuts_down_by_itself)
+{
+	rota_task *tasks[1000];
+
+	rota_runtime_free(NULL);
+	expect(rota_runtime_shutdown(NULL, 0), ==, -EINVAL);
+	for (int flavor = 0; flavor < 2; flavor++) {
+		rota_runtime *rt = unit_runtime((enum rota_flavor)flavor);
+
+		expect(rota_block_on(rt, leave_sleepers, tasks), ==, 0);
+		for (int i = 0; i < 1000; i++)
+			rota_detach(tasks[i]);
+		rota_runtime_free(rt);
+	}
+}
+
+static struct rota_atomic_u32 be_reasonable;
+
+static int ignore_cancellation(void *arg)
+{
+	rota_shield_enter();
+	while (rota__load(&be_reasonable, SEQ_CST) == 0)
+		expect(rota_sleep(ROTA_US(100)), ==, 0);
+	rota_shield_leave();
+	return (int)(intptr_t)arg;
+}
+
+static int leave_stubborn(void *arg)
+{
+	const struct rota_task_attr attr = { .name = "stubborn" };
+
+	for (unsigned i = 0; i < *(unsigned *)arg; i++)
+		expect(rota_spawn_with(NULL, &attr, ignore_cancellation, NULL), ==, 0);
+	return 0;
+}
+
+RUNTIME_TEST(shutdown, a_task_that_ignores_cancellation_is_reported)
+{
+	struct unit_capture capture;
+	unsigned n = 1;
+
+	expect(rota_block_on(rt, leave_stubborn, &n), ==, 0);
+	/* As often as one likes. */
+	for (int i = 0; i < 3; i++) {
+		unit_capture_begin(&capture);
+		expect(rota_runtime_shutdown(rt, i * ROTA_MS(2)), ==, -ETIMEDOUT);
+		expect(unit_lines(unit_capture_end(&capture)), ==, 1);
+		expect_contains(capture.text, "rota: ");
+		expect_contains(capture.text, "\"stubborn\"");
+		expect_contains(capture.text, "fiber");
+	}
+	rota__store(&be_reasonable, 1, SEQ_CST);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+}
+
+RUNTIME_TEST(shutdown, a_report_of_very_many_is_short)
+{
+	struct unit_capture capture;
+	unsigned n = 100;
+
+	expect(rota_block_on(rt, leave_stubborn, &n), ==, 0);
+	unit_capture_begin(&capture);
+	expect(rota_runtime_shutdown(rt, ROTA_MS(1)), ==, -ETIMEDOUT);
+	expect(unit_lines(unit_capture_end(&capture)), <=, 20);
+	expect_contains(capture.text, "more");
+	rota__store(&be_reasonable, 1, SEQ_CST);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+}
+
+static int shut_down_inside(void *rt)
+{
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, -EDEADLK);
+	rota_runtime_free(rt);
+	/* Nothing has happened. */
+	unit_expect_join(unit_spawn(give, (void *)3), 3);
+	return 5;
+}
+
+RUNTIME_TEST(shutdown, a_shutdown_inside_a_task_is_refused, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	expect(rota_block_on(rt, shut_down_inside, rt), ==, 5);
+	expect(unit_lines(unit_capture_end(&capture)), ==, 2);
+	expect_contains(capture.text, "rota_runtime_shutdown inside task");
+}
+
+struct blocker {
+	pthread_t thread;
+	rota_runtime *rt;
+	struct unit_event event;
+	int rc;
+};
+
+static void *block_on_event(void *arg)
+{
+	struct blocker *blocker = arg;
+
+	rota_future_init(&blocker->event.future, &unit_event_ops);
+	blocker->rc = rota_block_on_future(blocker->rt, &blocker->event.future);
+	return NULL;
+}
+
+RUNTIME_TEST(shutdown, a_shutdown_waits_for_threads_that_block)
+{
+	struct blocker blocker = { .rt = rt };
+
+	expect(pthread_create(&blocker.thread, NULL, block_on_event, &blocker), ==, 0);
+	expect_eventually(rota__load(&blocker.event.slot, ACQUIRE) == ROTA__SLOT_ARMED);
+	expect(rota_runtime_shutdown(rt, ROTA_MS(1)), ==, -ETIMEDOUT);
+	unit_event_set(&blocker.event);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	pthread_join(blocker.thread, NULL);
+	expect(blocker.rc, ==, 0);
+}

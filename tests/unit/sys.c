@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* The seam to the system: faults strike when they should, and each call does what its header says. */
+#define _GNU_SOURCE
+#include "../../runtime/sys_internal.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <sys/syscall.h>
+
+#include "../../runtime/atomic_internal.h"
+#include "../../runtime/spin_internal.h"
+#include "unit.h"
+
+UNIT_TEST(sys, a_fault_strikes_the_nth_call_once)
+{
+	for (uint32_t nth = 1; nth < 5; nth++) {
+		rota__fault_arm(ROTA__FAULT_MAP, nth, -EIO);
+		for (uint32_t call = 1; call < 10; call++)
+			expect(rota__fault(ROTA__FAULT_MAP), ==, call == nth ? -EIO : 0);
+	}
+}
+
+UNIT_TEST(sys, faults_of_different_kinds_are_apart_and_can_be_disarmed)
+{
+	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	rota__fault_arm(ROTA__FAULT_MAP, 2, -EIO);
+	expect(rota__fault(ROTA__FAULT_GUARD), ==, 0);
+	expect(rota__fault(ROTA__FAULT_MAP), ==, 0);
+	expect(rota__fault(ROTA__FAULT_ALLOC), ==, -ENOMEM);
+	rota__fault_arm(ROTA__FAULT_MAP, 0, 0);
+	expect(rota__fault(ROTA__FAULT_MAP), ==, 0);
+}
+
+UNIT_TEST(sys, the_clock_does_not_go_back)
+{
+	uint64_t last = rota__sys_clock();
+
+	for (int i = 0; i < 100000; i++) {
+		uint64_t now = rota__sys_clock();
+
+		expect(now, >=, last);
+		last = now;
+	}
+}
+
+UNIT_TEST(sys, random_numbers_differ)
+{
+	uint64_t a = rota__sys_random();
+
+	expect(rota__sys_random(), !=, a);
+}
+
+UNIT_TEST(sys, counts_the_usable_cpus)
+{
+	cpu_set_t all, one;
+	int first = 0;
+
+	expect(sched_getaffinity(0, sizeof(all), &all), ==, 0);
+	expect(rota__sys_cpus(), >=, 1);
+	expect(rota__sys_cpus(), <=, CPU_COUNT(&all));
+	while (!CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	expect(sched_setaffinity(0, sizeof(one), &one), ==, 0);
+	expect(rota__sys_cpus(), ==, 1);
+}
+
+UNIT_TEST(sys, a_thread_has_a_number)
+{
+	expect(rota__sys_thread_number(), ==, syscall(SYS_gettid));
+}
+
+static struct rota_atomic_u32 word;
+
+static void *set_and_wake(void *arg)
+{
+	(void)arg;
+	rota__store(&word, 1, SEQ_CST);
+	rota__sys_futex_wake(&word, 1);
+	return NULL;
+}
+
+UNIT_TEST(sys, a_futex_waits_for_a_change)
+{
+	pthread_t thread;
+
+	rota__sys_futex_wait(&word, 1, UINT64_MAX); /* it is 0: returns at once */
+	expect(pthread_create(&thread, NULL, set_and_wake, NULL), ==, 0);
+	while (rota__load(&word, SEQ_CST) == 0)
+		rota__sys_futex_wait(&word, 0, UINT64_MAX);
+	pthread_join(thread, NULL);
+}
+
+UNIT_TEST(sys, a_futex_wait_ends_by_itself_and_not_early)
+{
+	const uint64_t before = rota__sys_clock();
+	unsigned waits = 0;
+
+	/* A signal may end it early, so count, and wait for the rest. */
+	while (rota__sys_clock() < before + 2000000) {
+		rota__sys_futex_wait(&word, 0, before + 2000000 - rota__sys_clock());
+		waits++;
+	}
+	expect(waits, <=, 10);
+}
+
+static sigjmp_buf fault_return;
+
+static void on_fault(int number)
+{
+	(void)number;
+	siglongjmp(fault_return, 1);
+}
+
+/* Whether a byte can be written. */
+static bool writable(volatile unsigned char *at)
+{
+	struct sigaction action = { .sa_handler = on_fault, .sa_flags = SA_NODEFER }, old;
+	bool good = false;
+
+	sigaction(SIGSEGV, &action, &old);
+	if (sigsetjmp(fault_return, 1) == 0) {
+		*at = 1;
+		good = true;
+	}
+	sigaction(SIGSEGV, &old, NULL);
+	return good;
+}
+
+static void guard_middle_page(bool light)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *map = NULL;
+
+	expect(rota__sys_map(&map, 3 * page), ==, 0);
+	unsigned char *bytes = map;
+	expect((uintptr_t)bytes % page, ==, 0);
+	for (size_t i = 0; i < 3 * page; i += page)
+		expect(bytes[i], ==, 0);
+	expect(rota__sys_guard(bytes + page, page, light), ==, 0);
+	expect(writable(bytes + page - 1), ==, true);
+	expect(writable(bytes + page), ==, false);
+	expect(writable(bytes + 2 * page - 1), ==, false);
+	expect(writable(bytes + 2 * page), ==, true);
+	/* Discarded pages read as zero; a guard stays one. */
+	bytes[0] = 7;
+	rota__sys_discard(bytes, page);
+	expect(bytes[0], ==, 0);
+	expect(writable(bytes + page), ==, false);
+	rota__sys_unmap(map, 3 * page);
+}
+
+UNIT_TEST(sys, maps_guards_and_discards)
+{
+	guard_middle_page(false);
+	if (rota__sys_has_light_guards())
+		guard_middle_page(true);
+}
+
+UNIT_TEST(sys, light_guards_split_no_mapping)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *map = NULL;
+	unsigned before;
+
+	if (!rota__sys_has_light_guards())
+		cr_skip("this kernel has no guard markers");
+	expect(rota__sys_map(&map, 1000 * page), ==, 0);
+	before = unit_mappings();
+	for (size_t i = 0; i < 1000; i += 2)
+		expect(rota__sys_guard((unsigned char *)map + i * page, page, true), ==, 0);
+	expect(unit_mappings(), <=, before + 4); /* the C library may have mapped something meanwhile */
+	rota__sys_unmap(map, 1000 * page);
+}
+
+UNIT_TEST(sys, memory_calls_fail_when_told_to)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *map = NULL;
+
+	rota__fault_arm(ROTA__FAULT_MAP, 1, -ENOMEM);
+	expect(rota__sys_map(&map, page), ==, -ENOMEM);
+	expect_pointer(map, ==, NULL);
+	expect(rota__sys_map(&map, SIZE_MAX / 2), ==, -ENOMEM);
+	expect_pointer(map, ==, NULL);
+	expect(rota__sys_map(&map, page), ==, 0);
+	rota__fault_arm(ROTA__FAULT_GUARD, 1, -ENOMEM);
+	expect(rota__sys_guard(map, page, true), ==, -ENOMEM);
+	rota__sys_unmap(map, page);
+}
+
+struct thread_view {
+	char name[32];
+	sigset_t blocked;
+};
+
+static void *look_around(void *arg)
+{
+	struct thread_view *view = arg;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &view->blocked);
+	/* The name is given from outside, after the thread was made. */
+	do {
+		pthread_getname_np(pthread_self(), view->name, sizeof(view->name));
+	} while (strcmp(view->name, "rota-test") != 0);
+	return NULL;
+}
+
+UNIT_TEST(sys, a_thread_has_its_name_and_no_signals_but_its_own_faults)
+{
+	struct thread_view view;
+	sigset_t mine;
+	pthread_t thread;
+
+	expect(rota__sys_thread(&thread, "rota-test", look_around, &view), ==, 0);
+	pthread_join(thread, NULL);
+	expect_text(view.name, "rota-test");
+	expect(sigismember(&view.blocked, SIGINT), ==, 1);
+	expect(sigismember(&view.blocked, SIGTERM), ==, 1);
+	expect(sigismember(&view.blocked, SIGPIPE), ==, 1);
+	expect(sigismember(&view.blocked, SIGCHLD), ==, 1);
+	expect(sigismember(&view.blocked, SIGSEGV), ==, 0);
+	expect(sigismember(&view.blocked, SIGABRT), ==, 0);
+	/* The caller keeps what it had. */
+	pthread_sigmask(SIG_BLOCK, NULL, &mine);
+	expect(sigismember(&mine, SIGINT), ==, 0);
+}
+
+UNIT_TEST(sys, no_thread_when_told_to)
+{
+	struct thread_view view;
+	pthread_t thread;
+
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	expect(rota__sys_thread(&thread, "rota-test", look_around, &view), ==, -EAGAIN);
+}
+
+UNIT_TEST(sys, an_eventfd_counts_and_drains)
+{
+	const unsigned before = unit_descriptors();
+	uint64_t count;
+	int fd = rota__sys_eventfd();
+
+	expect(fd, >=, 0);
+	expect(fcntl(fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+	rota__sys_eventfd_drain(fd); /* empty: does not block */
+	rota__sys_eventfd_write(fd);
+	rota__sys_eventfd_write(fd);
+	expect(read(fd, &count, sizeof(count)), ==, (ssize_t)sizeof(count));
+	expect(count, ==, 2);
+	rota__sys_eventfd_write(fd);
+	rota__sys_eventfd_drain(fd);
+	expect(read(fd, &count, sizeof(count)), ==, -1);
+	rota__sys_close(fd);
+	expect(unit_descriptors(), ==, before);
+	rota__fault_arm(ROTA__FAULT_EVENTFD, 1, -EMFILE);
+	expect(rota__sys_eventfd(), ==, -EMFILE);
+}
+
+UNIT_TEST(sys, sigpipe_is_kept_out_and_swallowed)
+{
+	sigset_t old, now;
+
+	rota__sys_block_sigpipe(&old);
+	pthread_kill(pthread_self(), SIGPIPE);
+	rota__sys_restore_sigpipe(&old); /* its default action would end the test */
+	pthread_sigmask(SIG_BLOCK, NULL, &now);
+	expect(sigismember(&now, SIGPIPE), ==, 0);
+}
+
+UNIT_TEST(sys, sigpipe_that_was_blocked_before_stays_pending)
+{
+	const struct timespec at_once = { 0, 0 };
+	sigset_t pipe_only, old;
+
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, NULL);
+	rota__sys_block_sigpipe(&old);
+	pthread_kill(pthread_self(), SIGPIPE);
+	rota__sys_restore_sigpipe(&old);
+	expect(sigtimedwait(&pipe_only, NULL, &at_once), ==, SIGPIPE);
+}
+
+UNIT_TEST(sys, writes_to_standard_error)
+{
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	rota__sys_write_error("one\n", 4);
+	rota__sys_write_error("two\n", 3);
+	rota__sys_write_error("", 0);
+	expect_text(unit_capture_end(&capture), "one\ntwo");
+}
+
+static struct rota_atomic_u32 lock;
+static unsigned guarded;
+
+static void *count_up(void *arg)
+{
+	for (int i = 0; i < 20000; i++) {
+		rota__spin_lock(&lock);
+		guarded++;
+		rota__spin_unlock(&lock);
+	}
+	return arg;
+}
+
+UNIT_TEST(sys, the_spin_lock_excludes)
+{
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		expect(pthread_create(&threads[i], NULL, count_up, NULL), ==, 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	expect(guarded, ==, 80000);
+	expect(rota__spin_trylock(&lock), ==, true);
+	expect(rota__spin_trylock(&lock), ==, false);
+	rota__spin_unlock(&lock);
+	expect(rota__spin_trylock(&lock), ==, true);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the unit tests of runtime/ share: a runtime around a test, in both flavors; catching what is written to
+ * standard error; a child process for what must not come back; counts of what could leak.
+ *
+ * A runtime has more workers than most machines of developers have CPUs to spare, so that threads meet in places where
+ * they would not otherwise.
+ */
+#ifndef TESTS_UNIT_H
+#define TESTS_UNIT_H
+
+#ifndef _GNU_SOURCE
+#error "define _GNU_SOURCE first"
+#endif
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rota.h>
+
+#include "../../runtime/slot_internal.h"
+#include "../../runtime/task_internal.h"
+#include "../expect.h"
+
+#define UNIT_TIMEOUT 60 /* seconds: for hangs, on the slowest of machines */
+#define UNIT_WORKERS 3
+
+/* Misuse that is detected aborts in debug builds. */
+#ifdef ROTA_DEBUG
+#define UNIT_MISUSE_SIGNAL SIGABRT
+#else
+#define UNIT_MISUSE_SIGNAL 0
+#endif
+
+/* Sanitizers take mappings, memory and signals of their own. */
+#ifdef __SANITIZE_ADDRESS__
+#define UNIT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNIT_SANITIZED 1
+#endif
+#endif
+#ifndef UNIT_SANITIZED
+#define UNIT_SANITIZED 0
+#endif
+
+/* UNIT_TEST(suite, name) { ... }: a plain test. */
+#define UNIT_TEST(suite, name, ...) Test(suite, name, .timeout = UNIT_TIMEOUT, ##__VA_ARGS__)
+
+/* RUNTIME_TEST(suite, name) { ... }: the block runs on a plain thread beside a runtime `rt`, once for each flavor. */
+#define RUNTIME_TEST(suite, name, ...) \
+	static void suite##_##name##_body(rota_runtime *rt); \
+	UNIT_TEST(suite, name##_on_workers, ##__VA_ARGS__) \
+	{ \
+		unit_with_runtime(ROTA_FLAVOR_MULTI_THREAD, suite##_##name##_body); \
+	} \
+	UNIT_TEST(suite, name##_on_caller, ##__VA_ARGS__) \
+	{ \
+		unit_with_runtime(ROTA_FLAVOR_CURRENT_THREAD, suite##_##name##_body); \
+	} \
+	static void suite##_##name##_body(__attribute__((unused)) rota_runtime *rt)
+
+/* TASK_TEST(suite, name) { ... }: the same, and the block is the body of a fiber. */
+#define TASK_TEST(suite, name, ...) \
+	static void suite##_##name##_task(void); \
+	static int suite##_##name##_fn(__attribute__((unused)) void *arg) \
+	{ \
+		suite##_##name##_task(); \
+		return 0; \
+	} \
+	RUNTIME_TEST(suite, name, ##__VA_ARGS__) \
+	{ \
+		expect(rota_block_on(rt, suite##_##name##_fn, NULL), ==, 0); \
+	} \
+	static void suite##_##name##_task(void)
+
+static enum rota_flavor unit_flavor; /* which one RUNTIME_TEST or TASK_TEST is at */
+
+static inline rota_runtime *unit_runtime(enum rota_flavor flavor)
+{
+	const struct rota_config config = { .workers = UNIT_WORKERS, .flavor = flavor };
+	rota_runtime *rt = NULL;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	return rt;
+}
+
+static inline void unit_with_runtime(enum rota_flavor flavor, void (*body)(rota_runtime *rt))
+{
+	rota_runtime *rt;
+
+	unsetenv("ROTA_FLAVOR"); /* the test says which */
+	unit_flavor = flavor;
+	rt = unit_runtime(flavor);
+	body(rt);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	rota_runtime_free(rt);
+}
+
+/* --- events between tests and tasks ------------------------------------------------------------------------------ */
+
+/* Something that comes once and that one waiter may wait for, as whatever it is. All zero: it has not come. */
+struct unit_event {
+	struct rota_future future;
+	struct rota_atomic_u32 slot;
+	struct rota_waker held;
+	bool cancelled;
+};
+
+static inline rota_poll unit_event_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct unit_event *event = (struct unit_event *)(void *)self;
+
+	self->status = 0;
+	if (!event->cancelled)
+		return rota__slot_register(&event->slot, &event->held, cx->waker);
+	if (rota__slot_disarm(&event->slot, &event->held) == ROTA_PENDING)
+		self->status = -ECANCELED;
+	return ROTA_READY;
+}
+
+static inline void unit_event_cancel(struct rota_future *self)
+{
+	((struct unit_event *)(void *)self)->cancelled = true;
+}
+
+static const struct rota_future_ops unit_event_ops = { .poll = unit_event_poll, .cancel = unit_event_cancel };
+
+/* 0, or -ECANCELED; then it may be waited for again. */
+static inline int unit_event_wait(struct unit_event *event)
+{
+	event->cancelled = false;
+	rota_future_init(&event->future, &unit_event_ops);
+	return rota_await(&event->future);
+}
+
+/* Any thread, once. */
+static inline void unit_event_set(struct unit_event *event)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	rota__slot_fire(&event->slot, &event->held, &batch);
+	rota__wake_batch_submit(&batch);
+}
+
+/* Until the task waits for something: then it is off its stack, and only a wake brings it back. */
+static inline void unit_until_resting(const rota_task *task)
+{
+	const time_t start = expect_seconds_();
+
+	while (rota__load(&task->state, ACQUIRE) & ROTA__ACTIVE) {
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+		rota_yield();
+	}
+}
+
+/* --- tasks ------------------------------------------------------------------------------------------------------ */
+
+static inline rota_task *unit_spawn(rota_fn *fn, void *arg)
+{
+	rota_task *task = NULL;
+
+	expect(rota_spawn(&task, fn, arg), ==, 0);
+	expect_pointer(task, !=, NULL);
+	return task;
+}
+
+static inline rota_task *unit_spawn_future(struct rota_future *future)
+{
+	rota_task *task = NULL;
+
+	expect(rota_spawn_future(&task, future), ==, 0);
+	return task;
+}
+
+static inline void unit_expect_join(rota_task *task, int expected)
+{
+	int status = 12345;
+
+	expect(rota_join(task, &status), ==, 0);
+	expect(status, ==, expected);
+}
+
+/* A task's count is brought up to date a moment after its joiner was woken. */
+static inline void unit_until_alive(rota_runtime *rt, unsigned n)
+{
+	const time_t start = expect_seconds_();
+	struct rota_metrics metrics;
+
+	for (rota_runtime_metrics(rt, &metrics); metrics.tasks_alive != n; rota_runtime_metrics(rt, &metrics)) {
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+		rota_yield();
+	}
+}
+
+/* --- standard error -------------------------------------------------------------------------------------------- */
+
+struct unit_capture {
+	int saved, file;
+	char text[4096];
+};
+
+static inline void unit_capture_begin(struct unit_capture *capture)
+{
+	fflush(stderr);
+	capture->saved = dup(STDERR_FILENO);
+	capture->file = memfd_create("stderr", 0);
+	expect(capture->saved, >=, 0);
+	expect(dup2(capture->file, STDERR_FILENO), ==, STDERR_FILENO);
+	expect_output_ = capture->saved;
+}
+
+/* What was written to standard error since the beginning. */
+static inline const char *unit_capture_end(struct unit_capture *capture)
+{
+	ssize_t n;
+
+	fflush(stderr);
+	dup2(capture->saved, STDERR_FILENO);
+	n = pread(capture->file, capture->text, sizeof(capture->text) - 1, 0);
+	expect(n, >=, 0);
+	capture->text[n] = '\0';
+	close(capture->saved);
+	close(capture->file);
+	expect_output_ = STDERR_FILENO;
+	return capture->text;
+}
+
+static inline unsigned unit_lines(const char *text)
+{
+	unsigned lines = 0;
+
+	for (; *text != '\0'; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
+/* --- a child process -------------------------------------------------------------------------------------------- */
+
+struct unit_child {
+	int status;      /* as of waitpid */
+	char text[4096]; /* what it wrote to standard error */
+};
+
+/* Runs fn(arg) in a child, which exits with code 0 if fn returns. */
+static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg), void *arg)
+{
+	const struct rlimit no_core = { 0, 0 };
+	size_t len = 0;
+	ssize_t n;
+	int ends[2];
+	pid_t pid;
+
+	expect(pipe2(ends, O_CLOEXEC), ==, 0);
+	pid = fork();
+	expect(pid, >=, 0);
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		/* Criterion's handlers of crashes belong to the parent. */
+		signal(SIGABRT, SIG_DFL);
+		signal(SIGSEGV, SIG_DFL);
+		dup2(ends[1], STDERR_FILENO);
+		fn(arg);
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((n = read(ends[0], child->text + len, sizeof(child->text) - 1 - len)) > 0)
+		len += (size_t)n;
+	child->text[len] = '\0';
+	close(ends[0]);
+	expect(waitpid(pid, &child->status, 0), ==, pid);
+}
+
+/* --- what could leak ---------------------------------------------------------------------------------------------- */
+
+static inline unsigned unit_entries(const char *path)
+{
+	unsigned n = 0;
+	DIR *dir = opendir(path);
+
+	expect_pointer(dir, !=, NULL);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static inline unsigned unit_descriptors(void)
+{
+	return unit_entries("/proc/self/fd");
+}
+
+static inline unsigned unit_threads(void)
+{
+	return unit_entries("/proc/self/task");
+}
+
+/* Mappings of this process. */
+static inline unsigned unit_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned n = 0;
+	int c;
+
+	expect_pointer(f, !=, NULL);
+	while ((c = getc(f)) != EOF)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+#endif

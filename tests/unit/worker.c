@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In which order tasks run, and that each gets its turn: whatever the others do, and whoever stands in its way. A task
+ * that starves makes a test hang.
+ */
+#define _GNU_SOURCE
+#include "../../runtime/runtime_internal.h"
+#include "unit.h"
+
+static struct rota_atomic_u32 done;
+
+static bool is_done(void)
+{
+	return rota__load(&done, SEQ_CST) != 0;
+}
+
+static int set_done(void *arg)
+{
+	rota__store(&done, 1, SEQ_CST);
+	return (int)(intptr_t)arg;
+}
+
+static int sleep_and_set_done(void *arg)
+{
+	expect(rota_sleep(ROTA_MS(1)), ==, 0);
+	return set_done(arg);
+}
+
+/* A runtime with one worker, which is a thread or the caller. */
+static rota_runtime *alone(enum rota_flavor flavor)
+{
+	const struct rota_config config = { .workers = 1, .flavor = flavor };
+	rota_runtime *rt = NULL;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	return rt;
+}
+
+/* ALONE_TEST(name) { ... }: the body of a fiber that has the only worker. */
+#define ALONE_TEST(name) \
+	static void name(void); \
+	static int name##_fn(void *arg) \
+	{ \
+		(void)arg; \
+		name(); \
+		return 0; \
+	} \
+	UNIT_TEST(worker, name##_on_one_worker) \
+	{ \
+		rota_runtime *rt = alone(ROTA_FLAVOR_MULTI_THREAD); \
+\
+		expect(rota_block_on(rt, name##_fn, NULL), ==, 0); \
+		rota_runtime_free(rt); \
+	} \
+	UNIT_TEST(worker, name##_on_caller) \
+	{ \
+		rota_runtime *rt = alone(ROTA_FLAVOR_CURRENT_THREAD); \
+\
+		expect(rota_block_on(rt, name##_fn, NULL), ==, 0); \
+		rota_runtime_free(rt); \
+	} \
+	static void name(void)
+
+/* --- order ---------------------------------------------------------------------------------------------------------------- */
+
+static unsigned char journal[1000];
+static unsigned entries;
+
+static int write_journal(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		journal[entries++] = (unsigned char)(uintptr_t)arg;
+		expect(rota_yield(), ==, 0);
+	}
+	return 0;
+}
+
+ALONE_TEST(tasks_start_in_the_order_of_their_spawns_and_yield_in_turn)
+{
+	rota_task *tasks[5];
+
+	for (uintptr_t i = 0; i < 5; i++)
+		tasks[i] = unit_spawn(write_journal, (void *)i);
+	for (int i = 0; i < 5; i++)
+		unit_expect_join(tasks[i], 0);
+	expect(entries, ==, 50);
+	for (unsigned i = 0; i < 50; i++)
+		expect(journal[i], ==, i % 5);
+}
+
+ALONE_TEST(local_tasks_take_turns_with_the_others)
+{
+	rota_task *tasks[4];
+	unsigned seen[4] = { 0 };
+
+	for (uintptr_t i = 0; i < 4; i++) {
+		if (i % 2)
+			expect(rota_spawn_local(&tasks[i], write_journal, (void *)i), ==, 0);
+		else
+			tasks[i] = unit_spawn(write_journal, (void *)i);
+	}
+	for (int i = 0; i < 4; i++)
+		unit_expect_join(tasks[i], 0);
+	/* None is done before another has begun. */
+	for (unsigned i = 0; i < entries; i++) {
+		seen[journal[i]]++;
+		if (seen[journal[i]] == 10) {
+			for (int other = 0; other < 4; other++)
+				expect(seen[other], >=, 1);
+		}
+	}
+	expect(entries, ==, 40);
+}
+
+/* --- a task that never has to wait ------------------------------------------------------------------------------------------ */
+
+static int always_ready(void *arg)
+{
+	(void)arg;
+	while (!is_done())
+		expect(rota_sleep_until(0), ==, 0);
+	return 0;
+}
+
+ALONE_TEST(whose_waits_are_always_over_still_lets_others_run)
+{
+	rota_task *greedy = unit_spawn(always_ready, NULL), *modest = unit_spawn(set_done, NULL);
+
+	unit_expect_join(greedy, 0);
+	unit_expect_join(modest, 0);
+}
+
+ALONE_TEST(whose_waits_are_always_over_still_lets_timers_fire)
+{
+	rota_task *modest = unit_spawn(sleep_and_set_done, NULL), *greedy = unit_spawn(always_ready, NULL);
+
+	unit_expect_join(greedy, 0);
+	unit_expect_join(modest, 0);
+}
+
+static int join_finished_ones(void *arg)
+{
+	(void)arg;
+	while (!is_done()) {
+		rota_task *task = NULL;
+
+		/* Of a pool thread, so that nobody has to run here for it. */
+		expect(rota_spawn_blocking(&task, (rota_fn *)set_done, NULL), ==, 0);
+		unit_expect_join(task, 0);
+	}
+	return 0;
+}
+
+ALONE_TEST(whose_joins_come_late_lets_others_run)
+{
+	unit_expect_join(unit_spawn(join_finished_ones, NULL), 0);
+}
+
+/* --- very many that always run ------------------------------------------------------------------------------------------------ */
+
+static int yield_until_done(void *arg)
+{
+	while (!is_done())
+		expect(rota_yield(), ==, 0);
+	return (int)(intptr_t)arg;
+}
+
+#define CROWD 1000 /* more than the run queue holds */
+
+static rota_task *crowd[CROWD];
+
+static void gather_crowd(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		crowd[i] = unit_spawn(yield_until_done, NULL);
+}
+
+static void dismiss_crowd(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		unit_expect_join(crowd[i], 0);
+}
+
+static const unsigned crowds[] = { 1, 100, 254, 255, 256, 257, 300, CROWD };
+
+#define EACH_CROWD(n) for (size_t at_ = 0; at_ < sizeof(crowds) / sizeof(crowds[0]) && ((n) = crowds[at_], true); at_++)
+
+ALONE_TEST(a_crowd_does_not_starve_a_sleeper)
+{
+	unsigned n;
+
+	EACH_CROWD(n)
+	{
+		rota__store(&done, 0, SEQ_CST);
+		gather_crowd(n);
+		unit_expect_join(unit_spawn(sleep_and_set_done, NULL), 0);
+		dismiss_crowd(n);
+	}
+}
+
+static int spawn_from_outside(void *rt)
+{
+	/* A thread of the pool, which is none of the workers. */
+	return rota_spawn_on(rt, NULL, set_done, NULL);
+}
+
+ALONE_TEST(a_crowd_does_not_starve_what_comes_from_outside)
+{
+	unsigned n;
+
+	EACH_CROWD(n)
+	{
+		rota_task *job = NULL;
+
+		rota__store(&done, 0, SEQ_CST);
+		gather_crowd(n);
+		for (int i = 0; i < 50; i++)
+			rota_yield(); /* all are on their way */
+		expect(rota_spawn_blocking(&job, spawn_from_outside, rota_runtime_current()), ==, 0);
+		unit_expect_join(job, 0);
+		dismiss_crowd(n);
+	}
+}
+
+ALONE_TEST(a_crowd_does_not_starve_a_local_task)
+{
+	unsigned n;
+
+	EACH_CROWD(n)
+	{
+		rota_task *local = NULL;
+
+		rota__store(&done, 0, SEQ_CST);
+		gather_crowd(n);
+		expect(rota_spawn_local(&local, set_done, NULL), ==, 0);
+		dismiss_crowd(n);
+		unit_expect_join(local, 0);
+	}
+}
+
+ALONE_TEST(local_tasks_do_not_starve_the_others)
+{
+	for (int i = 0; i < 100; i++)
+		expect(rota_spawn_local(&crowd[i], yield_until_done, NULL), ==, 0);
+	unit_expect_join(unit_spawn(sleep_and_set_done, NULL), 0);
+	dismiss_crowd(100);
+}
+
+/* --- two that wake each other ------------------------------------------------------------------------------------------------------ */
+
+/* A ball that is always with one of two tasks; whoever gets it passes it on. */
+struct player {
+	struct unit_event ball;
+	struct player *other;
+	rota_task *task;
+};
+
+static int play(void *arg)
+{
+	struct player *me = arg;
+
+	while (!is_done()) {
+		expect(unit_event_wait(&me->ball), ==, 0);
+		me->ball = (struct unit_event){ 0 };
+		unit_event_set(&me->other->ball);
+	}
+	return 0;
+}
+
+ALONE_TEST(two_that_wake_each_other_do_not_starve_a_third)
+{
+	static struct player players[2];
+
+	for (int i = 0; i < 2; i++) {
+		players[i] = (struct player){ .other = &players[1 - i] };
+		players[i].task = unit_spawn(play, &players[i]);
+	}
+	unit_event_set(&players[0].ball);
+	unit_expect_join(unit_spawn(sleep_and_set_done, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		unit_expect_join(players[i].task, 0);
+}
+
+/* --- a task that does not let go of its worker --------------------------------------------------------------------------------------- */
+
+static void compute_until_done(void)
+{
+	while (!is_done())
+		rota__cpu_relax();
+}
+
+/* What another worker has to take over, and how the task that computes gets it into its own queues. */
+static int hog_with_spawned(void *arg)
+{
+	rota_task *task = unit_spawn(set_done, arg);
+
+	compute_until_done();
+	unit_expect_join(task, 0);
+	return 0;
+}
+
+static int wait_and_set_done(void *event)
+{
+	expect(unit_event_wait(event), ==, 0);
+	return set_done(NULL);
+}
+
+static int hog_with_woken(void *arg)
+{
+	struct unit_event event = { 0 };
+	rota_task *task = unit_spawn(wait_and_set_done, &event);
+
+	(void)arg;
+	unit_until_resting(task);
+	unit_event_set(&event);
+	compute_until_done();
+	unit_expect_join(task, 0);
+	return 0;
+}
+
+static int hog_with_timer(void *arg)
+{
+	rota_task *task = unit_spawn(sleep_and_set_done, arg);
+
+	unit_until_resting(task);
+	compute_until_done();
+	unit_expect_join(task, 0);
+	return 0;
+}
+
+static void expect_rescue(rota_fn *hog)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_MULTI_THREAD);
+
+	for (int round = 0; round < 20; round++) {
+		rota__store(&done, 0, SEQ_CST);
+		expect(rota_block_on(rt, hog, NULL), ==, 0);
+	}
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(worker, what_is_queued_behind_a_computation_is_taken_over)
+{
+	expect_rescue(hog_with_spawned);
+}
+
+UNIT_TEST(worker, what_is_woken_by_a_computation_is_taken_over)
+{
+	expect_rescue(hog_with_woken);
+}
+
+UNIT_TEST(worker, timers_behind_a_computation_are_taken_over)
+{
+	expect_rescue(hog_with_timer);
+}
