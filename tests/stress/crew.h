@@ -33,16 +33,18 @@ struct crew {
 	struct member *members;
 };
 
-static struct crew *crew_now;
+static struct rota_atomic_ptr crew_now; /* for the watchdog */
 
 /* For stress_start: what a hang leaves to be seen. */
 static inline void crew_report(void)
 {
-	if (crew_now == NULL)
+	const struct crew *crew = rota__load(&crew_now, ACQUIRE);
+
+	if (crew == NULL)
 		return;
-	fprintf(stderr, "%u members, %u workers, flavor %d, ring of %u\n", crew_now->n, crew_now->config.workers,
-		(int)crew_now->config.flavor, crew_now->config.ring_entries);
-	runtime_report(crew_now->rt);
+	fprintf(stderr, "%u members, %u workers, flavor %d, ring of %u\n", crew->n, crew->config.workers,
+		(int)crew->config.flavor, crew->config.ring_entries);
+	runtime_report(crew->rt);
 }
 
 /* --- waiting ------------------------------------------------------------------------------------------------------- */
@@ -191,7 +193,7 @@ static inline void crew_init(struct crew *crew, unsigned n, struct stress_random
 		};
 	}
 	expect(rota_runtime_new(&crew->rt, &crew->config), ==, 0);
-	crew_now = crew;
+	rota__store(&crew_now, crew, RELEASE);
 }
 
 /* Sets the members to work and waits until all are done. */
@@ -208,8 +210,8 @@ static inline void crew_work(struct crew *crew, void (*work)(struct member *memb
 
 static inline void crew_free(struct crew *crew)
 {
-	crew_now = NULL;
 	expect(rota_runtime_shutdown(crew->rt, ROTA_NEVER), ==, 0);
+	rota__store(&crew_now, NULL, RELEASE);
 	rota_runtime_free(crew->rt);
 	free(crew->members);
 }

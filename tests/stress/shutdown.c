@@ -15,7 +15,7 @@
 
 #define OUTSIDERS 3u
 #define ROUNDS STRESS_FEWER(150)
-#define ROUNDS_BEFORE 10 /* leaks are looked for: those make what stays */
+#define ROUNDS_BEFORE (ROUNDS / 3) /* leaks are looked for: those make what stays */
 
 static rota_runtime *runtime_now;
 static struct rota_atomic_u32 ran, refused;

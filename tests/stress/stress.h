@@ -28,7 +28,7 @@
 
 /* Work that makes many fibers is slow under the thread sanitizer. */
 #ifdef ROTA__TSAN
-#define STRESS_FEWER(n) ((n) / 8)
+#define STRESS_FEWER(n) ((n) / 16)
 #else
 #define STRESS_FEWER(n) (n)
 #endif

@@ -154,10 +154,14 @@ static void *block_on_event(void *arg)
 RUNTIME_TEST(shutdown, a_shutdown_waits_for_threads_that_block)
 {
 	struct blocker blocker = { .rt = rt };
+	struct unit_capture capture;
 
 	expect(pthread_create(&blocker.thread, NULL, block_on_event, &blocker), ==, 0);
 	expect_eventually(rota__load(&blocker.event.slot, ACQUIRE) == ROTA__SLOT_ARMED);
+	unit_capture_begin(&capture);
 	expect(rota_runtime_shutdown(rt, ROTA_MS(1)), ==, -ETIMEDOUT);
+	expect_contains(unit_capture_end(&capture), "rota_block_on_future");
+	expect(unit_lines(capture.text), ==, 1);
 	unit_event_set(&blocker.event);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	pthread_join(blocker.thread, NULL);
