@@ -130,14 +130,3 @@ rota_task *rota__deque_steal(struct rota__deque *from, struct rota__deque *into,
 	*ret_moved = n;
 	return last;
 }
-
-rota_task *rota__deque_steal_one(struct rota__deque *from)
-{
-	uint64_t head;
-
-	if (claim(from, 1, &head) == 0)
-		return NULL;
-	rota_task *task = slot_get(from, steal_of(head));
-	release(from, head);
-	return task;
-}

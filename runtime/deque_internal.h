@@ -50,7 +50,4 @@ unsigned rota__deque_overflow(struct rota__deque *deque, rota_task **ret_first, 
  * once, NULL when there was nothing, and in *ret_moved how many were taken, that one included. */
 rota_task *rota__deque_steal(struct rota__deque *from, struct rota__deque *into, unsigned *ret_moved);
 
-/* Any thread: takes the oldest task. NULL: empty, or a thief is at work. */
-rota_task *rota__deque_steal_one(struct rota__deque *from);
-
 #endif

@@ -65,11 +65,6 @@ uint64_t rota__sys_random(void)
 	return rota__sys_clock() * 0x9e3779b97f4a7c15u;
 }
 
-unsigned rota__sys_thread_number(void)
-{
-	return (unsigned)syscall(SYS_gettid);
-}
-
 /* How many CPUs the quota in one control group's file is worth, rounded up; UINT32_MAX without a quota. */
 static unsigned quota_in(const char *path)
 {
@@ -257,14 +252,6 @@ void rota__sys_eventfd_write(int fd)
 
 	/* EAGAIN: the counter is full, so whoever waits has been told. */
 	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-	}
-}
-
-void rota__sys_eventfd_drain(int fd)
-{
-	uint64_t count;
-
-	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {
 	}
 }
 

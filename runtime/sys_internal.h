@@ -36,7 +36,6 @@ int rota__fault(enum rota__fault_kind kind);
 uint64_t rota__sys_clock(void);
 uint64_t rota__sys_random(void);
 unsigned rota__sys_cpus(void);
-unsigned rota__sys_thread_number(void);
 
 /* Waits while *word == expected, at most timeout_ns (UINT64_MAX: no limit). Returns early now and then. */
 void rota__sys_futex_wait(struct rota_atomic_u32 *word, uint32_t expected, uint64_t timeout_ns);
@@ -63,7 +62,6 @@ void rota__sys_restore_sigpipe(const sigset_t *old);
 
 int rota__sys_eventfd(void);
 void rota__sys_eventfd_write(int fd);
-void rota__sys_eventfd_drain(int fd);
 void rota__sys_close(int fd);
 void rota__sys_yield(void);
 

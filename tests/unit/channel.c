@@ -68,17 +68,20 @@ UNIT_TEST(channel, init)
 	rota_channel_deinit(&c);
 }
 
-/* What no machine has. */
+/* What no machine has. The address sanitizer takes the question amiss. */
 UNIT_TEST(channel, beyond_memory)
 {
+#ifndef ROTA__ASAN
+	static const size_t absurd[] = { SIZE_MAX - 1, SIZE_MAX / 2 - 64 };
 	struct rota_channel c;
-	int rc = rota_channel_init(&c, 1, SIZE_MAX - 1);
 
-	if (rc != -EINVAL)
-		expect(rc, ==, -ENOMEM);
-	rc = rota_channel_init(&c, 1, SIZE_MAX / 2 - 64);
-	if (rc != -EINVAL)
-		expect(rc, ==, -ENOMEM);
+	for (int i = 0; i < 2; i++) {
+		int rc = rota_channel_init(&c, 1, absurd[i]);
+
+		if (rc != -EINVAL)
+			expect(rc, ==, -ENOMEM);
+	}
+#endif
 }
 
 /* Fills by turns to every level, so that the ring wraps and grows at every place. */

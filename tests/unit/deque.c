@@ -175,21 +175,6 @@ UNIT_TEST(deque, a_thief_takes_no_more_than_it_has_room_for)
 	at_each_start(steal_into_little_room);
 }
 
-static void steal_one(void)
-{
-	expect_pointer(rota__deque_steal_one(&deque), ==, NULL);
-	fill(0, 3);
-	expect(rota__deque_steal_one(&deque) - tasks, ==, 0);
-	expect(rota__deque_steal_one(&deque) - tasks, ==, 1);
-	expect(rota__deque_pop(&deque) - tasks, ==, 2);
-	expect_pointer(rota__deque_steal_one(&deque), ==, NULL);
-}
-
-UNIT_TEST(deque, steal_one_takes_the_oldest)
-{
-	at_each_start(steal_one);
-}
-
 /* A thief that has claimed n tasks and not yet copied them. */
 static void stop_a_thief_at_work(uint32_t n)
 {
@@ -216,7 +201,6 @@ static void beside_a_thief(void)
 	expect(rota__deque_length(&deque), ==, CAPACITY - 10);
 	/* No second thief; no overwriting what the first one still reads. */
 	expect_pointer(rota__deque_steal(&deque, &other, &moved), ==, NULL);
-	expect_pointer(rota__deque_steal_one(&deque), ==, NULL);
 	expect(rota__deque_push(&deque, &tasks[CAPACITY]), ==, false);
 	expect(rota__deque_overflow(&deque, &first, &last), ==, 0);
 	/* The owner goes on, and frees no room by it. */
