@@ -70,15 +70,9 @@ static void *steal(void *arg)
 		unsigned moved = 0;
 		rota_task *task;
 
-		if (stress_one_in(&thief->random, 4)) {
-			task = rota__deque_steal_one(&deque);
-			if (task != NULL)
-				take(task);
-		} else {
-			task = rota__deque_steal(&deque, &thief->own, &moved);
-			if (task != NULL)
-				consume_haul(thief, task, moved);
-		}
+		task = rota__deque_steal(&deque, &thief->own, &moved);
+		if (task != NULL)
+			consume_haul(thief, task, moved);
 		stress_pause(&thief->random);
 	}
 	return NULL;
