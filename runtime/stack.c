@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -250,6 +251,7 @@ struct rota__stack *rota__stack_acquire(struct rota__stack_pool *pool, struct ro
 		rota__spin_unlock(&pool->lock);
 		stack = cache->first;
 	}
+	assert(stack != NULL); /* it was reserved */
 	cache->first = stack->next;
 	cache->count--;
 	return stack;
