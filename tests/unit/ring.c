@@ -355,6 +355,40 @@ UNIT_TEST(ring, wakes_are_heard_though_another_takes_the_completions)
 	wakes_are_heard(true);
 }
 
+static void *look_and_sleep(void *arg)
+{
+	struct sleeper *s = arg;
+
+	expect(rota__ring_init(&s->ring, 8, false), ==, 0);
+	rota__ring_turn(&s->ring, 0);
+	expect(__atomic_load_n(&s->told, __ATOMIC_ACQUIRE), ==, 0);
+	__atomic_store_n(&s->ready, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&s->heard, __ATOMIC_ACQUIRE) == 0)
+		rota__cpu_relax();
+	rota__ring_turn(&s->ring, ROTA_NEVER); /* it has not heard yet: this returns */
+	rota__ring_deinit(&s->ring);
+	return NULL;
+}
+
+/* The wake comes, and is taken by another, after the owner has looked and before it sleeps. */
+UNIT_TEST(ring, a_wake_that_another_has_taken)
+{
+	struct sleeper s = { .told = 0 };
+	pthread_t owner;
+
+	rota__sys_nudge_threads_register();
+	expect(pthread_create(&owner, NULL, look_and_sleep, &s), ==, 0);
+	expect_eventually(__atomic_load_n(&s.ready, __ATOMIC_ACQUIRE) != 0);
+	__atomic_store_n(&s.told, 1, __ATOMIC_RELEASE);
+	rota__ring_wake(&s.ring);
+	for (int i = 0; i < 100; i++) {
+		rota__ring_rescue(&s.ring);
+		usleep(100);
+	}
+	__atomic_store_n(&s.heard, 1, __ATOMIC_RELEASE);
+	pthread_join(owner, NULL);
+}
+
 /* Reads that are told "not now" again and again, while another thread takes the completions. */
 UNIT_TEST(ring, not_now_while_another_takes_the_completions)
 {
