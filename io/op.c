@@ -172,7 +172,7 @@ static void op_cancel(struct rota_future *self)
 {
 	struct rota_op *op = rota__op_of(self);
 	struct rota__worker *worker = rota__worker_self();
-	struct rota__ring *ring = op->ring_;
+	struct rota__ring *ring;
 	bool mailed = false;
 
 	if (op->stage_ == ROTA__OP_NEW) {
@@ -181,6 +181,7 @@ static void op_cancel(struct rota_future *self)
 	}
 	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
 		return;
+	ring = op->ring_;
 	if (!op->cancelled_) {
 		op->cancelled_ = 1;
 		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */

@@ -299,7 +299,8 @@ int main(int argc, char **argv)
 		}
 	}
 	expect(entries("/proc/self/fd"), ==, descriptors);
-	expect_eventually(entries("/proc/self/task") == threads); /* detached threads end a moment later */
+	/* Detached threads end a moment later, some of them after they were counted above. */
+	expect_eventually(entries("/proc/self/task") <= threads);
 	expect(rota__alloc_bytes(), <=, bytes + 64 * 1024);
 	printf("%u tasks ran, %u outsiders were refused\n", rota__load(&ran, RELAXED), rota__load(&refused, RELAXED));
 	return 0;
