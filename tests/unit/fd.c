@@ -47,6 +47,37 @@ UNIT_TEST(fd, files)
 	everywhere(file_script);
 }
 
+/* As many parts as there may be. */
+static void many_parts_script(const struct place *place)
+{
+	enum { PARTS = 1024 };
+	struct iovec parts[PARTS + 1];
+	char path[256], bytes[PARTS + 1];
+	int fd = plain_file(path);
+
+	(void)place;
+	for (int i = 0; i <= PARTS; i++) {
+		bytes[i] = (char)(i % 100);
+		parts[i] = (struct iovec){ &bytes[i], 1 };
+	}
+	expect(rota_pwritev(fd, parts, PARTS, 0), ==, PARTS);
+	memset(bytes, 0, sizeof(bytes));
+	expect(rota_preadv(fd, parts, PARTS, 0), ==, PARTS);
+	for (int i = 0; i < PARTS; i++)
+		expect(bytes[i], ==, i % 100);
+	expect(rota_pwritev(fd, parts, PARTS + 1, 0), ==, -EINVAL);
+	expect(rota_preadv(fd, parts, PARTS + 1, 0), ==, -EINVAL);
+	expect(rota_preadv(fd, parts, 0, 0), ==, 0);
+	expect(rota_preadv(fd, parts, -1, 0), ==, -EINVAL);
+	close(fd);
+	unlink(path);
+}
+
+UNIT_TEST(fd, many_parts)
+{
+	everywhere(many_parts_script);
+}
+
 static void negative_offset_script(const struct place *place)
 {
 	char path[256], byte;
@@ -255,6 +286,58 @@ UNIT_TEST(fd, foreign_descriptors)
 	everywhere(eventfd_script);
 }
 
+/* --- signals ------------------------------------------------------------------------------------------------------------ */
+
+struct pest {
+	pthread_t victim;
+	int fd;
+};
+
+static void pester(void *arg)
+{
+	const struct pest *pest = arg;
+
+	for (int i = 0; i < 20; i++) {
+		expect(pthread_kill(pest->victim, SIGUSR1), ==, 0);
+		usleep(100);
+	}
+	expect(write(pest->fd, "xyz", 3), ==, 3);
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+/* A handler that does not ask for calls to be restarted: they are all the same. */
+static void signal_script(const struct place *place)
+{
+	const struct sigaction action = { .sa_handler = do_nothing };
+	struct pest pest = { .victim = pthread_self() };
+	struct party party;
+	char buf[8];
+	int fds[2];
+
+	(void)place;
+	expect(sigaction(SIGUSR1, &action, NULL), ==, 0);
+	plain_pipe(fds);
+	pest.fd = fds[1];
+	for (int i = 0; i < 2; i++) {
+		party_start(&party, pester, &pest);
+		party_go(&party);
+		if (i == 0)
+			expect(rota_poll_fd(fds[0], POLLIN), ==, POLLIN);
+		expect(rota_read(fds[0], buf, sizeof(buf)), ==, 3);
+		party_join(&party);
+	}
+	plain_close(fds);
+}
+
+UNIT_TEST(fd, signals_do_not_interrupt)
+{
+	everywhere(signal_script);
+}
+
 /* --- numbers that mean something else by now ------------------------------------------------------------------------------ */
 
 /* The number of a descriptor that is known for a socket is given to a pipe, behind rota's back. */
@@ -320,161 +403,4 @@ static void stale_file_script(const struct place *place)
 UNIT_TEST(fd, numbers_that_were_files)
 {
 	everywhere(stale_file_script);
-}
-
-/* --- until all has moved ---------------------------------------------------------------------------------------------- */
-
-enum { LONG = 300000 }; /* more than a pipe holds */
-
-static void write_in_pieces(void *arg)
-{
-	static unsigned char bytes[LONG];
-	const int fd = *(int *)arg;
-
-	for (size_t i = 0; i < LONG; i++)
-		bytes[i] = (unsigned char)(i % 251);
-	for (size_t at = 0, n = 1; at < LONG; at += n, n = n * 3 % 9001 + 1) {
-		if (n > LONG - at)
-			n = LONG - at;
-		expect(write(fd, bytes + at, n), ==, n);
-	}
-	close(fd);
-}
-
-static void read_exact_script(const struct place *place)
-{
-	unsigned char *bytes = malloc(LONG);
-	struct party party;
-	int fds[2];
-
-	(void)place;
-	plain_pipe(fds);
-	party_start(&party, write_in_pieces, &fds[1]);
-	party_go(&party);
-	expect(rota_read_exact(fds[0], bytes, 0), ==, 0);
-	expect(rota_read_exact(fds[0], bytes, LONG - 10), ==, LONG - 10);
-	for (size_t i = 0; i < LONG - 10; i++)
-		expect(bytes[i], ==, i % 251);
-	expect(rota_read_exact(fds[0], bytes, 100), ==, 10); /* a short end */
-	expect(rota_read_exact(fds[0], bytes, 100), ==, 0);
-	party_join(&party);
-	close(fds[0]);
-	free(bytes);
-}
-
-UNIT_TEST(fd, read_exact)
-{
-	everywhere(read_exact_script);
-}
-
-static void read_in_pieces(void *arg)
-{
-	unsigned char piece[7000];
-	const int fd = *(int *)arg;
-	size_t at = 0;
-	ssize_t n;
-
-	while ((n = read(fd, piece, sizeof(piece))) > 0) {
-		for (ssize_t i = 0; i < n; i++, at++)
-			expect(piece[i], ==, at % 251);
-	}
-	expect(at, ==, LONG);
-}
-
-static void write_all_script(const struct place *place)
-{
-	unsigned char *bytes = malloc(LONG);
-	struct party party;
-	int fds[2];
-
-	(void)place;
-	for (size_t i = 0; i < LONG; i++)
-		bytes[i] = (unsigned char)(i % 251);
-	plain_pair(fds);
-	party_start(&party, read_in_pieces, &fds[0]);
-	party_go(&party);
-	expect(rota_write_all(fds[1], bytes, 0), ==, 0);
-	expect(rota_write_all(fds[1], bytes, LONG), ==, LONG);
-	close(fds[1]);
-	party_join(&party);
-	close(fds[0]);
-	free(bytes);
-}
-
-UNIT_TEST(fd, write_all)
-{
-	everywhere(write_all_script);
-}
-
-static void take_page_and_close(void *arg)
-{
-	char page[4096];
-	const int fd = *(int *)arg;
-
-	expect(read(fd, page, sizeof(page)), ==, sizeof(page));
-	close(fd);
-}
-
-/* An error after some bytes: the count, and the error is met again. */
-static void write_all_broken_script(const struct place *place)
-{
-	unsigned char *bytes = calloc(1, LONG);
-	struct party party;
-	ssize_t n;
-	int fds[2];
-
-	(void)place;
-	plain_pipe(fds);
-	party_start(&party, take_page_and_close, &fds[0]);
-	party_go(&party);
-	n = rota_write_all(fds[1], bytes, LONG);
-	expect(n, >=, 4096);
-	expect(n, <, LONG);
-	expect(rota_write_all(fds[1], bytes, LONG), ==, -EPIPE);
-	party_join(&party);
-	close(fds[1]);
-	free(bytes);
-}
-
-UNIT_TEST(fd, write_all_to_a_pipe_that_breaks)
-{
-	everywhere(write_all_broken_script);
-}
-
-static void transfer_script(const struct place *place)
-{
-	struct rota_transfer_op in, out;
-	struct party party;
-	char buf[8] = "";
-	int fds[2];
-
-	plain_pipe(fds);
-	rota_op_write_all(&out, fds[1], "abcde", 5);
-	expect(place->carry(place, &out.future), ==, 0);
-	expect(out.done, ==, 5);
-	party_start(&party, write_xyz, &fds[1]);
-	rota_op_read_exact(&in, fds[0], buf, 8);
-	party_go(&party);
-	expect(place->carry(place, &in.future), ==, 0);
-	expect(in.done, ==, 8);
-	plain_expect_bytes(buf, "abcdexyz", 8);
-	party_join(&party);
-	rota_op_read_exact(&in, fds[0], buf, 8);
-	rota_future_cancel(&in.future);
-	expect(place->carry(place, &in.future), ==, -ECANCELED);
-	expect(in.done, ==, 0);
-	expect(write(fds[1], "12", 2), ==, 2);
-	close(fds[1]);
-	rota_op_read_exact(&in, fds[0], buf, 8);
-	expect(place->carry(place, &in.future), ==, 0);
-	expect(in.done, ==, 2);
-	close(fds[0]);
-	rota_op_read_exact(&in, fds[0], buf, 8);
-	expect(place->carry(place, &in.future), ==, -EBADF);
-	expect(in.done, ==, 0);
-}
-
-UNIT_TEST(fd, transfers_as_futures)
-{
-	everyhow(transfer_script);
 }
