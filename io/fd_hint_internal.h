@@ -42,4 +42,7 @@ static inline void rota__fd_hint(struct rota__fd_hints *hints, int fd, bool is)
 		rota__fetch_and(&hints->bits[fd / 64], ~((uint64_t)1 << (fd % 64)), RELAXED);
 }
 
+/* The number is about to mean something else. */
+void rota__fd_forget(int fd);
+
 #endif

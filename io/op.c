@@ -3,7 +3,6 @@
 #include "op.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
 #include <limits.h>
 #include <poll.h>
@@ -14,8 +13,6 @@
 #include "op_internal.h"
 #include "ring_internal.h"
 #include "sys_internal.h"
-
-#define IOV_COUNT_MAX 1024 /* UIO_MAXIOV of the kernel */
 
 /* The kernel cuts longer transfers to this anyway. */
 #define LENGTH_MAX ((size_t)INT_MAX & ~(size_t)4095)
@@ -51,9 +48,6 @@ bool rota__op_would_block(const struct rota_op *op, int res)
 
 /* --- what is known of descriptors (fd_hint_internal.h) ---------------------------------------------------------- */
 
-struct rota__fd_hints rota__fd_sockets;
-struct rota__fd_hints rota__fd_seekables;
-
 bool rota__op_was_no_socket(struct rota_op *op, int res)
 {
 	if (res != -ENOTSOCK || !op->as_socket_)
@@ -66,24 +60,6 @@ bool rota__op_was_no_socket(struct rota_op *op, int res)
 	return true;
 }
 
-static void use_hint(struct rota_op *op)
-{
-	/* Of nothing, read(2) returns at once where recv(2) waits. */
-	if (op->len_ == 0 || op->offset_ != UINT64_MAX || !rota__fd_hinted(&rota__fd_sockets, op->fd_))
-		return;
-	op->flags_ = op->opcode_ == IORING_OP_WRITE ? MSG_NOSIGNAL : 0;
-	op->opcode_ = op->opcode_ == IORING_OP_READ ? IORING_OP_RECV : IORING_OP_SEND;
-	op->offset_ = 0;
-	op->as_socket_ = 1;
-}
-
-/* The number is about to mean something else. */
-static void forget(int fd)
-{
-	rota__fd_hint(&rota__fd_sockets, fd, false);
-	rota__fd_hint(&rota__fd_seekables, fd, false);
-}
-
 /* What a success says of a descriptor. */
 static void learn(const struct rota_op *op, int status)
 {
@@ -94,7 +70,7 @@ static void learn(const struct rota_op *op, int status)
 	else if (op->opcode_ == IORING_OP_ACCEPT)
 		rota__fd_hint(&rota__fd_sockets, status, true);
 	else if (op->opcode_ == IORING_OP_OPENAT)
-		forget(status);
+		rota__fd_forget(status);
 }
 
 /* --- again ---------------------------------------------------------------------------------------------------- */
@@ -199,10 +175,8 @@ static void op_cancel(struct rota_future *self)
 
 static const struct rota_future_ops op_ops = { .poll = op_poll, .cancel = op_cancel };
 
-/* --- filling in ----------------------------------------------------------------------------------------------- */
-
-static void prepare(struct rota_op *op, unsigned opcode, int fd, const void *addr, size_t len, uint64_t offset,
-		    uint32_t flags)
+void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *addr, size_t len, uint64_t offset,
+		      uint32_t flags)
 {
 	rota_future_init(&op->future, &op_ops);
 	op->opcode_ = (uint8_t)opcode;
@@ -222,104 +196,7 @@ static void prepare(struct rota_op *op, unsigned opcode, int fd, const void *add
 	op->entry_flags_ = 0;
 }
 
-/* An operation that fails before it starts: the first poll is ready with the error. */
-static void refuse(struct rota_op *op, int error)
+void rota__op_refuse(struct rota_op *op, int error)
 {
-	op->future.status = error;
-}
-
-static void check_offset(struct rota_op *op, off_t offset)
-{
-	if (offset < -1) {
-		refuse(op, -EINVAL);
-	} else if (offset >= 0 && !rota__fd_hinted(&rota__fd_seekables, op->fd_)) {
-		if (rota__sys_has_offset(op->fd_))
-			rota__fd_hint(&rota__fd_seekables, op->fd_, true);
-		else
-			refuse(op, -ESPIPE);
-	}
-}
-
-void rota_op_read(struct rota_op *op, int fd, void *buf, size_t len, off_t offset)
-{
-	prepare(op, IORING_OP_READ, fd, buf, len, (uint64_t)offset, 0);
-	use_hint(op);
-	check_offset(op, offset);
-}
-
-void rota_op_write(struct rota_op *op, int fd, const void *buf, size_t len, off_t offset)
-{
-	prepare(op, IORING_OP_WRITE, fd, buf, len, (uint64_t)offset, 0);
-	use_hint(op);
-	check_offset(op, offset);
-}
-
-static void prepare_vector(struct rota_op *op, unsigned opcode, int fd, const struct iovec *iov, int iovcnt,
-			   off_t offset)
-{
-	prepare(op, opcode, fd, iov, iovcnt > 0 ? (size_t)iovcnt : 0, (uint64_t)offset, 0);
-	check_offset(op, offset);
-	if (iovcnt < 0 || iovcnt > IOV_COUNT_MAX)
-		refuse(op, -EINVAL);
-}
-
-void rota_op_readv(struct rota_op *op, int fd, const struct iovec *iov, int iovcnt, off_t offset)
-{
-	prepare_vector(op, IORING_OP_READV, fd, iov, iovcnt, offset);
-}
-
-void rota_op_writev(struct rota_op *op, int fd, const struct iovec *iov, int iovcnt, off_t offset)
-{
-	prepare_vector(op, IORING_OP_WRITEV, fd, iov, iovcnt, offset);
-}
-
-void rota_op_recv(struct rota_op *op, int fd, void *buf, size_t len, int flags)
-{
-	prepare(op, IORING_OP_RECV, fd, buf, len, 0, (uint32_t)flags);
-}
-
-void rota_op_send(struct rota_op *op, int fd, const void *buf, size_t len, int flags)
-{
-	prepare(op, IORING_OP_SEND, fd, buf, len, 0, (uint32_t)flags | MSG_NOSIGNAL);
-}
-
-void rota_op_accept(struct rota_op *op, int fd, struct sockaddr *addr, socklen_t *len)
-{
-	prepare(op, IORING_OP_ACCEPT, fd, addr, 0, (uintptr_t)len, SOCK_CLOEXEC);
-}
-
-void rota_op_connect(struct rota_op *op, int fd, const struct sockaddr *addr, socklen_t len)
-{
-	prepare(op, IORING_OP_CONNECT, fd, addr, 0, len, 0);
-}
-
-void rota_op_poll(struct rota_op *op, int fd, short events)
-{
-	prepare(op, IORING_OP_POLL_ADD, fd, NULL, 0, 0, (uint16_t)events);
-}
-
-void rota_op_open(struct rota_op *op, const char *path, int flags, mode_t mode)
-{
-	prepare(op, IORING_OP_OPENAT, AT_FDCWD, path, 0, 0, (uint32_t)(flags | O_CLOEXEC));
-	op->len_ = mode; /* not a length */
-	/* The kernel would first try with O_NONBLOCK, which opens a FIFO without waiting for its other side. */
-	if (!(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)))
-		op->entry_flags_ = IOSQE_ASYNC;
-}
-
-void rota_op_close(struct rota_op *op, int fd)
-{
-	prepare(op, IORING_OP_CLOSE, fd, NULL, 0, 0, 0);
-	forget(fd);
-}
-
-void rota_op_fsync(struct rota_op *op, int fd, bool data_only)
-{
-	prepare(op, IORING_OP_FSYNC, fd, NULL, 0, 0, data_only ? IORING_FSYNC_DATASYNC : 0);
-}
-
-void rota_op_statx(struct rota_op *op, int dirfd, const char *path, int flags, unsigned mask, struct statx *ret)
-{
-	prepare(op, IORING_OP_STATX, dirfd, path, 0, (uintptr_t)ret, (uint32_t)flags);
-	op->len_ = mask; /* not a length */
+	op->future.status = error; /* the first poll finds it */
 }

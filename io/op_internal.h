@@ -29,6 +29,13 @@ static inline struct rota_op *rota__op_of(struct rota_future *future)
 	return (struct rota_op *)(void *)future;
 }
 
+/* Fills in a request as the kernel's submission queue entry has it; the rota_op_* functions are made of this. */
+void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *addr, size_t len, uint64_t offset,
+		      uint32_t flags);
+
+/* Makes a prepared operation fail before it starts: its first poll is ready with the error. */
+void rota__op_refuse(struct rota_op *op, int error);
+
 /* The events to poll for before trying again, 0 when the operation is not of a kind that says EAGAIN. */
 short rota__op_poll_events(const struct rota_op *op);
 

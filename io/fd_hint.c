@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#include "fd_hint_internal.h"
+
+struct rota__fd_hints rota__fd_sockets;
+struct rota__fd_hints rota__fd_seekables;
+
+void rota__fd_forget(int fd)
+{
+	rota__fd_hint(&rota__fd_sockets, fd, false);
+	rota__fd_hint(&rota__fd_seekables, fd, false);
+}
