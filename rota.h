@@ -15,6 +15,7 @@
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/op.h"
+#include "io/resolve.h"
 #include "io/tcp.h"
 #include "runtime/blocking.h"
 #include "runtime/future.h"

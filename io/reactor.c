@@ -7,6 +7,7 @@
 #include "../runtime/alloc_internal.h"
 #include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
+#include "resolve_internal.h"
 #include "ring_internal.h"
 #include "sys_internal.h"
 
@@ -83,6 +84,7 @@ void rota__reactor_stop(rota_runtime *rt)
 {
 	struct reactor *reactor = rt->io;
 
+	rota__resolve_settle();
 	rota__store(&reactor->stop, 1, RELEASE); /* partner: the loop */
 	rota__ring_wake(&reactor->ring);
 	pthread_join(reactor->thread, NULL);

@@ -1,175 +1,445 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a name to a socket: resolve, then try one address after the other, as one future.
+ * The resolver's lane: one for the process, since a thread that is stuck in getaddrinfo may outlive every runtime.
  *
- *   RESOLVE  numbers are read in place; a name goes to getaddrinfo(3) in the blocking pool.
- *   ADDRESS  make the next address's socket: a listener is then done, a connector goes on to
- *   CONNECT  wait for the connection; when it fails, close the socket (which was never connected, so that does not
- *            wait) and go back to ADDRESS.
+ * A question is what is asked: host, service, flags. It is OPEN, in the table by its hash, from the first asker until its
+ * answer is there: whoever asks the same meanwhile queues in `askers`, so that a name that is stuck keeps one thread and
+ * not all of them. It is QUEUED at first, and freed when its last asker leaves; from when a thread takes it, it is that
+ * thread's to free, and the askers that leave leave it running. All of that under the lane's one lock.
+ *
+ * The thread that has the answer closes the question, so that nobody joins it any more, then copies the answer to one
+ * asker after the other, under the lock, which is how an asker that is cancelled knows whether its memory was written.
+ * It holds `delivery` from the first grant to the last wake: a woken task may end, and its runtime with it, while this
+ * thread still touches the runtime's queues; so who stops a runtime takes `delivery` once.
+ *
+ * The threads are detached, belong to no runtime, and touch nothing but the lane, their question and who they wake.
  */
 #define _GNU_SOURCE
+#include "resolve.h"
+
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <pthread.h>
+#include <string.h>
 
+#include "../runtime/alloc_internal.h"
 #include "../runtime/sys_internal.h"
+#include "../runtime/waitlist_internal.h"
+#include "resolve_internal.h"
 #include "sys_internal.h"
-#include "tcp.h"
 
-enum stage { STAGE_START, STAGE_RESOLVE, STAGE_ADDRESS, STAGE_CONNECT };
+#define THREADS_MAX 4
+#define IDLE_NS 1000000000u /* how long a thread without a question stays */
+#define BUCKETS 64
+#define NAME_MAX_LEN 1024
+#define GRANTS_AT_ONCE 16 /* the lock is dropped in between */
 
-static struct rota_tcp_op *tcp_of(struct rota_future *future)
+struct question {
+	struct question *bucket_next;
+	struct question *queue_next, *queue_prev;
+	struct rota_waitlist askers; /* the lane's lock guards it */
+	uint32_t hash;
+	unsigned flags;
+	bool running;
+	const char *host, *service; /* NULL, or in `text` */
+	size_t size;                /* of all this */
+	char text[];
+};
+
+static struct {
+	struct rota_atomic_u32 lock;
+	struct question *bucket[BUCKETS]; /* open ones */
+	struct question *first, *last;    /* queued ones */
+	unsigned threads;
+	unsigned idle, notified;     /* threads without a question; of them, woken and not yet arrived */
+	struct rota_atomic_u32 bell; /* futex of idle threads: a sequence number */
+} lane;
+
+static pthread_mutex_t delivery = PTHREAD_MUTEX_INITIALIZER;
+
+static struct rota_resolve_op *op_of(struct rota_future *future)
 {
-	return (struct rota_tcp_op *)(void *)future;
+	return (struct rota_resolve_op *)(void *)future;
 }
 
-static bool listens(const struct rota_tcp_op *op)
+static void lock(void)
 {
-	return (op->flags_ & AI_PASSIVE) != 0;
+	rota__spin_lock(&lane.lock);
 }
 
-/* Runs on a pool thread; the operation stays in place until it has ended. */
-static int ask(void *arg)
+static void unlock(void)
 {
-	struct rota_tcp_op *op = arg;
-
-	return rota__sys_resolve(op->host_, op->port_, op->flags_, &op->list_);
+	rota__spin_unlock(&lane.lock);
 }
 
-static rota_poll finish(struct rota_tcp_op *op, int status)
+/* --- questions -------------------------------------------------------------------------------------------------- */
+
+static size_t length(const char *name)
 {
-	if (op->list_ != NULL)
-		freeaddrinfo(op->list_);
-	op->list_ = NULL;
-	op->future.status = status;
-	return ROTA_READY;
+	return name != NULL ? strlen(name) + 1 : 0;
 }
 
-/* The addresses are known. */
-static void begin_addresses(struct rota_tcp_op *op)
+static uint32_t hash_name(uint32_t hash, const char *name)
 {
-	op->address_ = op->list_;
-	op->future.status = -EADDRNOTAVAIL;
-	op->stage_ = STAGE_ADDRESS;
+	for (; name != NULL && *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u; /* FNV-1a */
+	return (hash ^ (name != NULL)) * 16777619u;
 }
 
-static rota_poll resolve(struct rota_tcp_op *op, struct rota_context *cx)
+static bool same_name(const char *a, const char *b)
 {
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static struct question *question_new(const char *host, const char *service, unsigned flags, uint32_t hash)
+{
+	const size_t size = sizeof(struct question) + length(host) + length(service);
+	struct question *q = rota__alloc(size, _Alignof(struct question));
+
+	if (q == NULL)
+		return NULL;
+	q->hash = hash;
+	q->flags = flags;
+	q->size = size;
+	if (host != NULL)
+		q->host = memcpy(q->text, host, length(host));
+	if (service != NULL)
+		q->service = memcpy(q->text + length(host), service, length(service));
+	return q;
+}
+
+static void question_free(struct question *q)
+{
+	if (q != NULL)
+		rota__free(q, q->size, _Alignof(struct question));
+}
+
+/* With the lock held, as all that follow here. */
+static struct question *find(const char *host, const char *service, unsigned flags, uint32_t hash)
+{
+	struct question *q = lane.bucket[hash % BUCKETS];
+
+	while (q != NULL &&
+	       !(q->hash == hash && q->flags == flags && same_name(q->host, host) && same_name(q->service, service)))
+		q = q->bucket_next;
+	return q;
+}
+
+static void open_question(struct question *q)
+{
+	q->bucket_next = lane.bucket[q->hash % BUCKETS];
+	lane.bucket[q->hash % BUCKETS] = q;
+	q->queue_prev = lane.last;
+	if (lane.last != NULL)
+		lane.last->queue_next = q;
+	else
+		lane.first = q;
+	lane.last = q;
+}
+
+static void dequeue(struct question *q)
+{
+	if (q->queue_prev != NULL)
+		q->queue_prev->queue_next = q->queue_next;
+	else
+		lane.first = q->queue_next;
+	if (q->queue_next != NULL)
+		q->queue_next->queue_prev = q->queue_prev;
+	else
+		lane.last = q->queue_prev;
+}
+
+static void close_question(struct question *q)
+{
+	struct question **link = &lane.bucket[q->hash % BUCKETS];
+
+	while (*link != q)
+		link = &(*link)->bucket_next;
+	*link = q->bucket_next;
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------------- */
+
+static void set_port(struct rota_address *address, uint16_t port)
+{
+	if (address->addr.any.sa_family == AF_INET)
+		address->addr.in.sin_port = htons(port);
+	else
+		address->addr.in6.sin6_port = htons(port);
+}
+
+/* `count` addresses, or an error. The lock is held, and `op` waits. */
+static void answer(struct rota_resolve_op *op, const struct rota_address *found, int count)
+{
+	if (count > (int)op->max_)
+		count = (int)op->max_;
+	for (int i = 0; i < count; i++) {
+		op->ret_[i] = found[i];
+		if (op->port_number_ != 0)
+			set_port(&op->ret_[i], op->port_number_);
+	}
+	op->future.status = count;
+}
+
+/* Closes and frees the question. */
+static void deliver(struct question *q, const struct rota_address *found, int count)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	pthread_mutex_lock(&delivery);
+	lock();
+	close_question(q);
+	while (!rota__waitlist_empty(&q->askers)) {
+		for (int i = 0;
+		     i < GRANTS_AT_ONCE && !rota__waitlist_empty(&q->askers) && !rota__wake_batch_full(&batch); i++) {
+			char *waiter = (char *)q->askers.first_;
+
+			answer((void *)(waiter - offsetof(struct rota_resolve_op, waiter_)), found, count);
+			rota__waitlist_grant(&q->askers, 0, &batch);
+		}
+		unlock();
+		rota__wake_batch_submit(&batch);
+		lock();
+	}
+	unlock();
+	pthread_mutex_unlock(&delivery);
+	question_free(q);
+}
+
+void rota__resolve_settle(void)
+{
+	pthread_mutex_lock(&delivery);
+	pthread_mutex_unlock(&delivery);
+}
+
+/* --- threads ---------------------------------------------------------------------------------------------------- */
+
+/* Waits for a question with the lock held, dropping it meanwhile; NULL: the thread should leave. */
+static struct question *next_question(void)
+{
+	const uint64_t until = rota__sys_clock() + IDLE_NS;
+
+	while (lane.first == NULL) {
+		uint32_t bell = rota__load(&lane.bell, RELAXED); /* rung under the lock */
+		uint64_t now = rota__sys_clock();
+
+		if (now >= until)
+			return NULL;
+		lane.idle++;
+		unlock();
+		rota__sys_futex_wait(&lane.bell, bell, until - now);
+		lock();
+		lane.idle--;
+		if (lane.notified > 0)
+			lane.notified--;
+	}
+	return lane.first;
+}
+
+static void *thread_main(void *arg)
+{
+	struct rota_address found[ROTA_RESOLVE_MAX];
+	struct question *q;
+
+	(void)arg;
+	lock();
+	while ((q = next_question()) != NULL) {
+		dequeue(q);
+		q->running = true;
+		unlock();
+		deliver(q, found, rota__sys_resolve(q->host, q->service, q->flags, found, ROTA_RESOLVE_MAX));
+		lock();
+	}
+	lane.threads--;
+	unlock();
+	return NULL;
+}
+
+/* Nobody is there to answer: everybody is told. */
+static void refuse_all(int error)
+{
+	struct question *q;
+
+	for (;;) {
+		lock();
+		q = lane.threads == 0 ? lane.first : NULL;
+		if (q != NULL) {
+			dequeue(q);
+			q->running = true;
+		}
+		unlock();
+		if (q == NULL)
+			return;
+		deliver(q, NULL, error);
+	}
+}
+
+/* Sees to it that a question that was just queued will be taken. */
+static void call_thread(void)
+{
+	pthread_t thread;
+	bool ring, make;
 	int rc;
 
-	if (op->stage_ == STAGE_START) {
-		if (op->port_ == NULL)
-			return finish(op, -EINVAL);
-		rc = rota__sys_resolve(op->host_, op->port_, op->flags_ | AI_NUMERICHOST | AI_NUMERICSERV, &op->list_);
-		if (rc == 0) {
-			begin_addresses(op);
-			return ROTA_READY;
-		}
-		op->list_ = NULL;
-		rota_offload_init(&op->resolve_, ask, op);
-		op->stage_ = STAGE_RESOLVE;
+	lock();
+	ring = lane.idle > lane.notified;
+	make = !ring && lane.threads < THREADS_MAX;
+	lane.threads += make;
+	if (ring) {
+		lane.notified++;
+		rota__fetch_add(&lane.bell, 1, SEQ_CST);
 	}
-	if (rota_future_poll(&op->resolve_.future, cx) == ROTA_PENDING)
-		return ROTA_PENDING;
-	rc = op->resolve_.future.status;
-	if (rc < 0)
-		return finish(op, rc);
-	begin_addresses(op);
+	unlock();
+	if (ring)
+		rota__sys_futex_wake(&lane.bell, 1);
+	if (!make)
+		return;
+	rc = rota__sys_thread(&thread, "rota-resolve", thread_main, NULL);
+	if (rc == 0) {
+		pthread_detach(thread);
+		return;
+	}
+	lock();
+	lane.threads--;
+	unlock();
+	refuse_all(rc);
+}
+
+/* --- asking ----------------------------------------------------------------------------------------------------- */
+
+/* A port that is a number is no part of the question. */
+static bool read_port(const char *text, uint16_t *ret)
+{
+	unsigned port = 0;
+
+	if (text == NULL || *text == '\0')
+		return false;
+	for (; *text >= '0' && *text <= '9' && port <= UINT16_MAX; text++)
+		port = port * 10 + (unsigned)(*text - '0');
+	if (*text != '\0' || port > UINT16_MAX)
+		return false;
+	*ret = (uint16_t)port;
+	return true;
+}
+
+/* Joins the question that is open, or opens one. 0: the asker is queued, or was answered already. */
+static int ask(struct rota_resolve_op *op, const struct rota_waker *waker)
+{
+	const bool number = op->host_ != NULL && read_port(op->port_, &op->port_number_);
+	const char *service = number ? NULL : op->port_;
+	const uint32_t hash = hash_name(hash_name(op->flags_ + 2166136261u, op->host_), service);
+	struct question *made = NULL, *q;
+	bool opened;
+
+	lock();
+	q = find(op->host_, service, op->flags_, hash);
+	if (q == NULL) {
+		unlock();
+		made = question_new(op->host_, service, op->flags_, hash);
+		if (made == NULL)
+			return -ENOMEM;
+		lock();
+		q = find(op->host_, service, op->flags_, hash);
+	}
+	opened = q == NULL;
+	if (opened) {
+		q = made;
+		open_question(q);
+	}
+	op->question_ = q;
+	rota__waitlist_wait(&q->askers, &op->waiter_, waker, false);
+	unlock();
+	if (opened)
+		call_thread();
+	else
+		question_free(made);
+	return 0;
+}
+
+/* The asker goes. With the lock held, which it drops. */
+static void leave(struct rota_resolve_op *op)
+{
+	struct question *q = op->question_;
+	bool unasked;
+
+	rota__waitlist_remove(&q->askers, &op->waiter_);
+	unasked = rota__waitlist_empty(&q->askers) && !q->running;
+	if (unasked) {
+		dequeue(q);
+		close_question(q);
+	}
+	unlock();
+	if (unasked)
+		question_free(q);
+}
+
+static int check(const struct rota_resolve_op *op)
+{
+	const unsigned families = ROTA_RESOLVE_IPV4 | ROTA_RESOLVE_IPV6;
+
+	if (op->max_ == 0 || op->ret_ == NULL || (op->host_ == NULL && op->port_ == NULL) ||
+	    (op->flags_ & families) == families || op->flags_ >= ROTA_RESOLVE_IPV6 * 2 ||
+	    length(op->host_) > NAME_MAX_LEN + 1 || length(op->port_) > NAME_MAX_LEN + 1)
+		return -EINVAL;
+	return op->cancelled_ ? -ECANCELED : 0;
+}
+
+static rota_poll resolve_start(struct rota_resolve_op *op, const struct rota_waker *waker)
+{
+	int rc = check(op);
+
+	if (rc == 0) {
+		rc = rota__sys_resolve(op->host_, op->port_, op->flags_ | ROTA__RESOLVE_NUMERIC, op->ret_, op->max_);
+		if (rc < 0 && (rc = ask(op, waker)) == 0)
+			return ROTA_PENDING;
+	}
+	op->future.status = rc;
 	return ROTA_READY;
 }
 
-/* Listens, or begins to connect, at the next address. READY: the operation is over. */
-static rota_poll try_address(struct rota_tcp_op *op)
+static rota_poll resolve_poll(struct rota_future *self, struct rota_context *cx)
 {
-	const struct addrinfo *address = op->address_;
+	struct rota_resolve_op *op = op_of(self);
 
-	if (op->cancelled_)
-		return finish(op, -ECANCELED);
-	if (address == NULL)
-		return finish(op, op->future.status); /* the last error */
-	op->address_ = address->ai_next;
-	op->fd_ = listens(op) ? rota__sys_listen(address, op->backlog_) : rota__sys_socket(address);
-	if (listens(op) && op->fd_ >= 0)
-		return finish(op, op->fd_);
-	op->future.status = op->fd_;
-	if (op->fd_ >= 0) {
-		rota_op_connect(&op->op_, op->fd_, address->ai_addr, address->ai_addrlen);
-		op->stage_ = STAGE_CONNECT;
+	if (op->question_ == NULL)
+		return resolve_start(op, cx->waker);
+	if (rota__waiter_granted(&op->waiter_))
+		return ROTA_READY;
+	lock();
+	if (rota__waiter_granted(&op->waiter_)) {
+		unlock();
+		return ROTA_READY;
 	}
+	if (op->cancelled_) {
+		leave(op);
+		self->status = -ECANCELED;
+		return ROTA_READY;
+	}
+	rota__waitlist_wait(&((struct question *)op->question_)->askers, &op->waiter_, cx->waker, false);
+	unlock();
 	return ROTA_PENDING;
 }
 
-static rota_poll connected(struct rota_tcp_op *op)
+static void resolve_cancel(struct rota_future *self)
 {
-	int rc = op->op_.future.status;
-
-	if (rc == 0) {
-		rota__sys_set_nodelay(op->fd_);
-		return finish(op, op->fd_);
-	}
-	rota__sys_close(op->fd_);
-	if (rc == -ECANCELED)
-		return finish(op, rc);
-	op->future.status = rc;
-	op->stage_ = STAGE_ADDRESS;
-	return ROTA_PENDING;
+	op_of(self)->cancelled_ = true;
 }
 
-static rota_poll tcp_poll(struct rota_future *self, struct rota_context *cx)
-{
-	struct rota_tcp_op *op = tcp_of(self);
+static const struct rota_future_ops resolve_ops = { .poll = resolve_poll, .cancel = resolve_cancel };
 
-	if (op->stage_ <= STAGE_RESOLVE) {
-		if (op->cancelled_ && op->stage_ == STAGE_START)
-			return finish(op, -ECANCELED);
-		if (resolve(op, cx) == ROTA_PENDING)
-			return ROTA_PENDING;
-		if (op->stage_ != STAGE_ADDRESS)
-			return ROTA_READY;
-	}
-	for (;;) {
-		if (op->stage_ == STAGE_ADDRESS) {
-			if (try_address(op) == ROTA_READY)
-				return ROTA_READY;
-		} else {
-			if (rota_future_poll(&op->op_.future, cx) == ROTA_PENDING)
-				return ROTA_PENDING;
-			if (connected(op) == ROTA_READY)
-				return ROTA_READY;
-		}
-	}
+void rota_op_resolve(struct rota_resolve_op *op, const char *host, const char *port, unsigned flags,
+		     struct rota_address *ret, unsigned max)
+{
+	*op = (struct rota_resolve_op){ .host_ = host, .port_ = port, .flags_ = flags, .ret_ = ret, .max_ = max };
+	rota_future_init(&op->future, &resolve_ops);
 }
 
-static void tcp_cancel(struct rota_future *self)
+int rota_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max)
 {
-	struct rota_tcp_op *op = tcp_of(self);
+	struct rota_resolve_op op;
 
-	op->cancelled_ = true;
-	if (op->stage_ == STAGE_RESOLVE)
-		rota_future_cancel(&op->resolve_.future);
-	else if (op->stage_ == STAGE_CONNECT)
-		rota_future_cancel(&op->op_.future);
-}
-
-static const struct rota_future_ops tcp_ops = { .poll = tcp_poll, .cancel = tcp_cancel };
-
-static void prepare(struct rota_tcp_op *op, const char *host, const char *port, int flags, int backlog)
-{
-	rota_future_init(&op->future, &tcp_ops);
-	op->host_ = host;
-	op->port_ = port;
-	op->list_ = NULL;
-	op->flags_ = flags;
-	op->backlog_ = backlog;
-	op->stage_ = STAGE_START;
-	op->cancelled_ = false;
-}
-
-void rota_op_tcp_listen(struct rota_tcp_op *op, const char *host, const char *port, int backlog)
-{
-	prepare(op, host, port, AI_PASSIVE, backlog);
-}
-
-void rota_op_tcp_connect(struct rota_tcp_op *op, const char *host, const char *port)
-{
-	prepare(op, host, port, 0, 0);
+	rota_op_resolve(&op, host, port, flags, ret, max);
+	return rota_await(&op.future);
 }

@@ -164,16 +164,9 @@ bool rota__sys_has_offset(int fd)
 	return lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE;
 }
 
-int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret)
+static int resolver_error(int code)
 {
-	struct addrinfo hints = { .ai_flags = flags, .ai_socktype = SOCK_STREAM };
-	int rc = rota__fault(ROTA__FAULT_SOCKET);
-
-	if (rc < 0)
-		return rc;
-	switch (getaddrinfo(host, port, &hints, ret)) {
-	case 0:
-		return 0;
+	switch (code) {
 	case EAI_AGAIN:
 		return -EAGAIN;
 	case EAI_MEMORY:
@@ -192,25 +185,53 @@ int rota__sys_resolve(const char *host, const char *port, int flags, struct addr
 	}
 }
 
-int rota__sys_socket(const struct addrinfo *address)
+int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max)
+{
+	struct addrinfo hints = { .ai_socktype = flags & ROTA_RESOLVE_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM };
+	int rc = rota__fault(ROTA__FAULT_SOCKET);
+	struct addrinfo *list;
+	unsigned n = 0;
+
+	if (rc < 0)
+		return rc;
+	if (flags & (ROTA_RESOLVE_IPV4 | ROTA_RESOLVE_IPV6))
+		hints.ai_family = flags & ROTA_RESOLVE_IPV4 ? AF_INET : AF_INET6;
+	if (flags & ROTA_RESOLVE_PASSIVE)
+		hints.ai_flags |= AI_PASSIVE;
+	if (flags & ROTA__RESOLVE_NUMERIC)
+		hints.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
+	rc = getaddrinfo(host, port, &hints, &list);
+	if (rc != 0)
+		return resolver_error(rc);
+	for (const struct addrinfo *at = list; at != NULL && n < max; at = at->ai_next) {
+		if (at->ai_addrlen > sizeof(ret[n].addr))
+			continue;
+		memcpy(&ret[n].addr, at->ai_addr, at->ai_addrlen);
+		ret[n++].len = at->ai_addrlen;
+	}
+	freeaddrinfo(list);
+	return n > 0 ? (int)n : -ENOENT;
+}
+
+int rota__sys_socket(int family)
 {
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
 	if (rc < 0)
 		return rc;
-	return result(socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, address->ai_protocol));
+	return result(socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
 }
 
-int rota__sys_listen(const struct addrinfo *address, int backlog)
+int rota__sys_listen(const struct rota_address *address, int backlog)
 {
 	const int on = 1;
-	int fd = rota__sys_socket(address);
+	int fd = rota__sys_socket(address->addr.any.sa_family);
 	int rc;
 
 	if (fd < 0)
 		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, backlog > 0 ? backlog : SOMAXCONN) < 0) {
+	if (bind(fd, &address->addr.any, address->len) < 0 || listen(fd, backlog > 0 ? backlog : SOMAXCONN) < 0) {
 		rc = -errno;
 		close(fd);
 		return rc;

@@ -6,8 +6,7 @@
 #include <liburing.h>
 
 #include "op_internal.h"
-
-struct addrinfo;
+#include "resolve.h"
 
 /* io_uring_enter(2) for a ring of liburing's. timeout_ns only counts when wait > 0; UINT64_MAX: none. Returns how many
  * entries were consumed; -ETIME is 0. */
@@ -25,9 +24,14 @@ int rota__sys_perform(struct rota_op *op);
 /* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
 bool rota__sys_has_offset(int fd);
 
-int rota__sys_resolve(const char *host, const char *port, int flags, struct addrinfo **ret);
-int rota__sys_listen(const struct addrinfo *address, int backlog);
-int rota__sys_socket(const struct addrinfo *address);
+/* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
+ * numbers only and does not block. */
+#define ROTA__RESOLVE_NUMERIC (1u << 16)
+int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max);
+
+/* Of TCP. */
+int rota__sys_listen(const struct rota_address *address, int backlog);
+int rota__sys_socket(int family);
 int rota__sys_local_port(int fd);
 int rota__sys_shutdown(int fd, int how);
 void rota__sys_set_nodelay(int fd);

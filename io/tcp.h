@@ -5,10 +5,8 @@
 
 #include <sys/socket.h>
 
-#include "../runtime/blocking.h"
 #include "op.h"
-
-struct addrinfo;
+#include "resolve.h"
 
 ROTA_BEGIN_DECLS
 
@@ -21,7 +19,7 @@ ROTA_BEGIN_DECLS
 ROTA_API int rota_tcp_listen(const char *host, const char *port, int backlog) ROTA_MUST_USE;
 
 /*
- * Connects to host:port; resolves in the blocking pool, tries each address in turn, returns the last error when all
+ * Connects to host:port; resolves as rota_resolve does, tries each address in turn, returns the last error when all
  * fail. host NULL: loopback. Close-on-exec, TCP_NODELAY. Returns the descriptor.
  */
 ROTA_API int rota_tcp_connect(const char *host, const char *port) ROTA_MUST_USE;
@@ -48,14 +46,13 @@ ROTA_API int rota_shutdown(int fd, int how);
 struct rota_tcp_op {
 	struct rota_future future;
 	/* private: the question to the resolver, then one address after the other */
-	const char *host_, *port_;
-	struct addrinfo *list_;
-	const struct addrinfo *address_;
-	int flags_, backlog_, fd_;
+	unsigned flags_, count_, next_;
+	int backlog_, fd_;
 	uint8_t stage_;
 	bool cancelled_;
-	struct rota_offload_op resolve_;
+	struct rota_resolve_op resolve_;
 	struct rota_op op_;
+	struct rota_address addresses_[ROTA_RESOLVE_MAX];
 };
 ROTA_API void rota_op_tcp_listen(struct rota_tcp_op *op, const char *host, const char *port, int backlog);
 ROTA_API void rota_op_tcp_connect(struct rota_tcp_op *op, const char *host, const char *port);

@@ -1,368 +1,305 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Name resolution, with a resolver of the test's own in place of the C library's: what it says becomes which error, that
- * it may block without anybody noticing, that every address is tried in turn, that a cancelled question leaves nothing.
+ * The resolver's lane, with a resolver of the test's own: what is asked once, what is cut, who waits for whom, and that
+ * nothing waits for a resolver that is stuck.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
+#include "../../io/resolve.h"
 
-#include "../../io/tcp.h"
+#include <arpa/inet.h>
+#include <pthread.h>
+
 #include "../../runtime/sys_internal.h"
 #include "places.h"
-#include "plain.h"
+#include "resolver.h"
 
-/* --- the resolver ------------------------------------------------------------------------------------------------------ */
+static const char *const two_addresses[] = { "127.0.0.2", "::1", NULL };
 
-static struct {
-	int answer;                     /* for a name; 0: the addresses below */
-	const char *const *addresses;   /* numbers; NULL ends them */
-	int system_error;               /* with EAI_SYSTEM */
-	bool slow;                      /* waits for the gate */
-	unsigned gate, asked, answered; /* atomic */
-	int lists;                      /* atomic: given out and not freed */
-} resolver;
-
-typedef int getaddrinfo_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-typedef void freeaddrinfo_fn(struct addrinfo *);
-
-static int real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
+static void expect_address(const struct rota_address *address, const char *text, int port)
 {
-	getaddrinfo_fn *real = (getaddrinfo_fn *)(uintptr_t)dlsym(RTLD_NEXT, "getaddrinfo");
+	char is[INET6_ADDRSTRLEN];
 
-	return real(host, port, hints, ret);
-}
-
-static void chain_addresses(const char *port, const struct addrinfo *hints, struct addrinfo **ret)
-{
-	for (unsigned i = 0; resolver.addresses[i] != NULL; i++) {
-		expect(real_getaddrinfo(resolver.addresses[i], port, hints, ret), ==, 0);
-		expect_pointer((*ret)->ai_next, ==, NULL);
-		ret = &(*ret)->ai_next;
+	if (address->addr.any.sa_family == AF_INET) {
+		expect(address->len, ==, sizeof(address->addr.in));
+		expect(ntohs(address->addr.in.sin_port), ==, port);
+		inet_ntop(AF_INET, &address->addr.in.sin_addr, is, sizeof(is));
+	} else {
+		expect(address->len, ==, sizeof(address->addr.in6));
+		expect(ntohs(address->addr.in6.sin6_port), ==, port);
+		inet_ntop(AF_INET6, &address->addr.in6.sin6_addr, is, sizeof(is));
 	}
+	expect_text(is, text);
 }
 
-static int answer_name(const char *port, const struct addrinfo *hints, struct addrinfo **ret)
+static int carry(const struct place *place, const char *host, const char *port, unsigned flags,
+		 struct rota_address *ret, unsigned max)
 {
-	__atomic_fetch_add(&resolver.asked, 1, __ATOMIC_RELEASE);
-	while (resolver.slow && __atomic_load_n(&resolver.gate, __ATOMIC_ACQUIRE) == 0)
-		sched_yield();
-	if (resolver.answer == 0)
-		chain_addresses(port, hints, ret);
-	errno = resolver.system_error;
-	__atomic_fetch_add(&resolver.answered, 1, __ATOMIC_RELEASE);
-	return resolver.answer;
-}
+	struct rota_resolve_op op;
 
-/* Takes the C library's place. */
-int getaddrinfo(const char *restrict host, const char *restrict port, const struct addrinfo *restrict hints,
-		struct addrinfo **restrict ret)
-{
-	int rc;
-
-	if (host != NULL && strcmp(host, "name.test") == 0 && !(hints->ai_flags & AI_NUMERICHOST))
-		rc = answer_name(port, hints, ret);
-	else
-		rc = real_getaddrinfo(host, port, hints, ret);
-	if (rc == 0)
-		__atomic_fetch_add(&resolver.lists, 1, __ATOMIC_RELAXED);
-	return rc;
-}
-
-void freeaddrinfo(struct addrinfo *list)
-{
-	freeaddrinfo_fn *real = (freeaddrinfo_fn *)(uintptr_t)dlsym(RTLD_NEXT, "freeaddrinfo");
-
-	__atomic_fetch_sub(&resolver.lists, 1, __ATOMIC_RELAXED);
-	real(list);
-}
-
-static void resolver_set(int answer, const char *const *addresses)
-{
-	expect(resolver.lists, ==, 0);
-	memset(&resolver, 0, sizeof(resolver));
-	resolver.answer = answer;
-	resolver.addresses = addresses;
-}
-
-static const char *port_text(int port)
-{
-	static char text[16];
-
-	snprintf(text, sizeof(text), "%d", port);
-	return text;
-}
-
-static int connect_name(const struct place *place, const char *port)
-{
-	struct rota_tcp_op op;
-
-	rota_op_tcp_connect(&op, "name.test", port);
+	rota_op_resolve(&op, host, port, flags, ret, max);
 	return place->carry(place, &op.future);
 }
 
-/* --- answers --------------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------------------------- */
 
-static void errors_script(const struct place *place)
+static void answers_script(const struct place *place)
 {
-	static const struct {
-		int answer, system_error, status;
-	} cases[] = {
-		{ EAI_NONAME, 0, -ENOENT },     { EAI_NODATA, 0, -ENOENT },        { EAI_SERVICE, 0, -ENOENT },
-		{ EAI_ADDRFAMILY, 0, -ENOENT }, { EAI_AGAIN, 0, -EAGAIN },         { EAI_MEMORY, 0, -ENOMEM },
-		{ EAI_FAIL, 0, -EIO },          { EAI_SYSTEM, EMFILE, -EMFILE },   { EAI_SYSTEM, 0, -EIO },
-		{ EAI_FAMILY, 0, -EINVAL },     { EAI_BADFLAGS, EMFILE, -EINVAL },
-	};
+	struct rota_address found[3];
 
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		resolver_set(cases[i].answer, NULL);
-		resolver.system_error = cases[i].system_error;
-		expect(connect_name(place, "1"), ==, cases[i].status);
-		expect(resolver.asked, ==, 1);
-	}
+	resolver_set(0, two_addresses);
+	expect(carry(place, "127.0.0.1", "80", 0, found, 3), ==, 1);
+	expect_address(&found[0], "127.0.0.1", 80);
+	expect(carry(place, "::1", NULL, 0, found, 3), ==, 1);
+	expect_address(&found[0], "::1", 0);
+	expect(carry(place, NULL, "7", ROTA_RESOLVE_IPV4, found, 3), ==, 1);
+	expect_address(&found[0], "127.0.0.1", 7);
+	expect(carry(place, NULL, "7", ROTA_RESOLVE_IPV4 | ROTA_RESOLVE_PASSIVE, found, 3), ==, 1);
+	expect_address(&found[0], "0.0.0.0", 7);
+	expect(resolver_asked(), ==, 0);
+
+	expect(carry(place, "name.test", "65535", 0, found, 3), ==, 2);
+	expect_address(&found[0], "127.0.0.2", 65535);
+	expect_address(&found[1], "::1", 65535);
+	found[1].addr.in.sin_port = 1234;
+	expect(carry(place, "name.test", NULL, 0, found, 1), ==, 1); /* no more than there is room for */
+	expect_address(&found[0], "127.0.0.2", 0);
+	expect(found[1].addr.in.sin_port, ==, 1234);
+	expect(resolver_asked(), ==, 2);
 	resolver_set(0, NULL);
 }
 
-UNIT_TEST(resolve, errors)
+UNIT_TEST(resolve, answers)
 {
-	everyhow(errors_script);
+	everyhow(answers_script);
 }
 
-/* Nobody listens at the first ones. */
-static void in_turn_script(const struct place *place)
+static void refused_script(const struct place *place)
 {
-	static const char *const addresses[] = { "127.0.0.2", "127.0.0.3", "127.0.0.1", "127.0.0.4", NULL };
-	static const char *const wrong[] = { "127.0.0.2", "127.0.0.3", NULL };
-	struct sockaddr_in address;
-	socklen_t len = sizeof(address);
-	int port;
-	int listener = plain_listen(5, &port);
+	static char long_name[1026];
+	struct rota_address found[2];
 
-	resolver_set(0, addresses);
-	int fd = connect_name(place, port_text(port));
-	expect(fd, >=, 0);
-	expect(getpeername(fd, (struct sockaddr *)&address, &len), ==, 0);
-	expect(ntohl(address.sin_addr.s_addr), ==, INADDR_LOOPBACK);
-	close(fd);
-	resolver_set(0, wrong);
-	expect(connect_name(place, port_text(port)), ==, -ECONNREFUSED);
-	resolver_set(0, NULL);
-	close(listener);
-}
-
-UNIT_TEST(resolve, addresses_are_tried_in_turn)
-{
-	everyhow(in_turn_script);
-}
-
-/* The first address that can be bound. */
-static void listen_script(const struct place *place)
-{
-	static const char *const addresses[] = { "192.0.2.1", "127.0.0.1", NULL };
-	static const char *const wrong[] = { "127.0.0.1", "192.0.2.1", NULL };
-	struct rota_tcp_op op;
-
-	resolver_set(0, addresses);
-	rota_op_tcp_listen(&op, "name.test", "0", 1);
-	int fd = place->carry(place, &op.future);
-	expect(fd, >=, 0);
-	const char *port = port_text(rota_local_port(fd));
-	resolver_set(0, wrong);
-	rota_op_tcp_listen(&op, "name.test", port, 1);
-	expect(place->carry(place, &op.future), ==, -EADDRNOTAVAIL); /* the last error */
-	close(fd);
+	memset(long_name, 'a', sizeof(long_name) - 1);
+	resolver_set(EAI_NONAME, NULL);
+	expect(carry(place, "name.test", "1", 0, found, 0), ==, -EINVAL);
+	expect(carry(place, NULL, NULL, 0, found, 2), ==, -EINVAL);
+	expect(carry(place, "name.test", "1", ROTA_RESOLVE_IPV4 | ROTA_RESOLVE_IPV6, found, 2), ==, -EINVAL);
+	expect(carry(place, "name.test", "1", 1u << 16, found, 2), ==, -EINVAL);
+	expect(carry(place, long_name, "1", 0, found, 2), ==, -EINVAL);
+	expect(carry(place, "name.test", long_name, 0, found, 2), ==, -EINVAL);
+	expect(resolver_asked(), ==, 0);
+	expect(carry(place, "name.test", "1", 0, found, 2), ==, -ENOENT);
+	expect(rota_resolve("127.0.0.1", "no such service", 0, found, 2), ==, -ENOENT);
 	resolver_set(0, NULL);
 }
 
-UNIT_TEST(resolve, listens_at_the_first_that_can_be_bound)
+UNIT_TEST(resolve, refused)
 {
-	everyhow(listen_script);
+	everyhow(refused_script);
 }
 
-/* A socket that cannot be made is as good as an address that does not answer. */
-static void no_socket_script(const struct place *place)
+/* The lane has no thread yet, and can have none. */
+static void no_thread_script(const struct place *place)
 {
-	static const char *const addresses[] = { "127.0.0.1", "127.0.0.1", NULL };
-	int port;
-	int listener = plain_listen(5, &port);
+	struct rota_address found[2];
 
-	/* Asked twice, for a number and for a name; then the two sockets. */
-	for (uint32_t nth = 1; nth <= 4; nth++) {
-		resolver_set(0, addresses);
-		rota__fault_arm(ROTA__FAULT_SOCKET, nth, -ENFILE);
-		int fd = connect_name(place, port_text(port));
-		rota__fault_arm(ROTA__FAULT_SOCKET, 0, 0);
-		if (nth == 2)
-			expect(fd, ==, -ENFILE);
-		else
-			expect(fd, >=, 0);
-		close(fd);
-	}
+	resolver_set(0, two_addresses);
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	expect(carry(place, "name.test", "1", 0, found, 2), ==, -EAGAIN);
+	expect(carry(place, "name.test", "1", 0, found, 2), ==, 2);
 	resolver_set(0, NULL);
-	close(listener);
 }
 
-UNIT_TEST(resolve, socket_faults)
+UNIT_TEST(resolve, no_thread_of_a_fiber)
 {
-	everyhow(no_socket_script);
+	place_run(&place_kinds[1], 0, no_thread_script, NULL);
 }
 
-/* --- a slow resolver ------------------------------------------------------------------------------------------------- */
-
-static int connect_slowly(void *arg)
+UNIT_TEST(resolve, no_thread_of_a_plain_thread)
 {
-	int fd = rota_tcp_connect("name.test", arg);
-
-	if (fd >= 0)
-		close(fd);
-	return fd;
+	place_run(&place_kinds[0], 0, no_thread_script, NULL);
 }
 
-static void wait_until_asked(void)
+static void no_memory_script(const struct place *place)
 {
-	while (__atomic_load_n(&resolver.asked, __ATOMIC_ACQUIRE) == 0)
-		rota_sleep(ROTA_US(100));
-}
+	struct rota_address found[2];
 
-/* The worker goes on: here it is the one who opens the gate. Numbers need no resolver. */
-static void slow_script(const struct place *place)
-{
-	static const char *const addresses[] = { "127.0.0.1", NULL };
-	struct rota_metrics metrics;
-	rota_task *task;
-	int status, port;
-	int listener = plain_listen(5, &port);
-
-	resolver_set(0, addresses);
-	resolver.slow = true;
-	int fd = rota_tcp_connect("127.0.0.1", port_text(port));
-	expect(fd, >=, 0);
-	close(fd);
-	rota_runtime_metrics(place->rt, &metrics);
-	expect(metrics.blocking_threads, ==, 0);
-	expect(rota_spawn(&task, connect_slowly, (void *)(uintptr_t)port_text(port)), ==, 0);
-	wait_until_asked();
-	__atomic_store_n(&resolver.gate, 1, __ATOMIC_RELEASE);
-	expect(rota_join(task, &status), ==, 0);
-	expect(status, >=, 0);
+	resolver_set(0, two_addresses);
+	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	expect(rota_resolve("name.test", "1", 0, found, 2), ==, -ENOMEM);
+	rota__fault_arm(ROTA__FAULT_ALLOC, 0, 0);
+	(void)place;
 	resolver_set(0, NULL);
-	close(listener);
 }
 
-UNIT_TEST(resolve, does_not_hold_up_the_worker)
+UNIT_TEST(resolve, no_memory)
 {
-	in_fibers(slow_script, 0);
+	in_fibers(no_memory_script, 0);
 }
 
-/* Cancelled while the resolver is at it: it is waited for, and what it found is given back. */
-static void cancel_script(const struct place *place)
+/* --- asked once --------------------------------------------------------------------------------------------------- */
+
+#define MANY 100
+
+static int ask_port(void *arg)
 {
-	static const char *const addresses[] = { "127.0.0.1", NULL };
-	rota_task *task;
-	int status;
+	struct rota_address found[2];
+	char port[8];
+	int rc;
+
+	snprintf(port, sizeof(port), "%d", (int)(intptr_t)arg);
+	rc = rota_resolve("name.test", port, 0, found, 2);
+	if (rc == 2)
+		expect_address(&found[1], "::1", (int)(intptr_t)arg);
+	return rc;
+}
+
+/* Many ask, of whom every third goes away again, while the first is being answered. */
+static void once_script(const struct place *place)
+{
+	rota_task *task[MANY];
 
 	(void)place;
-	for (int answer = 0; answer < 2; answer++) {
-		resolver_set(answer == 0 ? 0 : EAI_NONAME, addresses);
-		resolver.slow = true;
-		expect(rota_spawn(&task, connect_slowly, "1"), ==, 0);
-		wait_until_asked();
-		expect(rota_cancel(task), ==, 0);
-		rota_sleep(ROTA_MS(1));
-		expect(resolver.answered, ==, 0);
-		__atomic_store_n(&resolver.gate, 1, __ATOMIC_RELEASE);
-		expect(rota_join(task, &status), ==, 0);
-		expect(resolver.answered, ==, 1);
-		expect(status, ==, answer == 0 ? -ECANCELED : -ENOENT);
-		resolver_set(0, NULL);
+	resolver_set(0, two_addresses);
+	resolver.slow = true;
+	for (int i = 0; i < MANY; i++)
+		task[i] = unit_spawn(ask_port, (void *)(intptr_t)(i + 1));
+	for (int i = 0; i < MANY; i++)
+		unit_until_resting(task[i]);
+	for (int i = 0; i < MANY; i += 3) {
+		rota_cancel(task[i]);
+		unit_expect_join(task[i], -ECANCELED);
 	}
+	resolver_open_gate();
+	for (int i = 0; i < MANY; i++) {
+		if (i % 3 != 0)
+			unit_expect_join(task[i], 2);
+	}
+	expect(resolver_asked(), ==, 1);
+	expect(ask_port((void *)1), ==, 2); /* nothing is kept */
+	expect(resolver_asked(), ==, 2);
+	resolver_set(0, NULL);
 }
 
-UNIT_TEST(resolve, cancelled_while_it_resolves)
+UNIT_TEST(resolve, the_same_name_is_asked_once)
 {
-	in_fibers(cancel_script, 0);
+	in_fibers(once_script, 0);
 }
 
-static int hold_thread(void *arg)
-{
-	unsigned *let_go = arg;
+/* --- a stuck resolver ----------------------------------------------------------------------------------------------- */
 
-	__atomic_store_n(&let_go[0], 1, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&let_go[1], __ATOMIC_ACQUIRE) == 0)
-		sched_yield();
-	return 0;
+#define LANE_THREADS 4
+
+static int ask_name(void *arg)
+{
+	struct rota_address found[2];
+
+	return rota_resolve(arg, "1", 0, found, 2);
 }
 
-static int cancel_queued(void *arg)
+static char *const stuck_names[LANE_THREADS] = { "a.test", "b.test", "c.test", "d.test" };
+
+static void ask_stuck(rota_task **task)
 {
-	unsigned let_go[2] = { 0, 0 };
-	rota_task *job, *task;
-	int status;
+	resolver_set(0, two_addresses);
+	resolver.slow = true;
+	for (int i = 0; i < LANE_THREADS; i++)
+		task[i] = unit_spawn(ask_name, stuck_names[i]);
+	resolver_until_asked(LANE_THREADS);
+}
+
+static int seven(void *arg)
+{
+	return *(int *)arg;
+}
+
+/* All threads of the lane are stuck: jobs and numbers are not, and what waits for one of them can be given up. */
+static void stuck_script(const struct place *place)
+{
+	rota_task *task[LANE_THREADS], *queued, *joins;
+	struct rota_address found[2];
+	int n = 7;
+
+	(void)place;
+	ask_stuck(task);
+	queued = unit_spawn(ask_name, "e.test");
+	joins = unit_spawn(ask_name, "e.test");
+	unit_until_resting(queued);
+	unit_until_resting(joins);
+	expect(rota_offload(seven, &n), ==, 7);
+	expect(rota_resolve("127.0.0.1", "1", 0, found, 2), ==, 1);
+	rota_cancel(queued);
+	unit_expect_join(queued, -ECANCELED);
+	rota_cancel(joins);
+	unit_expect_join(joins, -ECANCELED);
+	queued = unit_spawn(ask_name, "f.test");
+	unit_until_resting(queued);
+	resolver_open_gate();
+	for (int i = 0; i < LANE_THREADS; i++)
+		unit_expect_join(task[i], 2);
+	unit_expect_join(queued, 2);
+	expect(resolver_asked(), ==, LANE_THREADS + 1); /* nobody waited for e.test any more */
+	resolver_set(0, NULL);
+}
+
+UNIT_TEST(resolve, stuck)
+{
+	in_fibers(stuck_script, 0);
+}
+
+static int leave_stuck(void *arg)
+{
+	rota_task *task[LANE_THREADS];
 
 	(void)arg;
-	expect(rota_spawn_blocking(&job, hold_thread, let_go), ==, 0);
-	while (__atomic_load_n(&let_go[0], __ATOMIC_ACQUIRE) == 0)
-		rota_sleep(ROTA_US(100));
-	expect(rota_spawn(&task, connect_slowly, "1"), ==, 0);
-	rota_sleep(ROTA_MS(1));
-	expect(rota_cancel(task), ==, 0);
-	expect(rota_join(task, &status), ==, 0); /* though the only thread is busy */
-	expect(status, ==, -ECANCELED);
-	expect(resolver.asked, ==, 0);
-	__atomic_store_n(&let_go[1], 1, __ATOMIC_RELEASE);
-	expect(rota_join(job, NULL), ==, 0);
+	ask_stuck(task);
+	for (int i = 0; i < LANE_THREADS; i++)
+		rota_detach(task[i]);
 	return 0;
 }
 
-UNIT_TEST(resolve, cancelled_while_it_waits_for_a_thread)
+UNIT_TEST(resolve, a_stuck_resolver_outlives_the_runtime)
 {
 	static const enum rota_flavor flavors[] = { ROTA_FLAVOR_MULTI_THREAD, ROTA_FLAVOR_CURRENT_THREAD };
 
 	for (int i = 0; i < 2; i++) {
-		const struct rota_config config = {
-			.workers = 2,
-			.max_blocking_threads = 1,
-			.flavor = flavors[i],
-		};
-		rota_runtime *rt;
+		rota_runtime *rt = place_runtime(flavors[i], 0);
 
-		resolver_set(0, NULL);
-		expect(rota_runtime_new(&rt, &config), ==, 0);
-		expect(rota_block_on(rt, cancel_queued, NULL), ==, 0);
+		expect(rota_block_on(rt, leave_stuck, NULL), ==, 0);
 		place_runtime_free(rt);
+		expect(__atomic_load_n(&resolver.answered, __ATOMIC_ACQUIRE), ==, 0);
+		resolver_open_gate();
+		expect_eventually(resolver_done(LANE_THREADS));
 	}
 }
 
-/* Cancelled as a future at any point: a descriptor is the result, or none is left behind. */
-static void any_point_script(const struct place *place)
+/* --- answer against cancel ------------------------------------------------------------------------------------------- */
+
+/* A runtime that ends just when the answer comes; a cancel at any point: the count, or -ECANCELED. */
+static int race(void *arg)
 {
-	static const char *const addresses[] = { "127.0.0.2", "127.0.0.1", NULL };
-	int port, connected = 0, cancelled = 0;
-	int listener = plain_listen(128, &port);
+	const int i = *(int *)arg;
+	rota_task *task = unit_spawn(ask_name, "name.test");
+	int status;
 
-	(void)place;
-	resolver_set(0, addresses);
-	for (int i = 0; i < 120; i++) {
-		rota_task *task;
-		int status;
-
-		expect(rota_spawn(&task, connect_slowly, (void *)(uintptr_t)port_text(port)), ==, 0);
-		rota_sleep((uint64_t)(i % 12) * ROTA_US(30));
-		expect(rota_cancel(task), ==, 0);
-		expect(rota_join(task, &status), ==, 0);
-		if (status < 0)
-			expect(status, ==, -ECANCELED);
-		connected += status >= 0;
-		cancelled += status < 0;
-		expect(resolver.lists, ==, 0);
-	}
-	expect(connected + cancelled, ==, 120);
-	resolver_set(0, NULL);
-	close(listener);
+	for (int k = 0; k < i % 30; k++)
+		sched_yield();
+	rota_cancel(task);
+	expect(rota_join(task, &status), ==, 0);
+	if (status != -ECANCELED)
+		expect(status, ==, 2);
+	return 0;
 }
 
 UNIT_TEST(resolve, cancelled_at_any_point)
 {
-	in_fibers(any_point_script, 0);
-	in_fibers(any_point_script, 1);
+	static const enum rota_flavor flavors[] = { ROTA_FLAVOR_MULTI_THREAD, ROTA_FLAVOR_CURRENT_THREAD };
+
+	resolver_set(0, two_addresses);
+	for (int i = 0; i < 100; i++) {
+		rota_runtime *rt = place_runtime(flavors[i % 2], 0);
+
+		expect(rota_block_on(rt, race, &i), ==, 0);
+		place_runtime_free(rt);
+	}
+	expect_eventually(resolver_done(resolver_asked()));
 }
