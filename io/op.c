@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <liburing.h>
 #include <limits.h>
-#include <poll.h>
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
+#include "carrier_internal.h"
 #include "fd_hint_internal.h"
 #include "op_internal.h"
-#include "ring_internal.h"
 #include "sys_internal.h"
 
 /* The kernel cuts longer transfers to this anyway. */
@@ -19,20 +18,7 @@
 
 short rota__op_poll_events(const struct rota_op *op)
 {
-	switch (op->opcode_) {
-	case IORING_OP_READ:
-	case IORING_OP_READV:
-	case IORING_OP_RECV:
-	case IORING_OP_ACCEPT:
-		return POLLIN;
-	case IORING_OP_WRITE:
-	case IORING_OP_WRITEV:
-	case IORING_OP_SEND:
-	case IORING_OP_CONNECT:
-		return POLLOUT;
-	default:
-		return 0;
-	}
+	return rota__sys_call(op)->events;
 }
 
 bool rota__op_would_block(const struct rota_op *op, int res)
@@ -99,31 +85,26 @@ enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
-/* Hands the operation to the kernel by way of the caller: a worker's own ring; the reactor's for other threads of a
- * runtime; for a thread outside of any, the plain system call. */
+/* Hands the operation to who carries it out for the caller: its worker's part of the back end; the reactor's for other
+ * threads of a runtime. A thread outside of any makes the plain system call. */
 static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 {
 	struct rota__worker *worker = rota__worker_self();
 	rota_runtime *rt = rota__runtime_self();
+	struct rota__carrier *carrier;
+	rota_poll polled;
 
 	if (rt == NULL) {
 		op->future.status = rota__sys_perform(op);
 		learn(op, op->future.status);
 		return ROTA_READY;
 	}
+	carrier = worker != NULL ? worker->io : rt->io;
 	op->stage_ = ROTA__OP_STARTED;
-	rota__waker_hold(&op->waker_, waker);
-	if (worker != NULL) {
-		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
-		rota__ring_submit(worker->io, op);
-		worker->unsubmitted = true;
-	} else {
-		op->ring_ = rt->io;
-		rota__store(&op->state_, ROTA__SLOT_ARMED, RELAXED); /* the mailbox publishes it */
-		rota__ring_mail(rt->io, op, ROTA__MAIL_SUBMIT);
-		rota__ring_wake(rt->io);
-	}
-	return ROTA_PENDING;
+	polled = carrier->ops->start(carrier, op, waker);
+	if (polled == ROTA_READY)
+		learn(op, op->future.status);
+	return polled;
 }
 
 static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
@@ -139,38 +120,22 @@ static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
 	}
 	if (!rota__slot_fired(&op->state_) && rota__slot_register(&op->state_, &op->waker_, cx->waker) == ROTA_PENDING)
 		return ROTA_PENDING;
-	self->status = op->result_;
-	learn(op, op->result_);
+	if (op->result_ != ROTA__OP_RESUME)
+		self->status = op->result_;
+	else if (rota__op_carrier(op)->ops->resume(op, cx->waker) == ROTA_PENDING)
+		return ROTA_PENDING;
+	learn(op, self->status);
 	return ROTA_READY;
 }
 
 static void op_cancel(struct rota_future *self)
 {
 	struct rota_op *op = rota__op_of(self);
-	struct rota__worker *worker = rota__worker_self();
-	struct rota__ring *ring;
-	bool mailed = false;
 
-	if (op->stage_ == ROTA__OP_NEW) {
+	if (op->stage_ == ROTA__OP_NEW)
 		op->cancelled_ = 1;
-		return;
-	}
-	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
-		return;
-	ring = op->ring_;
-	if (!op->cancelled_) {
-		op->cancelled_ = 1;
-		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */
-		if (mailed)
-			rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
-	}
-	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
-	if (!mailed)
-		return;
-	if (worker != NULL && worker->io == ring)
-		worker->unsubmitted = true;
 	else
-		rota__ring_wake(ring);
+		rota__op_carrier(op)->ops->cancel(op);
 }
 
 static const struct rota_future_ops op_ops = { .poll = op_poll, .cancel = op_cancel };
@@ -188,7 +153,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->len_ = (uint32_t)(len < LENGTH_MAX ? len : LENGTH_MAX);
 	op->flags_ = flags;
 	rota__store(&op->state_, ROTA__SLOT_EMPTY, RELAXED);
-	op->ring_ = NULL;
+	op->carrier_ = NULL;
 	op->mail_ = ROTA__MAIL_NONE;
 	op->cancelled_ = 0;
 	op->polling_ = ROTA__POLL_NEVER;

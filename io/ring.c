@@ -33,7 +33,7 @@ int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 	};
 	int rc;
 
-	*ring = (struct rota__ring){ .exclusive = !shared };
+	*ring = (struct rota__ring){ .carrier = { &rota__ring_carrier_ops }, .exclusive = !shared };
 	ring->wake_fd = rota__sys_eventfd();
 	if (ring->wake_fd < 0)
 		return ring->wake_fd;
@@ -149,7 +149,6 @@ static bool put_op(struct rota__ring *ring, struct rota_op *op)
 
 void rota__ring_submit(struct rota__ring *ring, struct rota_op *op)
 {
-	op->ring_ = ring;
 	if (ring->backlog_first == NULL && put_op(ring, op))
 		return;
 	op->backlog_next_ = NULL;

@@ -16,13 +16,16 @@
 #include <liburing.h>
 
 #include "../runtime/atomic_internal.h"
-#include "op_internal.h"
+#include "carrier_internal.h"
 
 /* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. SUBMIT_ALL: an entry
  * that the kernel refuses does not keep back those behind it. */
 #define ROTA__RING_FLAGS (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL)
 
+extern const struct rota__carrier_ops rota__ring_carrier_ops; /* ring_carrier.c */
+
 struct rota__ring {
+	struct rota__carrier carrier; /* first */
 	struct io_uring uring;
 	unsigned features; /* of the kernel, for enter */
 	int wake_fd;

@@ -8,12 +8,10 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../runtime/sys_internal.h"
@@ -61,102 +59,6 @@ void rota__sys_nudge_threads_register(void)
 void rota__sys_nudge_threads(void)
 {
 	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-}
-
-/* write(2) and its kin without SIGPIPE. */
-static int quietly(const struct rota_op *op, int (*call)(const struct rota_op *op))
-{
-	sigset_t signals;
-	int rc;
-
-	rota__sys_block_sigpipe(&signals);
-	rc = call(op);
-	rota__sys_restore_sigpipe(&signals);
-	return rc;
-}
-
-static int perform_write(const struct rota_op *op)
-{
-	const void *buf = (const void *)(uintptr_t)op->addr_;
-
-	return result(op->offset_ == UINT64_MAX ? write(op->fd_, buf, op->len_)
-						: pwrite(op->fd_, buf, op->len_, (off_t)op->offset_));
-}
-
-static int perform_writev(const struct rota_op *op)
-{
-	const struct iovec *iov = (const struct iovec *)(uintptr_t)op->addr_;
-
-	return result(op->offset_ == UINT64_MAX ? writev(op->fd_, iov, (int)op->len_)
-						: pwritev(op->fd_, iov, (int)op->len_, (off_t)op->offset_));
-}
-
-static int perform_poll(const struct rota_op *op)
-{
-	struct pollfd pfd = { .fd = op->fd_, .events = (short)op->flags_ };
-	int rc;
-
-	if (op->fd_ < 0)
-		return -EBADF; /* poll(2) would pass it over, and wait for ever */
-	rc = result(poll(&pfd, 1, -1));
-	if (rc < 0)
-		return rc;
-	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
-}
-
-static int perform_once(const struct rota_op *op)
-{
-	void *addr = (void *)(uintptr_t)op->addr_;
-	void *second = (void *)(uintptr_t)op->offset_;
-
-	switch (op->opcode_) {
-	case IORING_OP_READ:
-		return result(op->offset_ == UINT64_MAX ? read(op->fd_, addr, op->len_)
-							: pread(op->fd_, addr, op->len_, (off_t)op->offset_));
-	case IORING_OP_READV:
-		return result(op->offset_ == UINT64_MAX ? readv(op->fd_, addr, (int)op->len_)
-							: preadv(op->fd_, addr, (int)op->len_, (off_t)op->offset_));
-	case IORING_OP_WRITE:
-		return quietly(op, perform_write);
-	case IORING_OP_WRITEV:
-		return quietly(op, perform_writev);
-	case IORING_OP_RECV:
-		return result(recv(op->fd_, addr, op->len_, (int)op->flags_));
-	case IORING_OP_SEND:
-		return result(send(op->fd_, addr, op->len_, (int)op->flags_));
-	case IORING_OP_ACCEPT:
-		return result(accept4(op->fd_, addr, second, (int)op->flags_));
-	case IORING_OP_CONNECT:
-		return result(connect(op->fd_, addr, (socklen_t)op->offset_));
-	case IORING_OP_POLL_ADD:
-		return perform_poll(op);
-	case IORING_OP_OPENAT:
-		return result(openat(op->fd_, addr, (int)op->flags_, (mode_t)op->len_));
-	case IORING_OP_CLOSE:
-		return result(close(op->fd_));
-	case IORING_OP_FSYNC:
-		return result(op->flags_ & IORING_FSYNC_DATASYNC ? fdatasync(op->fd_) : fsync(op->fd_));
-	case IORING_OP_STATX:
-		return result(statx(op->fd_, addr, (int)op->flags_, op->len_, second));
-	default:
-		return -ENOSYS;
-	}
-}
-
-/* A non-blocking descriptor is waited for, an interrupted call made again; close is made once. */
-int rota__sys_perform(struct rota_op *op)
-{
-	struct pollfd pfd = { .fd = op->fd_, .events = (short)rota__op_poll_events(op) };
-
-	for (;;) {
-		int rc = perform_once(op);
-
-		if ((rc == -EINTR && op->opcode_ != IORING_OP_CLOSE) || rota__op_was_no_socket(op, rc))
-			continue;
-		if (!rota__op_would_block(op, rc))
-			return rc;
-		poll(&pfd, 1, -1);
-	}
 }
 
 bool rota__sys_has_offset(int fd)

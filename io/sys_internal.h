@@ -18,6 +18,26 @@ int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring
 void rota__sys_nudge_threads(void);
 void rota__sys_nudge_threads_register(void);
 
+/*
+ * What an operation is as a plain system call: a row for each opcode in sys_call.c. Threads outside of a runtime, pool
+ * threads, and the epoll back end make it.
+ */
+struct rota__call {
+	/* Makes the call. With `nowait` only as far as that needs no waiting: -EAGAIN when it would wait, ROTA__CALL_UNSURE
+	 * when only a thread that may block can find out. */
+	int (*make)(const struct rota_op *op, bool nowait);
+	short events; /* what to poll for when the answer is "not now" */
+	enum rota__call_kind {
+		ROTA__CALL_BLOCKS,  /* waits for no descriptor, and may take its time: `nowait` is not known to it */
+		ROTA__CALL_AT_ONCE, /* takes no time */
+		ROTA__CALL_WAITS,   /* for the events on its descriptor */
+		ROTA__CALL_MOVES,   /* the same; but on what has offsets (a file) it blocks */
+	} kind;
+};
+#define ROTA__CALL_UNSURE (-4096) /* no errno */
+
+const struct rota__call *rota__sys_call(const struct rota_op *op);
+
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 

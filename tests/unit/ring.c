@@ -28,6 +28,7 @@ static void make_ready(struct rota_op *op)
 static void submit(struct rota__ring *ring, struct rota_op *op)
 {
 	make_ready(op);
+	op->carrier_ = ring;
 	rota__ring_submit(ring, op);
 }
 
@@ -437,7 +438,7 @@ static void *send_letters(void *arg)
 	for (int i = 0; i < LETTERS; i++) {
 		rota_op_read(&post->op[i], post->fds[0], &post->byte[i], 1, -1);
 		make_ready(&post->op[i]);
-		post->op[i].ring_ = &post->s.ring;
+		post->op[i].carrier_ = &post->s.ring;
 		rota__ring_mail(&post->s.ring, &post->op[i], ROTA__MAIL_SUBMIT);
 		rota__ring_wake(&post->s.ring);
 		if (i % 3 == 1)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* A ring carries operations: a worker's own, or the reactor's for other threads of a runtime. */
+#include <errno.h>
+
+#include "../runtime/runtime_internal.h"
+#include "../runtime/slot_internal.h"
+#include "ring_internal.h"
+
+static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
+{
+	struct rota__ring *ring = (struct rota__ring *)(void *)carrier;
+	struct rota__worker *worker = rota__worker_self();
+
+	op->carrier_ = ring;
+	rota__waker_hold(&op->waker_, waker);
+	if (worker != NULL) {
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
+		rota__ring_submit(ring, op);
+		worker->unsubmitted = true;
+	} else {
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELAXED); /* the mailbox publishes it */
+		rota__ring_mail(ring, op, ROTA__MAIL_SUBMIT);
+		rota__ring_wake(ring);
+	}
+	return ROTA_PENDING;
+}
+
+/* Rings fire with results only. */
+static rota_poll ring_resume(struct rota_op *op, const struct rota_waker *waker)
+{
+	(void)waker;
+	op->future.status = op->result_;
+	return ROTA_READY;
+}
+
+static void ring_cancel(struct rota_op *op)
+{
+	struct rota__worker *worker = rota__worker_self();
+	struct rota__ring *ring;
+	bool mailed = false;
+
+	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
+		return;
+	ring = op->carrier_;
+	if (!op->cancelled_) {
+		op->cancelled_ = 1;
+		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */
+		if (mailed)
+			rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+	}
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+	if (!mailed)
+		return;
+	if (worker != NULL && worker->io == ring)
+		worker->unsubmitted = true;
+	else
+		rota__ring_wake(ring);
+}
+
+const struct rota__carrier_ops rota__ring_carrier_ops = {
+	.start = ring_start,
+	.resume = ring_resume,
+	.cancel = ring_cancel,
+};

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations as plain system calls: a function and a row in the table for each opcode.
+ *
+ * A call that must not wait, on a descriptor that is not O_NONBLOCK, is made with a flag where there is one (MSG_DONTWAIT;
+ * RWF_NOWAIT, which sockets and pipes know since Linux 6.5). Else the descriptor is polled first, and when it is ready a
+ * thread that may block has to make the call, since somebody else may be quicker.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../runtime/context_internal.h"
+#include "../runtime/spin_internal.h"
+#include "../runtime/sys_internal.h"
+#include "sys_internal.h"
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static void *address(const struct rota_op *op)
+{
+	return (void *)(uintptr_t)op->addr_;
+}
+
+static void *second_address(const struct rota_op *op)
+{
+	return (void *)(uintptr_t)op->offset_;
+}
+
+/* --- not to wait ------------------------------------------------------------------------------------------------ */
+
+/* The events that hold now; 0: none; a negative errno. */
+static int ready_events(int fd, short events)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int rc;
+
+	if (fd < 0)
+		return -EBADF; /* poll(2) would pass it over */
+	rc = result(poll(&pfd, 1, 0));
+	if (rc <= 0)
+		return rc == -EINTR ? 0 : rc;
+	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
+}
+
+static int is_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -errno : (flags & O_NONBLOCK) != 0;
+}
+
+/* For a kind of descriptor that has no flag for it. */
+static int make_when_ready(const struct rota_op *op, int (*call)(const struct rota_op *op), short events)
+{
+	int rc = is_nonblocking(op->fd_);
+
+	if (rc != 0)
+		return rc < 0 ? rc : call(op);
+	rc = ready_events(op->fd_, events);
+	if (rc == 0)
+		return -EAGAIN;
+	return rc < 0 ? rc : ROTA__CALL_UNSURE;
+}
+
+/* --- reading and writing ------------------------------------------------------------------------------------------ */
+
+static int read_plainly(const struct rota_op *op)
+{
+	return result(op->offset_ == UINT64_MAX ? read(op->fd_, address(op), op->len_)
+						: pread(op->fd_, address(op), op->len_, (off_t)op->offset_));
+}
+
+static int readv_plainly(const struct rota_op *op)
+{
+	return result(op->offset_ == UINT64_MAX ? readv(op->fd_, address(op), (int)op->len_)
+						: preadv(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
+}
+
+static int write_plainly(const struct rota_op *op)
+{
+	return result(op->offset_ == UINT64_MAX ? write(op->fd_, address(op), op->len_)
+						: pwrite(op->fd_, address(op), op->len_, (off_t)op->offset_));
+}
+
+static int writev_plainly(const struct rota_op *op)
+{
+	return result(op->offset_ == UINT64_MAX ? writev(op->fd_, address(op), (int)op->len_)
+						: pwritev(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
+}
+
+/* A socket of a kernel that does not know RWF_NOWAIT on it; -ENOTSOCK. */
+static int move_on_socket(const struct rota_op *op, struct iovec *parts, size_t count, bool writes)
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
+
+	return result(writes ? sendmsg(op->fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+			     : recvmsg(op->fd_, &message, MSG_DONTWAIT));
+}
+
+static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (*plainly)(const struct rota_op *op))
+{
+	struct iovec one = { address(op), op->len_ };
+	struct iovec *parts = vector ? address(op) : &one;
+	const int count = vector ? (int)op->len_ : 1;
+	const off_t offset = op->offset_ == UINT64_MAX ? -1 : (off_t)op->offset_;
+	int rc = result(writes ? pwritev2(op->fd_, parts, count, offset, RWF_NOWAIT)
+			       : preadv2(op->fd_, parts, count, offset, RWF_NOWAIT));
+
+	if (rc != -EOPNOTSUPP)
+		return rc;
+	if (op->len_ == 0)
+		return ROTA__CALL_UNSURE;
+	rc = move_on_socket(op, parts, (size_t)count, writes);
+	return rc != -ENOTSOCK ? rc : make_when_ready(op, plainly, writes ? POLLOUT : POLLIN);
+}
+
+static int make_read(const struct rota_op *op, bool nowait)
+{
+	return nowait ? move_nowait(op, false, false, read_plainly) : read_plainly(op);
+}
+
+static int make_readv(const struct rota_op *op, bool nowait)
+{
+	return nowait ? move_nowait(op, true, false, readv_plainly) : readv_plainly(op);
+}
+
+/* Without SIGPIPE; workers have it blocked. */
+static int make_quietly(const struct rota_op *op, bool nowait, bool vector, int (*plainly)(const struct rota_op *op))
+{
+	const bool loud = rota__worker_self() == NULL;
+	sigset_t signals;
+	int rc;
+
+	if (loud)
+		rota__sys_block_sigpipe(&signals);
+	rc = nowait ? move_nowait(op, vector, true, plainly) : plainly(op);
+	if (loud)
+		rota__sys_restore_sigpipe(&signals);
+	return rc;
+}
+
+static int make_write(const struct rota_op *op, bool nowait)
+{
+	return make_quietly(op, nowait, false, write_plainly);
+}
+
+static int make_writev(const struct rota_op *op, bool nowait)
+{
+	return make_quietly(op, nowait, true, writev_plainly);
+}
+
+/* --- sockets -------------------------------------------------------------------------------------------------------- */
+
+static int message_flags(const struct rota_op *op, bool nowait)
+{
+	return (int)op->flags_ | (nowait ? MSG_DONTWAIT : 0);
+}
+
+static int make_recv(const struct rota_op *op, bool nowait)
+{
+	return result(recv(op->fd_, address(op), op->len_, message_flags(op, nowait)));
+}
+
+static int make_send(const struct rota_op *op, bool nowait)
+{
+	return result(send(op->fd_, address(op), op->len_, message_flags(op, nowait)));
+}
+
+static int accept_plainly(const struct rota_op *op)
+{
+	return result(accept4(op->fd_, address(op), second_address(op), (int)op->flags_));
+}
+
+/* Accepts on listeners that are not O_NONBLOCK take turns, so that what was ready for one was not taken by another. */
+static struct rota_atomic_u32 accept_locks[64];
+
+static int make_accept(const struct rota_op *op, bool nowait)
+{
+	struct rota_atomic_u32 *lock = &accept_locks[(unsigned)op->fd_ % 64];
+	int rc;
+
+	if (!nowait)
+		return accept_plainly(op);
+	rc = is_nonblocking(op->fd_);
+	if (rc != 0)
+		return rc < 0 ? rc : accept_plainly(op);
+	rota__spin_lock(lock);
+	rc = ready_events(op->fd_, POLLIN);
+	if (rc > 0)
+		rc = accept_plainly(op);
+	else if (rc == 0)
+		rc = -EAGAIN;
+	rota__spin_unlock(lock);
+	return rc;
+}
+
+static int connect_plainly(const struct rota_op *op)
+{
+	return result(connect(op->fd_, address(op), (socklen_t)op->offset_));
+}
+
+/* How a connect that was begun went. */
+static int connect_outcome(const struct rota_op *op)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+	int rc = ready_events(op->fd_, POLLOUT);
+
+	if (rc == 0)
+		return -EAGAIN;
+	if (rc > 0)
+		rc = result(getsockopt(op->fd_, SOL_SOCKET, SO_ERROR, &error, &len));
+	return rc < 0 ? rc : -error;
+}
+
+static int make_connect(const struct rota_op *op, bool nowait)
+{
+	int flags, rc;
+
+	if (!nowait)
+		return connect_plainly(op);
+	if (op->polling_ == ROTA__POLL_DONE)
+		return connect_outcome(op);
+	flags = fcntl(op->fd_, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	if (flags & O_NONBLOCK)
+		return connect_plainly(op);
+	/* There is no flag for connect(2): for the time of the call the socket is non-blocking. */
+	if (fcntl(op->fd_, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	rc = connect_plainly(op);
+	fcntl(op->fd_, F_SETFL, flags);
+	return rc;
+}
+
+/* --- the others ----------------------------------------------------------------------------------------------------- */
+
+static int make_poll(const struct rota_op *op, bool nowait)
+{
+	struct pollfd pfd = { .fd = op->fd_, .events = (short)op->flags_ };
+	int rc;
+
+	if (nowait) {
+		rc = ready_events(op->fd_, (short)op->flags_);
+		return rc != 0 ? rc : -EAGAIN;
+	}
+	if (op->fd_ < 0)
+		return -EBADF; /* poll(2) would pass it over, and wait for ever */
+	rc = result(poll(&pfd, 1, -1));
+	if (rc < 0)
+		return rc;
+	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
+}
+
+static int make_open(const struct rota_op *op, bool nowait)
+{
+	(void)nowait;
+	return result(openat(op->fd_, address(op), (int)op->flags_, (mode_t)op->len_));
+}
+
+static int make_close(const struct rota_op *op, bool nowait)
+{
+	(void)nowait;
+	return result(close(op->fd_));
+}
+
+static int make_fsync(const struct rota_op *op, bool nowait)
+{
+	(void)nowait;
+	return result(op->flags_ & IORING_FSYNC_DATASYNC ? fdatasync(op->fd_) : fsync(op->fd_));
+}
+
+static int make_statx(const struct rota_op *op, bool nowait)
+{
+	(void)nowait;
+	return result(statx(op->fd_, address(op), (int)op->flags_, op->len_, second_address(op)));
+}
+
+static int make_unknown(const struct rota_op *op, bool nowait)
+{
+	(void)op;
+	(void)nowait;
+	return -ENOSYS;
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------------ */
+
+static const struct rota__call calls[256] = {
+	[IORING_OP_READ] = { make_read, POLLIN, ROTA__CALL_MOVES },
+	[IORING_OP_READV] = { make_readv, POLLIN, ROTA__CALL_MOVES },
+	[IORING_OP_WRITE] = { make_write, POLLOUT, ROTA__CALL_MOVES },
+	[IORING_OP_WRITEV] = { make_writev, POLLOUT, ROTA__CALL_MOVES },
+	[IORING_OP_RECV] = { make_recv, POLLIN, ROTA__CALL_WAITS },
+	[IORING_OP_SEND] = { make_send, POLLOUT, ROTA__CALL_WAITS },
+	[IORING_OP_ACCEPT] = { make_accept, POLLIN, ROTA__CALL_WAITS },
+	[IORING_OP_CONNECT] = { make_connect, POLLOUT, ROTA__CALL_WAITS },
+	[IORING_OP_POLL_ADD] = { make_poll, 0, ROTA__CALL_WAITS }, /* the events are its flags */
+	[IORING_OP_CLOSE] = { make_close, 0, ROTA__CALL_AT_ONCE },
+	[IORING_OP_OPENAT] = { make_open, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_FSYNC] = { make_fsync, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_STATX] = { make_statx, 0, ROTA__CALL_BLOCKS },
+};
+
+static const struct rota__call unknown = { make_unknown, 0, ROTA__CALL_AT_ONCE };
+
+const struct rota__call *rota__sys_call(const struct rota_op *op)
+{
+	return calls[op->opcode_].make != NULL ? &calls[op->opcode_] : &unknown;
+}
+
+/* A non-blocking descriptor is waited for, an interrupted call made again; close is made once. */
+int rota__sys_perform(struct rota_op *op)
+{
+	for (;;) {
+		const struct rota__call *call = rota__sys_call(op);
+		struct pollfd pfd = { .fd = op->fd_, .events = call->events };
+		int rc = call->make(op, false);
+
+		if ((rc == -EINTR && op->opcode_ != IORING_OP_CLOSE) || rota__op_was_no_socket(op, rc))
+			continue;
+		if (!rota__op_would_block(op, rc))
+			return rc;
+		poll(&pfd, 1, -1);
+	}
+}
