@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "future_internal.h"
 #include "log_internal.h"
 #include "park_internal.h"
 #include "runtime_internal.h"
@@ -17,14 +18,14 @@ static rota_poll polled_after_ready(struct rota_future *self, struct rota_contex
 	return ROTA_READY;
 }
 
-static const struct rota_future_ops done_ops = { .poll = polled_after_ready };
+const struct rota_future_ops rota__done_ops = { .poll = polled_after_ready };
 
 rota_poll rota_future_poll(struct rota_future *future, struct rota_context *cx)
 {
 	rota_poll polled = future->ops->poll(future, cx);
 
 	if (polled == ROTA_READY)
-		future->ops = &done_ops;
+		future->ops = &rota__done_ops;
 	return polled;
 }
 

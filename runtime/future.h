@@ -31,6 +31,7 @@ struct rota_future;
 struct rota_future_ops {
 	rota_poll (*poll)(struct rota_future *self, struct rota_context *cx);
 	void (*cancel)(struct rota_future *self); /* may be NULL: then only READY ends it. May be called twice. */
+	const char *name;                         /* what a task waits for, in reports; may be NULL */
 };
 
 struct rota_future {
@@ -62,6 +63,36 @@ ROTA_API struct rota_waker rota_context_waker(struct rota_context *cx);
  * the future is cancelled and waited for, so that nobody holds its memory when this returns.
  */
 ROTA_API int rota_await(struct rota_future *future);
+
+/*
+ * Waits until every one of the futures is ready. 0, or the negative status of the first in the array that has one;
+ * each keeps its own in `status`. n == 0: 0 at once. When the task is cancelled, so are all. As rota_await otherwise;
+ * select.h has the future.
+ */
+ROTA_API int rota_await_all(struct rota_future *const futures[], size_t n);
+
+/*
+ * Waits until one of the futures is ready, cancels the others, waits until they are ready too, and returns the
+ * status of the first; *ret_index (may be NULL) says which it was, whatever its status. When several are ready at
+ * once, which of them counts is left to chance, so that none starves; biased: the lowest. The others keep what they
+ * have: look at their `status` for a count or a descriptor that came together with the first. When the task is
+ * cancelled, all are, and -ECANCELED is returned unless one was complete. -EINVAL: n == 0.
+ */
+ROTA_API int rota_await_any(struct rota_future *const futures[], size_t n, size_t *ret_index);
+ROTA_API int rota_await_any_biased(struct rota_future *const futures[], size_t n, size_t *ret_index);
+
+/*
+ * The same over futures that are written out: switch (which) after
+ *	status = ROTA_AWAIT_ANY(&which, &recv.future, &timer.future);
+ * In C only.
+ */
+#define ROTA__FUTURES(...) ((struct rota_future *const[]){ __VA_ARGS__ })
+#define ROTA__FUTURE_COUNT(...) (sizeof(ROTA__FUTURES(__VA_ARGS__)) / sizeof(struct rota_future *))
+#define ROTA_AWAIT_ANY(ret_index, ...) \
+	rota_await_any(ROTA__FUTURES(__VA_ARGS__), ROTA__FUTURE_COUNT(__VA_ARGS__), (ret_index))
+#define ROTA_AWAIT_ANY_BIASED(ret_index, ...) \
+	rota_await_any_biased(ROTA__FUTURES(__VA_ARGS__), ROTA__FUTURE_COUNT(__VA_ARGS__), (ret_index))
+#define ROTA_AWAIT_ALL(...) rota_await_all(ROTA__FUTURES(__VA_ARGS__), ROTA__FUTURE_COUNT(__VA_ARGS__))
 
 /*
  * Spawns a stackless task whose body is `future`; its status becomes the task's. The future's memory is the

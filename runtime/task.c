@@ -419,6 +419,31 @@ int rota_yield(void)
 	return 0;
 }
 
+static rota_poll yield_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_yield_op *op = (struct rota_yield_op *)(void *)self;
+
+	if (op->done_)
+		return ROTA_READY;
+	op->done_ = true;
+	rota_wake_by_ref(cx->waker);
+	return ROTA_PENDING;
+}
+
+static void yield_cancel(struct rota_future *self)
+{
+	((struct rota_yield_op *)(void *)self)->done_ = true;
+	self->status = -ECANCELED;
+}
+
+static const struct rota_future_ops yield_ops = { yield_poll, yield_cancel, "its turn" };
+
+void rota_yield_init(struct rota_yield_op *op)
+{
+	rota_future_init(&op->future, &yield_ops);
+	op->done_ = false;
+}
+
 uint64_t rota_task_id(void)
 {
 	rota_task *task = rota__task_current();
@@ -445,8 +470,13 @@ static void *task_waker_clone(void *data)
 
 static void task_waker_wake_by_ref(void *data)
 {
+	struct rota__worker *worker = rota__worker_self();
 	rota_task *task = data;
 
+	if (worker != NULL && worker->current == task) {
+		worker->again = true; /* the one who runs it needs no word that others write */
+		return;
+	}
 	if (rota__state_wake(&task->state) == ROTA__WAKE_SUBMIT)
 		rota__task_submit(task);
 }

@@ -92,6 +92,13 @@ ROTA_API void rota_shield_leave(void);
  * sched_yield. Inside the poll of a stackless task: -EDEADLK. */
 ROTA_API int rota_yield(void);
 
+/* The same as a future: ready at its second poll, which comes after others had their turn. */
+struct rota_yield_op {
+	struct rota_future future;
+	bool done_;
+};
+ROTA_API void rota_yield_init(struct rota_yield_op *op);
+
 /* The number of the calling task, unique in the process; 0 outside of tasks. */
 ROTA_API uint64_t rota_task_id(void);
 

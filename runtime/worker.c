@@ -290,6 +290,13 @@ static void fiber_end(struct rota__worker *worker, rota_task *task)
 	rota__task_finish(task, status);
 }
 
+/* The task waits, unless it was woken meanwhile. */
+static void rest(struct rota__worker *worker, rota_task *task)
+{
+	if (worker->again || rota__state_rest(&task->state) == ROTA__REST_AGAIN)
+		requeue(worker, task);
+}
+
 static void run_fiber(struct rota__worker *worker, rota_task *task)
 {
 	if (task->sp == NULL) {
@@ -301,8 +308,7 @@ static void run_fiber(struct rota__worker *worker, rota_task *task)
 	worker->current = NULL;
 	switch (worker->verdict) {
 	case ROTA__VERDICT_WAIT:
-		if (rota__state_rest(&task->state) == ROTA__REST_AGAIN)
-			requeue(worker, task);
+		rest(worker, task);
 		break;
 	case ROTA__VERDICT_YIELD:
 		requeue(worker, task);
@@ -327,8 +333,8 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 	worker->current = NULL;
 	if (polled == ROTA_READY)
 		rota__task_finish(task, task->future->status);
-	else if (rota__state_rest(&task->state) == ROTA__REST_AGAIN)
-		requeue(worker, task);
+	else
+		rest(worker, task);
 }
 
 static void run(struct rota__worker *worker, rota_task *task)
@@ -336,6 +342,7 @@ static void run(struct rota__worker *worker, rota_task *task)
 	rota__count(&worker->runs, 1);
 	worker->ticks++;
 	worker->budget = BUDGET;
+	worker->again = false;
 	worker->current = task;
 	if (task->flags & ROTA__TASK_FRESH) {
 		task->flags &= (uint8_t)~ROTA__TASK_FRESH;

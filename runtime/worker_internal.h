@@ -30,6 +30,7 @@ struct rota__worker {
 	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
 	unsigned ticks;       /* tasks run since the last poll */
 	bool searching;
+	bool again; /* the current task has woken itself */
 	bool unsubmitted;   /* operations wait in the ring for the next poll */
 	uint64_t polled_at; /* clock at the last poll */
 	uint64_t woke_at;   /* clock at the end of the last park */
