@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -113,59 +111,4 @@ int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct
 	}
 	freeaddrinfo(list);
 	return n > 0 ? (int)n : -ENOENT;
-}
-
-int rota__sys_socket(int family)
-{
-	int rc = rota__fault(ROTA__FAULT_SOCKET);
-
-	if (rc < 0)
-		return rc;
-	return result(socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
-}
-
-int rota__sys_listen(const struct rota_address *address, int backlog)
-{
-	const int on = 1;
-	int fd = rota__sys_socket(address->addr.any.sa_family);
-	int rc;
-
-	if (fd < 0)
-		return fd;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &address->addr.any, address->len) < 0 || listen(fd, backlog > 0 ? backlog : SOMAXCONN) < 0) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	return fd;
-}
-
-int rota__sys_local_port(int fd)
-{
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-		return -errno;
-	switch (address.ss_family) {
-	case AF_INET:
-		return ntohs(((struct sockaddr_in *)&address)->sin_port);
-	case AF_INET6:
-		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	default:
-		return -EAFNOSUPPORT;
-	}
-}
-
-int rota__sys_shutdown(int fd, int how)
-{
-	return result(shutdown(fd, how));
-}
-
-void rota__sys_set_nodelay(int fd)
-{
-	const int on = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* an optimisation: may fail */
 }

@@ -49,11 +49,4 @@ bool rota__sys_has_offset(int fd);
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
 int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max);
 
-/* Of TCP. */
-int rota__sys_listen(const struct rota_address *address, int backlog);
-int rota__sys_socket(int family);
-int rota__sys_local_port(int fd);
-int rota__sys_shutdown(int fd, int how);
-void rota__sys_set_nodelay(int fd);
-
 #endif

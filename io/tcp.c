@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tcp.h"
 
-#include "sys_internal.h"
+#include "sys_net_internal.h"
 
 int rota_tcp_listen(const char *host, const char *port, int backlog)
 {
@@ -16,6 +16,30 @@ int rota_tcp_connect(const char *host, const char *port)
 	struct rota_tcp_op op;
 
 	rota_op_tcp_connect(&op, host, port);
+	return rota_await(&op.future);
+}
+
+int rota_tcp_listen_with(const char *host, const char *port, const struct rota_tcp_options *options)
+{
+	struct rota_tcp_op op;
+
+	rota_op_tcp_listen_with(&op, host, port, options);
+	return rota_await(&op.future);
+}
+
+int rota_tcp_connect_with(const char *host, const char *port, const struct rota_tcp_options *options)
+{
+	struct rota_tcp_op op;
+
+	rota_op_tcp_connect_with(&op, host, port, options);
+	return rota_await(&op.future);
+}
+
+int rota_tcp_connect_to(const struct rota_address *addresses, unsigned n, const struct rota_tcp_options *options)
+{
+	struct rota_tcp_op op;
+
+	rota_op_tcp_connect_to(&op, addresses, n, options);
 	return rota_await(&op.future);
 }
 

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "sys_net_internal.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../runtime/sys_internal.h"
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static int open_socket(int family, int type)
+{
+	int rc = rota__fault(ROTA__FAULT_SOCKET);
+
+	return rc < 0 ? rc : result(socket(family, type | SOCK_CLOEXEC, 0));
+}
+
+/* *rc stays the first error of a row of these. */
+static void set(int *rc, int fd, int level, int name, int value)
+{
+	if (*rc == 0)
+		*rc = result(setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+static void set_if(int *rc, int fd, int level, int name, int value)
+{
+	if (value > 0)
+		set(rc, fd, level, name, value);
+}
+
+/* Closes a socket that could not be made ready; 0: the socket. */
+static int or_close(int fd, int rc)
+{
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* --- TCP -------------------------------------------------------------------------------------------------------- */
+
+static int set_options(int fd, int family, const struct rota_tcp_options *o)
+{
+	int rc = 0;
+
+	set_if(&rc, fd, IPPROTO_TCP, TCP_NODELAY, !o->nagle);
+	set_if(&rc, fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
+	set_if(&rc, fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)o->keepalive_idle_s);
+	set_if(&rc, fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval_s);
+	set_if(&rc, fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
+	set_if(&rc, fd, SOL_SOCKET, SO_REUSEPORT, o->reuse_port);
+	set_if(&rc, fd, SOL_SOCKET, SO_SNDBUF, o->send_buffer);
+	set_if(&rc, fd, SOL_SOCKET, SO_RCVBUF, o->receive_buffer);
+	if (family == AF_INET6)
+		set_if(&rc, fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
+	return rc;
+}
+
+int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *options)
+{
+	static const struct rota_tcp_options defaults;
+	const struct rota_tcp_options *o = options != NULL ? options : &defaults;
+	int fd = open_socket(address->addr.any.sa_family, SOCK_STREAM);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = set_options(fd, address->addr.any.sa_family, o);
+	set(&rc, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set_if(&rc, fd, IPPROTO_TCP, TCP_FASTOPEN, o->fast_open);
+	if (rc == 0)
+		rc = result(bind(fd, &address->addr.any, address->len));
+	if (rc == 0)
+		rc = result(listen(fd, backlog > 0 ? backlog : SOMAXCONN));
+	return or_close(fd, rc);
+}
+
+int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *options)
+{
+	static const struct rota_tcp_options defaults;
+	const struct rota_tcp_options *o = options != NULL ? options : &defaults;
+	const int family = address->addr.any.sa_family;
+	int fd = open_socket(family, SOCK_STREAM);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = set_options(fd, family, o);
+	if (rc == 0 && o->local != NULL && o->local->addr.any.sa_family == family)
+		rc = result(bind(fd, &o->local->addr.any, o->local->len));
+	return or_close(fd, rc);
+}
+
+/* --- any socket ------------------------------------------------------------------------------------------------- */
+
+int rota__sys_local_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return -errno;
+	switch (address.ss_family) {
+	case AF_INET:
+		return ntohs(((struct sockaddr_in *)&address)->sin_port);
+	case AF_INET6:
+		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
+int rota__sys_shutdown(int fd, int how)
+{
+	return result(shutdown(fd, how));
+}
