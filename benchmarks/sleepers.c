@@ -124,7 +124,7 @@ static void stackless_cancel(struct rota_future *self)
 	rota_future_cancel(&((struct stackless *)self)->timer.future);
 }
 
-static const struct rota_future_ops stackless_ops = { stackless_poll, stackless_cancel };
+static const struct rota_future_ops stackless_ops = { .poll = stackless_poll, .cancel = stackless_cancel };
 
 static int start_one(struct dormitory *d, size_t i)
 {

@@ -52,7 +52,7 @@ static rota_poll canceller_poll(struct rota_future *self, struct rota_context *c
 	return ROTA_READY;
 }
 
-static const struct rota_future_ops canceller_ops = { canceller_poll, NULL };
+static const struct rota_future_ops canceller_ops = { .poll = canceller_poll };
 
 static int start_cancel_step(void *arg)
 {
@@ -90,7 +90,7 @@ static void sleeper_cancel(struct rota_future *self)
 	rota_future_cancel(&((struct sleeper *)self)->timer.future);
 }
 
-static const struct rota_future_ops sleeper_ops = { sleeper_poll, sleeper_cancel };
+static const struct rota_future_ops sleeper_ops = { .poll = sleeper_poll, .cancel = sleeper_cancel };
 
 static int sleeper_start(struct sleeper *s, uint64_t deadline)
 {
