@@ -14,6 +14,7 @@
 
 #include "io/fd.h"
 #include "io/file.h"
+#include "io/fs.h"
 #include "io/op.h"
 #include "io/resolve.h"
 #include "io/tcp.h"

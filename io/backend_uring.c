@@ -100,6 +100,7 @@ int rota__uring_try(void)
 
 	if (rc < 0)
 		return rc;
+	rota__sys_ring_probe(&ring);
 	sqe = io_uring_get_sqe(&ring);
 	io_uring_prep_nop(sqe);
 	sqe->user_data = 1;

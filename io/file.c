@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "file.h"
 
-#include "op.h"
-
 int rota_open(const char *path, int flags, mode_t mode)
 {
 	struct rota_op op;
 
 	rota_op_open(&op, path, flags, mode);
+	return rota_await(&op.future);
+}
+
+int rota_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	struct rota_op op;
+
+	rota_op_openat(&op, dirfd, path, flags, mode);
+	return rota_await(&op.future);
+}
+
+int rota_openat2(int dirfd, const char *path, const struct open_how *how)
+{
+	struct rota_op op;
+
+	rota_op_openat2(&op, dirfd, path, how);
 	return rota_await(&op.future);
 }
 
@@ -32,5 +46,21 @@ int rota_statx(int dirfd, const char *path, int flags, unsigned mask, struct sta
 	struct rota_op op;
 
 	rota_op_statx(&op, dirfd, path, flags, mask, ret);
+	return rota_await(&op.future);
+}
+
+int rota_fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	struct rota_op op;
+
+	rota_op_fallocate(&op, fd, mode, offset, len);
+	return rota_await(&op.future);
+}
+
+int rota_ftruncate(int fd, off_t length)
+{
+	struct rota_pooled_op op;
+
+	rota_op_ftruncate(&op, fd, length);
 	return rota_await(&op.future);
 }

@@ -8,6 +8,7 @@
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
+#include "../runtime/sys_internal.h"
 #include "carrier_internal.h"
 #include "fd_hint_internal.h"
 #include "op_internal.h"
@@ -55,7 +56,7 @@ static void learn(const struct rota_op *op, int status)
 		rota__fd_hint(&rota__fd_sockets, op->fd_, true);
 	else if (op->opcode_ == IORING_OP_ACCEPT)
 		rota__fd_hint(&rota__fd_sockets, status, true);
-	else if (op->opcode_ == IORING_OP_OPENAT)
+	else if (op->opcode_ == IORING_OP_OPENAT || op->opcode_ == IORING_OP_OPENAT2)
 		rota__fd_forget(status);
 }
 
@@ -83,6 +84,33 @@ enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 	return rota__op_would_block(op, *res) ? ROTA__MAIL_POLL : ROTA__MAIL_NONE;
 }
 
+/* --- faults, for tests ---------------------------------------------------------------------------------------- */
+
+static bool moves_bytes(const struct rota_op *op)
+{
+	switch (op->opcode_) {
+	case IORING_OP_READ:
+	case IORING_OP_WRITE:
+	case IORING_OP_RECV:
+	case IORING_OP_SEND:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int rota__op_fault(struct rota_op *op)
+{
+	int fault;
+
+	if (op->opcode_ == IORING_OP_CLOSE) /* one that fails would not have closed */
+		return 0;
+	fault = rota__fault(ROTA__FAULT_OP);
+	if (fault > 0 && moves_bytes(op) && op->len_ > (uint32_t)fault)
+		op->len_ = (uint32_t)fault;
+	return fault < 0 ? fault : 0;
+}
+
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
 /* Hands the operation to who carries it out for the caller: its worker's part of the back end; the reactor's for other
@@ -94,6 +122,9 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 	struct rota__carrier *carrier;
 	rota_poll polled;
 
+	op->future.status = rota__op_fault(op);
+	if (op->future.status < 0)
+		return ROTA_READY;
 	if (rt == NULL) {
 		op->future.status = rota__sys_perform(op);
 		learn(op, op->future.status);

@@ -92,28 +92,8 @@ void rota_op_poll(struct rota_op *op, int fd, short events)
 	rota__op_prepare(op, IORING_OP_POLL_ADD, fd, NULL, 0, 0, (uint16_t)events);
 }
 
-void rota_op_open(struct rota_op *op, const char *path, int flags, mode_t mode)
-{
-	rota__op_prepare(op, IORING_OP_OPENAT, AT_FDCWD, path, 0, 0, (uint32_t)(flags | O_CLOEXEC));
-	op->len_ = mode; /* not a length */
-	/* The kernel would first try with O_NONBLOCK, which opens a FIFO without waiting for its other side. */
-	if (!(flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)))
-		op->entry_flags_ = IOSQE_ASYNC;
-}
-
 void rota_op_close(struct rota_op *op, int fd)
 {
 	rota__op_prepare(op, IORING_OP_CLOSE, fd, NULL, 0, 0, 0);
 	rota__fd_forget(fd);
-}
-
-void rota_op_fsync(struct rota_op *op, int fd, bool data_only)
-{
-	rota__op_prepare(op, IORING_OP_FSYNC, fd, NULL, 0, 0, data_only ? IORING_FSYNC_DATASYNC : 0);
-}
-
-void rota_op_statx(struct rota_op *op, int dirfd, const char *path, int flags, unsigned mask, struct statx *ret)
-{
-	rota__op_prepare(op, IORING_OP_STATX, dirfd, path, 0, (uintptr_t)ret, (uint32_t)flags);
-	op->len_ = mask; /* not a length */
 }

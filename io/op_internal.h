@@ -24,6 +24,14 @@ enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__
 /* polling_: whether the entry in the ring is a poll that comes before the operation itself. */
 enum rota__op_polling { ROTA__POLL_NEVER, ROTA__POLL_NOW, ROTA__POLL_DONE };
 
+/* Opcodes that the headers of liburing may be too old for, and calls that no ring has, which only a thread performs. */
+enum rota__op_code {
+	ROTA__OP_FTRUNCATE = 55,
+	ROTA__OP_CALLS = 128,
+	ROTA__OP_READLINKAT = ROTA__OP_CALLS,
+	ROTA__OP_GETDENTS
+};
+
 static inline struct rota_op *rota__op_of(struct rota_future *future)
 {
 	return (struct rota_op *)(void *)future;
@@ -35,6 +43,9 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 
 /* Makes a prepared operation fail before it starts: its first poll is ready with the error. */
 void rota__op_refuse(struct rota_op *op, int error);
+
+/* Asked before an operation starts: 0, or the error that a test has armed. A test may also cut what a transfer moves. */
+int rota__op_fault(struct rota_op *op);
 
 /* The events to poll for before trying again, 0 when the operation is not of a kind that says EAGAIN. */
 short rota__op_poll_events(const struct rota_op *op);

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../runtime/atomic_internal.h"
 #include "../runtime/sys_internal.h"
 
 #ifndef IORING_ENTER_REGISTERED_RING
@@ -47,6 +48,27 @@ int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring
 	int rc = rota__fault(ROTA__FAULT_RING);
 
 	return rc < 0 ? rc : io_uring_queue_init_params(entries, ring, params);
+}
+
+/* One bit for each opcode below 64. */
+static struct rota_atomic_u64 ring_opcodes;
+
+void rota__sys_ring_probe(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	uint64_t opcodes = 0;
+
+	if (probe == NULL)
+		return;
+	for (int opcode = 0; opcode < 64; opcode++)
+		opcodes |= (uint64_t)(io_uring_opcode_supported(probe, opcode) != 0) << opcode;
+	io_uring_free_probe(probe);
+	rota__store(&ring_opcodes, opcodes, RELAXED); /* each probe finds the same; nothing else depends on it */
+}
+
+bool rota__sys_ring_has(unsigned opcode)
+{
+	return opcode < 64 && (rota__load(&ring_opcodes, RELAXED) >> opcode & 1) != 0;
 }
 
 void rota__sys_nudge_threads_register(void)

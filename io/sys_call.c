@@ -309,6 +309,16 @@ static const struct rota__call calls[256] = {
 	[IORING_OP_OPENAT] = { make_open, 0, ROTA__CALL_BLOCKS },
 	[IORING_OP_FSYNC] = { make_fsync, 0, ROTA__CALL_BLOCKS },
 	[IORING_OP_STATX] = { make_statx, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_OPENAT2] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_FALLOCATE] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[ROTA__OP_FTRUNCATE] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_RENAMEAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_UNLINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_MKDIRAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_SYMLINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_LINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[ROTA__OP_READLINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[ROTA__OP_GETDENTS] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
 };
 
 static const struct rota__call unknown = { make_unknown, 0, ROTA__CALL_AT_ONCE };

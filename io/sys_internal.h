@@ -38,6 +38,13 @@ struct rota__call {
 
 const struct rota__call *rota__sys_call(const struct rota_op *op);
 
+/* `make` of the opcodes of op_file.c. */
+int rota__sys_make_file_call(const struct rota_op *op, bool nowait);
+
+/* Notes which opcodes the kernel has; and whether it has one: false before a ring was ever probed. Any thread. */
+void rota__sys_ring_probe(struct io_uring *ring);
+bool rota__sys_ring_has(unsigned opcode);
+
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the call goes is decided when it is filled in: to the caller's ring when the kernel has the opcode, else to a
+ * thread of the blocking pool, which performs the operation as the plain call that it stands for. It is then never
+ * started as an operation, and only the thread touches it until the job has ended.
+ */
+#include "pooled_op_internal.h"
+
+#include "../runtime/runtime_internal.h"
+#include "sys_internal.h"
+
+static struct rota_pooled_op *pooled_of(struct rota_future *future)
+{
+	return (struct rota_pooled_op *)(void *)future;
+}
+
+static struct rota_future *child(struct rota_pooled_op *op)
+{
+	return op->pooled_ ? &op->offload_.future : &op->op_.future;
+}
+
+static int perform(void *arg)
+{
+	int fault = rota__op_fault(arg);
+
+	return fault < 0 ? fault : rota__sys_perform(arg);
+}
+
+static rota_poll pooled_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_pooled_op *op = pooled_of(self);
+
+	if (rota_future_poll(child(op), cx) == ROTA_PENDING)
+		return ROTA_PENDING;
+	self->status = child(op)->status;
+	return ROTA_READY;
+}
+
+static void pooled_cancel(struct rota_future *self)
+{
+	rota_future_cancel(child(pooled_of(self)));
+}
+
+static const struct rota_future_ops pooled_ops = { .poll = pooled_poll, .cancel = pooled_cancel };
+
+void rota__pooled_op_offload(struct rota_pooled_op *op)
+{
+	op->pooled_ = true;
+	rota_offload_init(&op->offload_, perform, &op->op_);
+}
+
+void rota__pooled_op_init(struct rota_pooled_op *op)
+{
+	rota_future_init(&op->future, &pooled_ops);
+	op->pooled_ = false;
+	/* What was refused ends by itself. */
+	if (op->op_.future.status == 0 && !rota__sys_ring_has(op->op_.opcode_))
+		rota__pooled_op_offload(op);
+}

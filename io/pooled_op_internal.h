@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations that rings cannot carry, or not everywhere. */
+#ifndef ROTA_IO_POOLED_OP_INTERNAL_H
+#define ROTA_IO_POOLED_OP_INTERNAL_H
+
+#include "file.h"
+
+/* `op->op_` was filled in: the future of `op` carries it out. */
+void rota__pooled_op_init(struct rota_pooled_op *op);
+
+/* Makes the pool do it, whatever the kernel has. Before the first poll. */
+void rota__pooled_op_offload(struct rota_pooled_op *op);
+
+#endif
