@@ -6,10 +6,13 @@
  *             socket is sent as those.
  *   SEEKABLE  a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
  *             once.
+ *   CACHED    a regular file with a page cache: its reads are first tried in place (cached_internal.h). Told by ASKED
+ *             from what was not asked yet.
  *
  * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
  * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
- * operation is made again as it was asked for. A wrong SEEKABLE costs an ESPIPE that is not reported.
+ * operation is made again as it was asked for. A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong
+ * CACHED costs a system call that the kernel refuses, or, on a file opened with O_DIRECT, the wait for one read.
  */
 #ifndef ROTA_IO_FD_HINT_INTERNAL_H
 #define ROTA_IO_FD_HINT_INTERNAL_H
@@ -24,6 +27,8 @@ struct rota__fd_hints {
 
 extern struct rota__fd_hints rota__fd_sockets;
 extern struct rota__fd_hints rota__fd_seekables;
+extern struct rota__fd_hints rota__fd_asked;
+extern struct rota__fd_hints rota__fd_cached;
 
 static inline bool rota__fd_hinted(const struct rota__fd_hints *hints, int fd)
 {

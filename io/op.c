@@ -9,6 +9,7 @@
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
 #include "../runtime/sys_internal.h"
+#include "cached_internal.h"
 #include "carrier_internal.h"
 #include "fd_hint_internal.h"
 #include "op_internal.h"
@@ -113,6 +114,13 @@ int rota__op_fault(struct rota_op *op)
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
+/* `status` is what the carrier said. */
+static void take_result(struct rota_op *op)
+{
+	learn(op, op->future.status);
+	op->future.status = rota__cached_result(op, op->future.status);
+}
+
 /* Hands the operation to who carries it out for the caller: its worker's part of the back end; the reactor's for other
  * threads of a runtime. A thread outside of any makes the plain system call. */
 static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
@@ -130,11 +138,13 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 		learn(op, op->future.status);
 		return ROTA_READY;
 	}
+	if ((op->opcode_ == IORING_OP_READ || op->opcode_ == IORING_OP_READV) && rota__cached_read(op))
+		return ROTA_READY;
 	carrier = worker != NULL ? worker->io : rt->io;
 	op->stage_ = ROTA__OP_STARTED;
 	polled = carrier->ops->start(carrier, op, waker);
 	if (polled == ROTA_READY)
-		learn(op, op->future.status);
+		take_result(op);
 	return polled;
 }
 
@@ -155,7 +165,7 @@ static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
 		self->status = op->result_;
 	else if (rota__op_carrier(op)->ops->resume(op, cx->waker) == ROTA_PENDING)
 		return ROTA_PENDING;
-	learn(op, self->status);
+	take_result(op);
 	return ROTA_READY;
 }
 
@@ -190,6 +200,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->polling_ = ROTA__POLL_NEVER;
 	op->as_socket_ = 0;
 	op->entry_flags_ = 0;
+	op->moved_ = 0;
 }
 
 void rota__op_refuse(struct rota_op *op, int error)

@@ -42,6 +42,7 @@ struct rota_op {
 	uint8_t polling_;
 	uint8_t as_socket_;
 	uint8_t entry_flags_;
+	uint32_t moved_;
 };
 
 /* offset -1: the descriptor's own position, and the only choice for sockets and pipes. */

@@ -107,6 +107,19 @@ static int resolver_error(int code)
 	}
 }
 
+bool rota__sys_is_cached(int fd)
+{
+	struct stat status;
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_DIRECT) == 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+int rota__sys_read_cached(int fd, const struct iovec *iov, int iovcnt, off_t offset)
+{
+	return result(preadv2(fd, iov, iovcnt, offset, RWF_NOWAIT));
+}
+
 int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max)
 {
 	struct addrinfo hints = { .ai_socktype = flags & ROTA_RESOLVE_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM };

@@ -54,6 +54,12 @@ bool rota__sys_has_offset(int fd);
 /* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
  * numbers only and does not block. */
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
+/* true: a regular file that was opened without O_DIRECT. */
+bool rota__sys_is_cached(int fd);
+
+/* preadv2(2) that does not wait for a disk: -EAGAIN. offset -1: the descriptor's own position. */
+int rota__sys_read_cached(int fd, const struct iovec *iov, int iovcnt, off_t offset);
+
 int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max);
 
 #endif

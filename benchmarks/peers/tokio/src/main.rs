@@ -5,6 +5,7 @@
 
 mod blocking;
 mod echo;
+mod file_reads;
 mod idle;
 mod measure;
 mod mpsc;
@@ -49,6 +50,7 @@ fn main() {
         "mpsc" => mpsc::round(&params),
         "mutex" => mutex::round(&params),
         "blocking" => blocking::round(&params),
+        "file_reads" => file_reads::round(&params),
         "timers" => timers::round(&params),
         _ => std::process::exit(EXIT_SKIPPED),
     }
