@@ -93,7 +93,7 @@ const struct rota__driver rota__driver_uring = {
 
 int rota__uring_try(void)
 {
-	struct io_uring_params params = { .flags = ROTA__RING_FLAGS | IORING_SETUP_SINGLE_ISSUER };
+	struct io_uring_params params = { .flags = ROTA__RING_FLAGS };
 	struct io_uring ring;
 	struct io_uring_sqe *sqe;
 	int rc = rota__sys_ring_init(&ring, TRIAL_ENTRIES, &params);

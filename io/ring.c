@@ -27,8 +27,7 @@
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 {
 	struct io_uring_params params = {
-		.flags = ROTA__RING_FLAGS | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-			 (shared ? 0 : IORING_SETUP_SINGLE_ISSUER),
+		.flags = ROTA__RING_FLAGS | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
 		.cq_entries = entries * CQ_PER_SQ,
 	};
 	int rc;
@@ -63,16 +62,12 @@ void rota__ring_deinit(struct rota__ring *ring)
 
 /* --- entering the kernel -------------------------------------------------------------------------------------- */
 
-/* Publishes the entries that were filled in; returns how many the kernel has not consumed. */
-static unsigned flush(struct rota__ring *ring)
+/* Entries that were published and that the kernel has not consumed. Any thread. */
+static unsigned unconsumed(const struct rota__ring *ring)
 {
-	struct io_uring_sq *sq = &ring->uring.sq;
+	const struct io_uring_sq *sq = &ring->uring.sq;
 
-	if (sq->sqe_head != sq->sqe_tail) {
-		sq->sqe_head = sq->sqe_tail;
-		io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
-	}
-	return sq->sqe_tail - io_uring_smp_load_acquire(sq->khead);
+	return IO_URING_READ_ONCE(*sq->ktail) - io_uring_smp_load_acquire(sq->khead);
 }
 
 static bool kernel_has_news(const struct rota__ring *ring)
@@ -91,7 +86,7 @@ static bool completions_ready(const struct rota__ring *ring)
  * kernel consumed what it says it did and no more. */
 static void enter(struct rota__ring *ring, uint64_t timeout_ns)
 {
-	unsigned submit = flush(ring);
+	unsigned submit = unconsumed(ring);
 	unsigned wait = timeout_ns > 0 ? 1 : 0;
 	unsigned flags = 0;
 
@@ -101,7 +96,9 @@ static void enter(struct rota__ring *ring, uint64_t timeout_ns)
 		return;
 	if (wait > 0 && ring->features & IORING_FEAT_NO_IOWAIT)
 		flags |= IORING_ENTER_NO_IOWAIT;
+	rota__store(&ring->entered, 1, RELAXED); /* a hint: rota__ring_rescue */
 	rota__sys_enter(&ring->uring, submit, wait, flags, timeout_ns);
+	rota__store(&ring->entered, 0, RELAXED);
 }
 
 /* --- submitting ----------------------------------------------------------------------------------------------- */
@@ -118,6 +115,15 @@ static struct io_uring_sqe *get_entry(struct rota__ring *ring)
 	return sqe;
 }
 
+/* An entry is filled in: from here on whoever enters the kernel for this ring submits it. */
+static void publish(struct rota__ring *ring)
+{
+	struct io_uring_sq *sq = &ring->uring.sq;
+
+	sq->sqe_head = sq->sqe_tail;
+	io_uring_smp_store_release(sq->ktail, sq->sqe_tail); /* partner: the kernel's, in whose thread it may be */
+}
+
 static bool arm_wake(struct rota__ring *ring)
 {
 	struct io_uring_sqe *sqe = get_entry(ring);
@@ -126,6 +132,7 @@ static bool arm_wake(struct rota__ring *ring)
 		return false;
 	io_uring_prep_poll_multishot(sqe, ring->wake_fd, POLLIN);
 	sqe->user_data = DATA_WAKE;
+	publish(ring);
 	return true;
 }
 
@@ -144,6 +151,7 @@ static bool put_op(struct rota__ring *ring, struct rota_op *op)
 		sqe->flags = op->entry_flags_;
 	}
 	sqe->user_data = (uintptr_t)op;
+	publish(ring);
 	return true;
 }
 
@@ -200,6 +208,7 @@ static bool put_cancel(struct rota__ring *ring, struct rota_op *op)
 		return false;
 	io_uring_prep_cancel64(sqe, (uintptr_t)op, 0);
 	sqe->user_data = DATA_IGNORE;
+	publish(ring);
 	return true;
 }
 
@@ -382,13 +391,19 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 
 bool rota__ring_unsubmitted(const struct rota__ring *ring)
 {
-	return has_mail(ring) || ring->backlog_first != NULL || io_uring_sq_ready(&ring->uring) > 0;
+	return has_mail(ring) || ring->backlog_first != NULL || unconsumed(ring) > 0;
 }
 
 unsigned rota__ring_rescue(struct rota__ring *ring)
 {
 	struct reaping reaping = { .rescue = true };
 
+	const unsigned left = unconsumed(ring);
+
+	/* What the owner has not submitted yet: the requests are then those of the calling thread. While the owner is at
+	 * it, this would wait for the ring's lock in the kernel. */
+	if (left > 0 && !rota__load(&ring->entered, RELAXED))
+		rota__sys_submit_for(&ring->uring, left);
 	if (kernel_has_news(ring))
 		rota__sys_nudge_threads();
 	reap(ring, &reaping);

@@ -2,9 +2,10 @@
 /*
  * A ring and its owner: a worker, or the reactor.
  *
- * Only the owner's thread submits (the kernel insists: SINGLE_ISSUER). Completions are taken under `cq_lock` by the
- * owner, or by the reactor when the owner is stuck. What another thread wants done here goes through `mail`, a stack of
- * operations, and a wake.
+ * Only the owner's thread fills entries in, and publishes each at once. It hands them to the kernel in batches; when it is
+ * stuck before that, the reactor does (so the ring is not SINGLE_ISSUER), in whose name these requests then run: it
+ * outlives them. Completions are taken under `cq_lock` by the owner, or by the reactor when the owner is stuck. What
+ * another thread wants done here goes through `mail`, a stack of operations, and a wake.
  *
  * Waking: `notified` says that a wake is on its way, so that many wakes cost one write to the eventfd, which a multishot
  * poll in the ring turns into a completion. The owner clears it when it sees that completion, and looks at its queues
@@ -36,6 +37,7 @@ struct rota__ring {
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
 	struct rota_atomic_u32 wake_armed; /* the multishot poll is in the ring */
+	struct rota_atomic_u32 entered;    /* the owner is in the kernel; anybody reads */
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified;
 	struct rota_atomic_ptr mail;
@@ -63,7 +65,7 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns);
 /* Whether something waits for the owner's next turn. Owner. */
 bool rota__ring_unsubmitted(const struct rota__ring *ring);
 
-/* Takes completions in the owner's place. Any thread. */
+/* Submits and takes completions in the owner's place. The reactor's thread. */
 unsigned rota__ring_rescue(struct rota__ring *ring);
 
 /* Ends the owner's present or next wait. Any thread. */

@@ -12,6 +12,9 @@
  * entries were consumed; -ETIME is 0. */
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns);
 
+/* Submits up to `n` published entries of another thread's ring. */
+void rota__sys_submit_for(struct io_uring *ring, unsigned n);
+
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params);
 
 /* Makes completions of a thread that is stuck in user space appear: an interrupt to every CPU that runs the process. */

@@ -6,17 +6,57 @@
 #include "alloc_internal.h"
 #include "runtime_internal.h"
 
+/* Looks in a row at which some worker was free, before the spares go: steps of a few ms, which let a worker look around
+ * in between, must not send them away. */
+#define CALM_LOOKS 10u
+
+/* What the monitor remembers of a worker. */
+struct rota__watch {
+	uint64_t runs;    /* at the last look */
+	uint64_t counted; /* `runs` of the last stall that was counted */
+};
+
+/* What one look has seen. */
+struct sight {
+	bool moved;       /* somebody has begun a task since the last look */
+	bool free;        /* a configured worker that moves, or sleeps */
+	bool asleep;      /* a configured worker that sleeps */
+	bool spare_free;  /* a spare on duty that moves, or sleeps */
+	bool waiting;     /* something waits behind who is stuck */
+	unsigned blocked; /* workers in rota_block_in_place */
+};
+
+static size_t watch_size(const rota_runtime *rt)
+{
+	return (size_t)2 * rt->worker_count * sizeof(struct rota__watch);
+}
+
+/* What was seen before a sleep says nothing after it: all count as having moved. */
+static void forget(rota_runtime *rt)
+{
+	for (unsigned i = 0; i < 2 * rt->worker_count; i++)
+		rt->monitor.watch[i].runs = UINT64_MAX;
+}
+
 int rota__monitor_init(rota_runtime *rt)
 {
-	rt->monitor.seen = rota__alloc(rt->worker_count * sizeof(uint64_t), ROTA__CACHE_LINE);
+	rt->monitor.watch = rota__alloc(watch_size(rt), ROTA__CACHE_LINE);
 	rota__store(&rt->monitor.dormant, 1, RELAXED);
-	return rt->monitor.seen != NULL ? 0 : -ENOMEM;
+	if (rt->monitor.watch == NULL)
+		return -ENOMEM;
+	forget(rt);
+	return 0;
 }
 
 void rota__monitor_deinit(rota_runtime *rt)
 {
-	rota__free(rt->monitor.seen, rt->worker_count * sizeof(uint64_t), ROTA__CACHE_LINE);
-	rt->monitor.seen = NULL;
+	rota__free(rt->monitor.watch, watch_size(rt), ROTA__CACHE_LINE);
+	rt->monitor.watch = NULL;
+}
+
+static bool enabled(const rota_runtime *rt)
+{
+	return rt->config.flavor != ROTA_FLAVOR_CURRENT_THREAD;
 }
 
 static bool asleep(const struct rota__worker *worker)
@@ -27,7 +67,9 @@ static bool asleep(const struct rota__worker *worker)
 
 static bool all_asleep(rota_runtime *rt)
 {
-	for (unsigned i = 0; i < rt->worker_count; i++) {
+	const unsigned total = rota__worker_total(rt);
+
+	for (unsigned i = 0; i < total; i++) {
 		if (!asleep(&rt->workers[i]))
 			return false;
 	}
@@ -35,13 +77,13 @@ static bool all_asleep(rota_runtime *rt)
 }
 
 /* What waits behind a worker that does not move is taken over: completions and timers become tasks in the injection
- * queue; queued tasks become worth stealing. */
-static void help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
+ * queue; queued tasks become worth stealing. Returns whether there was anything. */
+static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
 {
 	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
 		      rota__inject_length(&rt->inject) > 0;
 
-	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth */
+	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth, has_stalled */
 	if (rota__worker_forward_mail(worker))
 		behind = true;
 	unsigned rescued = rt->driver->rescue(worker);
@@ -52,44 +94,125 @@ static void help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 		behind = true;
 	if (behind)
 		rota__idle_wake_one(rt);
+	return behind;
+}
+
+static void count_stall(rota_runtime *rt, struct rota__watch *watch, uint64_t runs)
+{
+	if (watch->counted == runs)
+		return;
+	watch->counted = runs;
+	rota__count(&rt->monitor.stalls, 1);
+}
+
+static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocked, struct sight *sight)
+{
+	struct rota__worker *worker = &rt->workers[i];
+	struct rota__watch *watch = &rt->monitor.watch[i];
+	const bool spare = i >= rt->worker_count;
+	const uint64_t runs = rota__load(&worker->runs, RELAXED);
+	const bool blocked = rota__load(&worker->blocked, ACQUIRE); /* partner: rota_block_in_place */
+	const bool moved = runs != watch->runs || only_blocked;
+
+	if (asleep(worker)) {
+		sight->asleep |= !spare;
+		sight->free |= !spare;
+		sight->spare_free |= spare && rota__spare_serves(worker);
+	} else if (blocked || !moved) {
+		const bool behind = help(rt, worker, runs, now);
+
+		sight->blocked += blocked;
+		sight->waiting |= behind;
+		if (behind && !blocked)
+			count_stall(rt, watch, runs);
+	} else {
+		sight->free |= !spare;
+		sight->spare_free |= spare && rota__spare_serves(worker);
+	}
+	if (!only_blocked) {
+		sight->moved |= moved;
+		watch->runs = runs;
+	}
+}
+
+static struct sight look_around(rota_runtime *rt, uint64_t now, bool only_blocked)
+{
+	const unsigned total = rota__worker_total(rt);
+	struct sight sight = { .moved = false };
+
+	for (unsigned i = 0; i < total; i++)
+		look_at(rt, i, now, only_blocked, &sight);
+	return sight;
+}
+
+/* A worker that has said that it blocks is replaced as soon as something waits; one that computes, when all do. */
+static bool spare_needed(const rota_runtime *rt, const struct sight *sight)
+{
+	if (sight->blocked > 0 && !sight->asleep)
+		return rota__load(&rt->spares.on_duty, RELAXED) < sight->blocked || !sight->free;
+	return !sight->free;
+}
+
+static void mind_spares(rota_runtime *rt, uint64_t now, const struct sight *sight)
+{
+	struct rota__monitor *monitor = &rt->monitor;
+
+	if (spare_needed(rt, sight)) {
+		monitor->calm = 0;
+		if (sight->waiting && !sight->spare_free)
+			rota__spares_call(rt, now);
+	} else if (sight->blocked == 0 || sight->asleep) {
+		if (++monitor->calm >= CALM_LOOKS)
+			rota__spares_dismiss(rt);
+	}
+}
+
+/* Nobody has moved, and all sleep: until somebody wakes. */
+static bool go_dormant(rota_runtime *rt)
+{
+	struct rota__monitor *monitor = &rt->monitor;
+
+	rota__spares_dismiss(rt);
+	rota__store(&monitor->dormant, 1, RELAXED);
+	rota__fence(SEQ_CST); /* partner: rota__monitor_rouse */
+	if (!all_asleep(rt) || rota__load(&rt->spares.on_duty, RELAXED) > 0) {
+		rota__store(&monitor->dormant, 0, RELAXED);
+		return false;
+	}
+	forget(rt);
+	return true;
 }
 
 uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 {
 	struct rota__monitor *monitor = &rt->monitor;
-	bool moved = false;
+	struct sight sight;
 
-	if (rt->worker_count < 2)
-		return ROTA_NEVER; /* nobody could help */
-	if (rota__load(&monitor->dormant, ACQUIRE))
+	if (!enabled(rt) || rota__load(&monitor->dormant, ACQUIRE))
 		return ROTA_NEVER;
+	if (rota__load(&monitor->urgent, RELAXED) && rota__swap(&monitor->urgent, 0, ACQ_REL)) {
+		sight = look_around(rt, now, true);
+		mind_spares(rt, now, &sight);
+	}
 	if (now < monitor->looked_at + rt->config.stall_ns)
 		return monitor->looked_at + rt->config.stall_ns;
 	monitor->looked_at = now;
-	for (unsigned i = 0; i < rt->worker_count; i++) {
-		struct rota__worker *worker = &rt->workers[i];
-		uint64_t runs = rota__load(&worker->runs, RELAXED);
-
-		if (runs != monitor->seen[i])
-			moved = true;
-		else if (!asleep(worker))
-			help(rt, worker, runs, now);
-		monitor->seen[i] = runs;
-	}
-	if (!moved && all_asleep(rt)) {
-		rota__store(&monitor->dormant, 1, RELAXED);
-		rota__fence(SEQ_CST); /* partner: rota__monitor_rouse */
-		if (all_asleep(rt))
-			return ROTA_NEVER;
-		rota__store(&monitor->dormant, 0, RELAXED);
-	}
+	sight = look_around(rt, now, false);
+	mind_spares(rt, now, &sight);
+	if (!sight.moved && all_asleep(rt) && go_dormant(rt))
+		return ROTA_NEVER;
 	return now + rt->config.stall_ns;
 }
 
 void rota__monitor_rouse(rota_runtime *rt)
 {
-	rota__fence(SEQ_CST); /* partner: the fence in look */
-	if (rota__load(&rt->monitor.dormant, RELAXED) && rota__swap(&rt->monitor.dormant, 0, ACQ_REL) &&
-	    rt->worker_count > 1)
+	rota__fence(SEQ_CST); /* partner: the fence in go_dormant */
+	if (rota__load(&rt->monitor.dormant, RELAXED) && rota__swap(&rt->monitor.dormant, 0, ACQ_REL) && enabled(rt))
 		rt->driver->wake_reactor(rt);
+}
+
+void rota__monitor_alert(rota_runtime *rt)
+{
+	rota__store(&rt->monitor.urgent, 1, RELEASE); /* partner: the swap in rota__monitor_look */
+	rt->driver->wake_reactor(rt);
 }

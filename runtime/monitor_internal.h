@@ -6,17 +6,28 @@
  *
  *   monitor: dormant = 1; SEQ_CST fence; looks whether all workers are asleep; else dormant = 0.
  *   worker:  asleep = 0; SEQ_CST fence; if dormant was 1, swaps it to 0 and wakes the reactor.
+ *
+ * When every configured worker is stuck and something waits, a spare is called, at most one for each look
+ * (spare_internal.h); the spares are dismissed when for some time there was a worker that could have done their work.
+ * A worker inside rota_block_in_place counts as stuck at once, and asks for a look at once.
+ *
+ * With the current-thread flavour there is no monitor: nobody else may run a task.
  */
 #ifndef ROTA_RUNTIME_MONITOR_INTERNAL_H
 #define ROTA_RUNTIME_MONITOR_INTERNAL_H
 
 #include "atomic_internal.h"
 
+struct rota__watch;
+
 struct rota__monitor {
 	struct rota_atomic_u32 dormant;
+	struct rota_atomic_u32 urgent; /* a worker has blocked: look at once */
+	struct rota_atomic_u64 stalls; /* the reactor writes: a number for the metrics */
 	/* the reactor's thread only */
 	uint64_t looked_at;
-	uint64_t *seen; /* per worker: its `runs` at the last look */
+	unsigned calm;             /* looks in a row at which no spare was needed */
+	struct rota__watch *watch; /* per worker and spare */
 };
 
 int rota__monitor_init(rota_runtime *rt);
@@ -27,5 +38,8 @@ uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now);
 
 /* A worker has woken up. */
 void rota__monitor_rouse(rota_runtime *rt);
+
+/* A worker is about to block: the next look comes at once. */
+void rota__monitor_alert(rota_runtime *rt);
 
 #endif

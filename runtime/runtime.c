@@ -20,6 +20,7 @@
 #define RUN_DRAIN_NS 10000000000u
 #define CANCEL_AGAIN_NS 10000000u /* a task that was spawned while the last round of cancels was under way */
 #define REPORT_MAX 16u
+#define WITH_SPARES(rt) (2 * (rt)->worker_count)
 
 static _Thread_local rota_runtime *entered;
 
@@ -99,12 +100,17 @@ static int worker_launch(struct rota__worker *worker)
 
 static void workers_stop(rota_runtime *rt)
 {
+	unsigned total;
+
 	rota__store(&rt->stopping, 1, SEQ_CST);
-	for (unsigned i = 0; i < rt->worker_count; i++) {
+	rota__spares_close(rt);
+	rota__fence(SEQ_CST); /* partner: spare_main. A spare that is not ready yet will see `stopping` */
+	total = rota__worker_total(rt);
+	for (unsigned i = 0; i < total; i++) {
 		if (rt->workers[i].has_thread)
 			rt->driver->wake(&rt->workers[i]);
 	}
-	for (unsigned i = 0; i < rt->worker_count; i++) {
+	for (unsigned i = 0; i < rt->worker_count + rt->spares.launched; i++) {
 		if (rt->workers[i].has_thread)
 			pthread_join(rt->workers[i].thread, NULL);
 		rt->workers[i].has_thread = false;
@@ -116,7 +122,7 @@ static void threads_stop(rota_runtime *rt)
 {
 	workers_stop(rt);
 	rt->driver->stop(rt);
-	for (unsigned i = 0; i < rt->worker_count; i++)
+	for (unsigned i = 0; i < rt->worker_count + rt->spares.launched; i++)
 		rt->driver->worker_free(&rt->workers[i]);
 }
 
@@ -133,13 +139,14 @@ static int workers_start(rota_runtime *rt)
 
 static void runtime_free(rota_runtime *rt)
 {
-	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count; i++)
+	for (unsigned i = 0; rt->workers != NULL && i < WITH_SPARES(rt); i++)
 		rota__worker_deinit(&rt->workers[i]);
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);
 	rota__monitor_deinit(rt);
-	rota__idle_deinit(&rt->idle, rt->worker_count);
-	rota__free(rt->workers, rt->worker_count * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	rota__spares_deinit(rt);
+	rota__idle_deinit(&rt->idle, WITH_SPARES(rt));
+	rota__free(rt->workers, WITH_SPARES(rt) * sizeof(*rt->workers), ROTA__CACHE_LINE);
 	rota__free(rt, sizeof(*rt), ROTA__CACHE_LINE);
 }
 
@@ -156,10 +163,11 @@ static int runtime_alloc(rota_runtime **ret, const struct rota_config *config)
 	rota__blocking_init(&rt->blocking, config->max_blocking_threads, config->max_blocking_queue,
 			    config->blocking_idle_ns);
 	rota__wheel_init(&rt->outside, rota__sys_clock());
-	rt->workers = rota__alloc(rt->worker_count * sizeof(*rt->workers), ROTA__CACHE_LINE);
-	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count; i++)
+	rota__spares_init(rt);
+	rt->workers = rota__alloc(WITH_SPARES(rt) * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	for (unsigned i = 0; rt->workers != NULL && i < WITH_SPARES(rt); i++)
 		rota__worker_init(&rt->workers[i], rt, i);
-	if (rt->workers == NULL || rota__idle_init(&rt->idle, rt->worker_count) < 0 || rota__monitor_init(rt) < 0) {
+	if (rt->workers == NULL || rota__idle_init(&rt->idle, WITH_SPARES(rt)) < 0 || rota__monitor_init(rt) < 0) {
 		runtime_free(rt);
 		return -ENOMEM;
 	}
@@ -361,12 +369,14 @@ void rota__runtime_dismiss_guest(rota_runtime *rt)
 uint64_t rota__runtime_alive(rota_runtime *rt)
 {
 	uint64_t spawned = 0, finished = 0;
+	unsigned total = rota__worker_total(rt);
 
 	/* Ends before beginnings, so that the difference is never too small. ACQUIRE: partner is count_finished. */
-	for (unsigned i = 0; i < rt->worker_count; i++)
+	for (unsigned i = 0; i < total; i++)
 		finished += rota__load(&rt->workers[i].finished, ACQUIRE);
 	finished += rota__load(&rt->finished, SEQ_CST);
-	for (unsigned i = 0; i < rt->worker_count; i++)
+	total = rota__worker_total(rt); /* of a spare that is new, the beginnings only */
+	for (unsigned i = 0; i < total; i++)
 		spawned += rota__load(&rt->workers[i].spawned, RELAXED);
 	spawned += rota__load(&rt->spawned, SEQ_CST);
 	return spawned - finished;
@@ -471,9 +481,13 @@ void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
 		.operations = rota__load(&rt->reactor_operations, RELAXED),
 		.memory_bytes = rota__alloc_bytes(),
 		.stack_bytes = rota__stack_pool_bytes(&rt->stacks),
+		.spare_threads = rota__worker_total(rt) - rt->worker_count,
+		.spares_on_duty = rota__load(&rt->spares.on_duty, RELAXED),
+		.spare_calls = rota__load(&rt->spares.calls, RELAXED),
+		.stalls = rota__load(&rt->monitor.stalls, RELAXED),
 	};
 
-	for (unsigned i = 0; i < rt->worker_count; i++) {
+	for (unsigned i = 0; i < m.workers + m.spare_threads; i++) {
 		const struct rota__worker *worker = &rt->workers[i];
 
 		m.tasks_spawned += rota__load(&worker->spawned, RELAXED);

@@ -80,13 +80,17 @@ struct rota_metrics {
 	unsigned blocking_threads; /* alive now */
 	uint64_t tasks_alive;
 	uint64_t tasks_spawned;
-	uint64_t polls;      /* times a task was run */
-	uint64_t steals;     /* tasks taken from another worker */
-	uint64_t parks;      /* times a worker went to sleep */
-	uint64_t wakeups;    /* times a worker or the reactor was woken or woke */
-	uint64_t operations; /* I/O operations completed for tasks and for threads outside */
-	size_t memory_bytes; /* held by rota in this process: tasks, queues, channels; not stacks */
-	size_t stack_bytes;  /* address space of stacks; only touched pages cost memory */
+	uint64_t polls;          /* times a task was run */
+	uint64_t steals;         /* tasks taken from another worker */
+	uint64_t parks;          /* times a worker went to sleep */
+	uint64_t wakeups;        /* times a worker or the reactor was woken or woke */
+	uint64_t operations;     /* I/O operations completed for tasks and for threads outside */
+	size_t memory_bytes;     /* held by rota in this process: tasks, queues, channels; not stacks */
+	size_t stack_bytes;      /* address space of stacks; only touched pages cost memory */
+	unsigned spare_threads;  /* started so far; they stay until the runtime stops */
+	unsigned spares_on_duty; /* of them, those that run tasks now, since all workers are stuck */
+	uint64_t spare_calls;    /* times a spare was called */
+	uint64_t stalls;         /* tasks that ran for longer than stall_ns while others waited */
 };
 
 /* A snapshot of counters since the start; together they are not one instant, and a task that was just joined may still

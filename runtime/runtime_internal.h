@@ -9,6 +9,7 @@
 #include "inject_internal.h"
 #include "monitor_internal.h"
 #include "runtime.h"
+#include "spare_internal.h"
 #include "worker_internal.h"
 
 struct rota_runtime {
@@ -16,8 +17,8 @@ struct rota_runtime {
 	struct rota_config config; /* resolved: no field is 0 that means a default */
 	const struct rota__driver *driver;
 	unsigned worker_count;
-	struct rota__worker *workers;
-	void *io; /* the driver's reactor */
+	struct rota__worker *workers; /* as many spares behind the worker_count configured ones */
+	void *io;                     /* the driver's reactor */
 
 	/* each with its own rules */
 	struct rota__idle idle;
@@ -27,6 +28,7 @@ struct rota_runtime {
 	struct rota__blocking blocking;
 	struct rota__wheel outside; /* timers of threads that are not workers; the reactor expires them */
 	struct rota__monitor monitor;
+	struct rota__spares spares;
 
 	struct rota_atomic_u32 closing;            /* no new tasks */
 	struct rota_atomic_u32 stopping;           /* workers leave */
@@ -38,6 +40,12 @@ struct rota_runtime {
 	struct rota_atomic_u64 reactor_operations; /* that the reactor reaped, its own and in others' place */
 	struct rota_atomic_u64 reactor_wakeups;    /* times the reactor returned from its wait */
 };
+
+/* How many workers there are to look at: the configured ones, and the spares that have been started. */
+static inline unsigned rota__worker_total(const rota_runtime *rt)
+{
+	return rt->worker_count + rota__load(&rt->spares.ready, ACQUIRE); /* partner: spare_main, which made its ring */
+}
 
 /* config.c: fills in defaults and the environment. 0, or -EINVAL and one line on standard error. */
 int rota__config_resolve(struct rota_config *config);

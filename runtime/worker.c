@@ -339,6 +339,7 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 
 static void run(struct rota__worker *worker, rota_task *task)
 {
+	rota__store(&worker->running, task, RELAXED); /* partner: none, the monitor takes a reference before it looks */
 	rota__count(&worker->runs, 1);
 	worker->ticks++;
 	worker->budget = BUDGET;
@@ -464,10 +465,11 @@ static uint64_t next_random(struct rota__worker *worker)
 static rota_task *steal(struct rota__worker *worker)
 {
 	rota_runtime *rt = worker->rt;
-	unsigned start = (unsigned)(next_random(worker) % rt->worker_count);
+	unsigned total = rota__worker_total(rt);
+	unsigned start = (unsigned)(next_random(worker) % total);
 
-	for (unsigned i = 0; i < rt->worker_count; i++) {
-		struct rota__worker *victim = &rt->workers[(start + i) % rt->worker_count];
+	for (unsigned i = 0; i < total; i++) {
+		struct rota__worker *victim = &rt->workers[(start + i) % total];
 		rota_task *task = victim != worker ? steal_from(worker, victim) : NULL;
 
 		if (task != NULL)
@@ -480,10 +482,11 @@ static rota_task *steal(struct rota__worker *worker)
 static bool work_visible(struct rota__worker *worker)
 {
 	rota_runtime *rt = worker->rt;
+	unsigned total = rota__worker_total(rt);
 
 	if (rota__inject_length(&rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL)
 		return true;
-	for (unsigned i = 0; i < rt->worker_count; i++) {
+	for (unsigned i = 0; i < total; i++) {
 		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], WAKE_COST_NS))
 			return true;
 	}
@@ -506,11 +509,12 @@ static void stop_search_found(struct rota__worker *worker)
 static rota_task *search(struct rota__worker *worker)
 {
 	rota_runtime *rt = worker->rt;
+	const unsigned total = rota__worker_total(rt);
 	rota_task *task = take_injected(worker);
 
-	if (task == NULL && rt->worker_count > 1) {
+	if (task == NULL && total > 1) {
 		if (!worker->searching)
-			worker->searching = rota__idle_start_search(&rt->idle, rt->worker_count);
+			worker->searching = rota__idle_start_search(&rt->idle, total);
 		if (worker->searching)
 			task = steal(worker);
 	}
@@ -550,7 +554,7 @@ static void gather(struct rota__worker *worker)
 	struct rota__worker *host = NULL;
 	rota_task *task;
 
-	for (unsigned i = 0; i < worker->index && host == NULL; i++) {
+	for (unsigned i = 0; i < worker->index && i < rt->worker_count && host == NULL; i++) {
 		if (is_sparse(&rt->workers[i]) && rota__load(&rt->workers[i].asleep, RELAXED))
 			host = &rt->workers[i];
 	}
@@ -560,11 +564,34 @@ static void gather(struct rota__worker *worker)
 		send_mail(host, task);
 }
 
+/* After a park. */
+static void arise(struct rota__worker *worker)
+{
+	uint64_t now = rota__sys_clock();
+
+	worker->polled_at = now;
+	worker->woke_at = now;
+	worker->woke_runs = rota__load(&worker->runs, RELAXED);
+	rota__wheel_expire(&worker->wheel, now);
+}
+
+/* How long the worker may sleep at `now`. */
+static uint64_t until_next(const struct rota__worker *worker, uint64_t now, uint64_t deadline)
+{
+	uint64_t until = rota__wheel_next(&worker->wheel);
+
+	if (deadline < until)
+		until = deadline;
+	if (until == ROTA_NEVER)
+		return ROTA_NEVER;
+	return until > now ? until - now : 0;
+}
+
 static void park(struct rota__worker *worker, uint64_t deadline)
 {
 	rota_runtime *rt = worker->rt;
 	uint64_t now = rota__sys_clock();
-	uint64_t until;
+	uint64_t timeout = 0;
 
 	account(worker, now);
 	count_sparse(worker, now);
@@ -574,25 +601,16 @@ static void park(struct rota__worker *worker, uint64_t deadline)
 	}
 	rota__store(&worker->asleep, 1, RELAXED); /* the fence in idle_sleep orders it */
 	rota__idle_sleep(&rt->idle, worker->index);
-	until = rota__wheel_next(&worker->wheel);
-	if (deadline < until)
-		until = deadline;
-	if (rota__load(&rt->stopping, RELAXED) || work_visible(worker))
-		until = 0;
-	else
+	if (!rota__load(&rt->stopping, RELAXED) && !work_visible(worker)) {
+		timeout = until_next(worker, now, deadline);
 		rota__count(&worker->parks, 1);
-	rota__count(&worker->operations, rt->driver->park(worker, until == ROTA_NEVER ? ROTA_NEVER
-								  : until > now       ? until - now
-										      : 0));
+	}
+	rota__count(&worker->operations, rt->driver->park(worker, timeout));
 	rota__store(&worker->asleep, 0, RELAXED);
 	rota__monitor_rouse(rt);
 	if (rota__idle_awake(&rt->idle, worker->index))
 		worker->searching = true;
-	now = rota__sys_clock();
-	worker->polled_at = now;
-	worker->woke_at = now;
-	worker->woke_runs = rota__load(&worker->runs, RELAXED);
-	rota__wheel_expire(&worker->wheel, now);
+	arise(worker);
 	if (is_sparse(worker))
 		gather(worker);
 	take_mail(worker);
@@ -605,14 +623,22 @@ static bool may_be_long(const struct rota__worker *worker, const rota_task *task
 	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= WAKE_COST_NS;
 }
 
+/* Whether the monitor has found the worker stuck in the task that it ran last: then the ring and the mail have waited. */
+static bool has_stalled(const struct rota__worker *worker)
+{
+	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
+}
+
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
 	while (!done(arg)) {
 		rota_task *task = NULL;
 
-		if (worker->ticks >= POLL_INTERVAL) {
+		if (worker->ticks >= POLL_INTERVAL || has_stalled(worker)) {
 			poll(worker);
-			task = take_injected(worker);
+			/* What may stall again must not take what spares are there for. */
+			if (rota__load(&worker->rt->spares.on_duty, RELAXED) == 0 || !has_stalled(worker))
+				task = take_injected(worker);
 			if (task == NULL && worker->polled_at >= deadline)
 				break;
 		}
@@ -634,5 +660,69 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 	if (worker->searching) {
 		worker->searching = false;
 		rota__idle_stop_search(&worker->rt->idle);
+	}
+}
+
+/* --- spares ------------------------------------------------------------------------------------------------- */
+
+void rota__worker_hand_over(struct rota__worker *worker)
+{
+	rota_task *first = NULL, *last = NULL, *task;
+	unsigned n = 0;
+
+	while ((task = take_next(worker)) != NULL || (task = rota__deque_pop(&worker->deque)) != NULL) {
+		if (last != NULL)
+			last->queue_next = task;
+		else
+			first = task;
+		last = task;
+		n++;
+	}
+	rota__store(&worker->fresh, 0, RELAXED);
+	if (n == 0)
+		return;
+	rota__inject_push(&worker->rt->inject, first, last, n);
+	rota__idle_wake_one(worker->rt);
+}
+
+/* Parks, and is no sleeper: nobody who looks for help comes here. */
+static void park_aside(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	uint64_t now = rota__sys_clock();
+	uint64_t timeout = 0;
+
+	account(worker, now);
+	rota__store(&worker->asleep, 1, RELAXED);
+	rota__fence(SEQ_CST); /* partner: the one in send_mail */
+	if (rota__load(&worker->mail, RELAXED) == NULL) {
+		timeout = until_next(worker, now, ROTA_NEVER);
+		rota__count(&worker->parks, 1);
+	}
+	rota__count(&worker->operations, rt->driver->park(worker, timeout));
+	rota__store(&worker->asleep, 0, RELAXED);
+	rota__monitor_rouse(rt);
+	arise(worker);
+	take_mail(worker);
+}
+
+void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg), void *arg)
+{
+	/* Somebody may have relied on this worker while it searched, or slept. */
+	rota__fence(SEQ_CST); /* partner: the one in rota__idle_wake_one */
+	if (work_visible(worker))
+		rota__idle_wake_one(worker->rt);
+	while (!done(arg)) {
+		rota_task *task;
+
+		rota__worker_hand_over(worker);
+		task = pop_pinned(worker);
+		if (task == NULL) {
+			park_aside(worker);
+			continue;
+		}
+		if (worker->unsubmitted || worker->ticks >= POLL_INTERVAL)
+			poll(worker);
+		run(worker, task);
 	}
 }

@@ -49,6 +49,7 @@ struct rota__worker {
 	struct rota_atomic_u64 fresh_mean; /* the same of tasks that had not run before */
 	struct rota_atomic_u32 fresh;      /* about how many such tasks are in the run queue */
 	struct rota_atomic_u64 runs;       /* tasks run; the monitor sees by it whether the worker moves */
+	struct rota_atomic_ptr running; /* the task of the latest run, perhaps long gone: for the monitor's reports */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
 	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
 	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
@@ -58,6 +59,8 @@ struct rota__worker {
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
 	struct rota_atomic_ptr mail;       /* tasks sent to just this worker: a stack, linked by queue_next */
 	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
+	struct rota_atomic_u32 on_duty;    /* the monitor's, of a spare (spare_internal.h) */
+	struct rota_atomic_u32 blocked;    /* the worker's: inside rota_block_in_place */
 	struct rota__wheel wheel;
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
 };
@@ -82,6 +85,12 @@ void rota__worker_deinit(struct rota__worker *worker);
 void rota__worker_enter(struct rota__worker *worker);
 void rota__worker_leave(struct rota__worker *worker);
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline);
+
+/* What a spare that is off duty does until done(arg) (spare_internal.h). */
+void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg), void *arg);
+
+/* Gives what is queued here to the others, save what is pinned. The worker's thread, also inside a task. */
+void rota__worker_hand_over(struct rota__worker *worker);
 
 /* Suspends the calling fiber, which runs on `worker`; the scheduler publishes it after the switch. The fiber may come
  * back on another worker. */

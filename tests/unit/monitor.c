@@ -12,9 +12,9 @@
 #define WORKERS 3u
 #define STALL ROTA_MS(1)
 
-static struct rota__worker workers[WORKERS];
-static unsigned rescued[WORKERS], woken[WORKERS], reactor_woken;
-static unsigned completions[WORKERS]; /* that a rescue finds */
+static struct rota__worker workers[2 * WORKERS]; /* spares behind */
+static unsigned rescued[2 * WORKERS], woken[2 * WORKERS], reactor_woken;
+static unsigned completions[2 * WORKERS]; /* that a rescue finds */
 
 static unsigned rescue(struct rota__worker *worker)
 {
@@ -74,8 +74,8 @@ static void init(void)
 {
 	now = rota_now();
 	expect(rota__monitor_init(&runtime), ==, 0);
-	expect(rota__idle_init(&runtime.idle, WORKERS), ==, 0);
-	for (unsigned i = 0; i < WORKERS; i++)
+	expect(rota__idle_init(&runtime.idle, 2 * WORKERS), ==, 0);
+	for (unsigned i = 0; i < 2 * WORKERS; i++)
 		rota__worker_init(&workers[i], &runtime, i);
 	rota__idle_sleep(&runtime.idle, 2);
 	wake_up(0);
@@ -86,7 +86,7 @@ static void init(void)
 
 static void deinit(void)
 {
-	rota__idle_deinit(&runtime.idle, WORKERS);
+	rota__idle_deinit(&runtime.idle, 2 * WORKERS);
 	rota__monitor_deinit(&runtime);
 	rota__monitor_deinit(&runtime);
 }
@@ -236,10 +236,10 @@ UNIT_TEST(monitor, does_not_go_dormant_while_one_is_awake)
 		expect(look(), ==, now + STALL);
 }
 
-UNIT_TEST(monitor, has_nothing_to_do_for_a_single_worker)
+UNIT_TEST(monitor, has_nothing_to_do_where_nobody_else_may_run_tasks)
 {
-	runtime.worker_count = 1;
+	runtime.config.flavor = ROTA_FLAVOR_CURRENT_THREAD;
 	expect(look(), ==, ROTA_NEVER);
 	expect(rescued[0], ==, 0);
-	runtime.worker_count = WORKERS;
+	runtime.config.flavor = ROTA_FLAVOR_MULTI_THREAD;
 }
