@@ -91,7 +91,7 @@ static void wait_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel };
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "barrier" };
 
 void rota_barrier_wait_init(struct rota_barrier_op *op, struct rota_barrier *b)
 {

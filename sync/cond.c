@@ -89,7 +89,7 @@ static void wait_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel };
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "condition" };
 
 void rota_cond_wait_init(struct rota_cond_op *op, struct rota_cond *c, struct rota_mutex *m)
 {

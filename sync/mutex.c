@@ -124,7 +124,7 @@ static void lock_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel };
+static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel, .name = "mutex" };
 
 void rota_mutex_lock_init(struct rota_mutex_lock_op *op, struct rota_mutex *m)
 {

@@ -70,7 +70,7 @@ static void begin_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops begin_ops = { .poll = begin_poll, .cancel = begin_cancel };
+static const struct rota_future_ops begin_ops = { .poll = begin_poll, .cancel = begin_cancel, .name = "once" };
 
 void rota_once_begin_init(struct rota_once_op *op, struct rota_once *o)
 {

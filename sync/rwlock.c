@@ -152,7 +152,7 @@ static void lock_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel };
+static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel, .name = "rwlock" };
 
 static void init_op(struct rota_rwlock_op *op, struct rota_rwlock *l, bool write)
 {

@@ -137,7 +137,7 @@ static void acquire_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops acquire_ops = { .poll = acquire_poll, .cancel = acquire_cancel };
+static const struct rota_future_ops acquire_ops = { .poll = acquire_poll, .cancel = acquire_cancel, .name = "semaphore" };
 
 void rota_semaphore_acquire_init(struct rota_semaphore_op *op, struct rota_semaphore *s, uint64_t n)
 {

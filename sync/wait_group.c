@@ -123,7 +123,7 @@ static void wait_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel };
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "wait group" };
 
 void rota_wait_group_wait_init(struct rota_wait_group_op *op, struct rota_wait_group *g)
 {
