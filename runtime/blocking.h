@@ -35,6 +35,20 @@ struct rota_offload_op {
 };
 ROTA_API void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *arg);
 
+/*
+ * Runs fn(arg) on the calling thread, for code that blocks or computes for long and had better not change threads; returns
+ * fn's status. On a worker, what is queued there is given to others first, its completions and timers are taken over
+ * meanwhile, and a spare thread is started when no other worker is free. Tasks of rota_spawn_local of this worker wait.
+ *
+ * Inside fn the thread is as one of the blocking pool: the direct calls of rota block it, rota_task_id is 0, the task's
+ * cancellation is not seen; rota_spawn works, rota_block_on too, nested calls just call.
+ *
+ * From a fiber, from the poll of a stackless task, from blocking jobs and plain threads, where it just calls fn. In a task
+ * of the current-thread flavour, which has nobody to give anything to: -ENOTSUP, and fn is not called. -EINVAL: no fn.
+ * Does not switch: locks that belong to the thread may be held.
+ */
+ROTA_API int rota_block_in_place(rota_fn *fn, void *arg);
+
 ROTA_END_DECLS
 
 #endif

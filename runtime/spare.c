@@ -58,6 +58,7 @@ static void *spare_main(void *arg)
 	rota__fence(SEQ_CST); /* partner: workers_stop, which sets `stopping` before it reads `ready` */
 	while (!stopping(rt)) {
 		rota__worker_run(worker, on_duty_no_more, worker, ROTA_NEVER);
+		rota__worker_deinit(worker); /* its caches: nothing is made here for a while */
 		rota__worker_stand_by(worker, on_stand_by_no_more, worker);
 	}
 	rota__worker_leave(worker);

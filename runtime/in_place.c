@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rota_block_in_place: a worker's thread that is about to block gives its work away, and stops being a worker until it is
+ * back.
+ *
+ * Its run queue goes to the injection queue; its operations are submitted. Then `blocked` is set, and the monitor told:
+ * it counts the worker as stuck at once, takes its completions, timers and mail over at each look, and calls a spare when
+ * no other worker is free (monitor.c). Meanwhile the thread-local worker is NULL, so that for whatever fn calls the thread is
+ * one of the blocking pool: what it waits for, it waits for by blocking, its I/O goes through the reactor. The fiber stays
+ * on its stack; nobody else can resume it, since it never left.
+ */
+#include <errno.h>
+
+#include "blocking.h"
+#include "runtime_internal.h"
+
+static void step_aside(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+
+	rota__count(&worker->operations, rt->driver->poll(worker));
+	rota__worker_hand_over(worker);
+	rota__store(&worker->blocked, 1, RELEASE); /* partner: the monitor's look */
+	rota__monitor_alert(rt);
+	rota__worker_tls = NULL;
+}
+
+static void step_back(struct rota__worker *worker)
+{
+	rota__worker_tls = worker;
+	rota__store(&worker->blocked, 0, RELEASE);
+}
+
+int rota_block_in_place(rota_fn *fn, void *arg)
+{
+	struct rota__worker *worker = rota__worker_self();
+	rota_runtime *outer;
+	int status;
+
+	if (fn == NULL)
+		return -EINVAL;
+	if (worker == NULL)
+		return fn(arg);
+	if (worker->rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
+		return -ENOTSUP;
+	step_aside(worker);
+	outer = rota__runtime_enter(worker->rt);
+	status = fn(arg);
+	rota__runtime_enter(outer);
+	step_back(worker);
+	return status;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rota_block_in_place: what waits behind the caller goes on while it blocks, what the function sees of its thread, and
+ * that the worker is one again afterwards. A function that blocks here does so until others have got on.
+ */
+#define _GNU_SOURCE
+#include <sys/socket.h>
+
+#include "../../runtime/runtime_internal.h"
+#include "unit.h"
+
+static struct rota_atomic_u32 others;
+
+static rota_runtime *new_runtime(unsigned workers)
+{
+	const struct rota_config config = { .workers = workers };
+	rota_runtime *rt = NULL;
+
+	unsetenv("ROTA_FLAVOR");
+	rota__store(&others, 0, SEQ_CST);
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	return rt;
+}
+
+static void free_runtime(rota_runtime *rt)
+{
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	rota_runtime_free(rt);
+}
+
+static void run_on(unsigned workers, rota_fn *fn)
+{
+	rota_runtime *rt = new_runtime(workers);
+
+	expect(rota_block_on(rt, fn, NULL), ==, 0);
+	free_runtime(rt);
+}
+
+static int get_on(void *arg)
+{
+	(void)arg;
+	rota__fetch_add(&others, 1, SEQ_CST);
+	return 0;
+}
+
+static int block_until(void *arg)
+{
+	const uint32_t n = (uint32_t)(uintptr_t)arg;
+	const time_t start = expect_seconds_();
+
+	while (rota__load(&others, SEQ_CST) < n) {
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+		usleep(100);
+	}
+	return 7;
+}
+
+static void *number(unsigned n)
+{
+	return (void *)(uintptr_t)n;
+}
+
+static int queue_and_block(void *arg)
+{
+	rota_task *tasks[20];
+
+	(void)arg;
+	for (unsigned i = 0; i < 20; i++)
+		tasks[i] = unit_spawn(get_on, NULL);
+	expect(rota_block_in_place(block_until, number(20)), ==, 7);
+	for (unsigned i = 0; i < 20; i++)
+		unit_expect_join(tasks[i], 0);
+	return 0;
+}
+
+UNIT_TEST(in_place, gives_the_queue_away)
+{
+	run_on(2, queue_and_block);
+}
+
+UNIT_TEST(in_place, calls_a_spare_when_no_other_worker_is_free)
+{
+	run_on(1, queue_and_block);
+}
+
+static int block_twice(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		rota__store(&others, 0, SEQ_CST);
+		expect(queue_and_block(arg), ==, 0);
+	}
+	return 0;
+}
+
+UNIT_TEST(in_place, may_be_done_again_and_again)
+{
+	run_on(1, block_twice);
+}
+
+static int in_place_until(void *arg)
+{
+	rota__fetch_add(&others, 1, SEQ_CST);
+	expect(rota_block_in_place(block_until, arg), ==, 7);
+	return 0;
+}
+
+/* Four tasks that wait for each other, on two workers. */
+static int all_block(void *arg)
+{
+	rota_task *tasks[4];
+
+	(void)arg;
+	for (unsigned i = 0; i < 4; i++)
+		tasks[i] = unit_spawn(in_place_until, number(4));
+	for (unsigned i = 0; i < 4; i++)
+		unit_expect_join(tasks[i], 0);
+	return 0;
+}
+
+UNIT_TEST(in_place, replaces_every_worker)
+{
+	run_on(2, all_block);
+}
+
+static int sleep_and_get_on(void *arg)
+{
+	expect(rota_sleep(ROTA_MS(5)), ==, 0);
+	return get_on(arg);
+}
+
+static int block_before_timers(void *arg)
+{
+	rota_task *task = unit_spawn(sleep_and_get_on, NULL);
+
+	(void)arg;
+	unit_until_resting(task);
+	expect(rota_block_in_place(block_until, number(1)), ==, 7);
+	unit_expect_join(task, 0);
+	return 0;
+}
+
+UNIT_TEST(in_place, keeps_timers_going)
+{
+	run_on(1, block_before_timers);
+}
+
+static int answer(void *arg)
+{
+	const int *ends = arg;
+	char byte = 0;
+
+	expect(rota_recv(ends[0], &byte, 1, 0), ==, 1);
+	expect(rota_send(ends[0], &byte, 1, 0), ==, 1);
+	return 0;
+}
+
+static int ask(void *arg)
+{
+	const int *ends = arg;
+	char byte = 'x';
+
+	expect(write(ends[1], &byte, 1), ==, 1);
+	expect(read(ends[1], &byte, 1), ==, 1);
+	return byte;
+}
+
+static int block_before_operations(void *arg)
+{
+	rota_task *task;
+	int ends[2];
+
+	(void)arg;
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+	for (unsigned i = 0; i < 20000; i++) /* tasks are short here: operations are submitted late */
+		expect(rota_yield(), ==, 0);
+	task = unit_spawn(answer, ends);
+	unit_until_resting(task);
+	expect(rota_block_in_place(ask, ends), ==, 'x');
+	unit_expect_join(task, 0);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+UNIT_TEST(in_place, submits_what_is_not_submitted_and_keeps_operations_going)
+{
+	run_on(1, block_before_operations);
+}
+
+/* --- what the function sees ------------------------------------------------------------------------------------- */
+
+static int nested(void *arg)
+{
+	expect_pointer(rota__worker_self(), ==, NULL);
+	return get_on(arg);
+}
+
+static int look_around(void *arg)
+{
+	rota_runtime *rt = arg;
+	rota_task *task = NULL;
+	int status = -1;
+
+	expect(rota_task_id(), ==, 0);
+	expect_pointer(rota_runtime_current(), ==, rt);
+	expect(rota_sleep(ROTA_MS(1)), ==, 0); /* blocks this thread */
+	expect(rota_spawn(&task, get_on, NULL), ==, 0);
+	expect(rota_join(task, &status), ==, 0);
+	expect(status, ==, 0);
+	expect(rota_block_on(rt, get_on, NULL), ==, 0);
+	expect(rota_block_in_place(nested, NULL), ==, 0);
+	return -EDOM;
+}
+
+static int see(void *arg)
+{
+	const struct rota__worker *worker = rota__worker_self();
+	const uint64_t id = rota_task_id();
+	const pthread_t thread = pthread_self();
+
+	(void)arg;
+	expect(rota_block_in_place(look_around, rota_runtime_current()), ==, -EDOM);
+	expect(rota_task_id(), ==, id);
+	expect_pointer(rota__worker_self(), ==, worker);
+	expect(pthread_equal(pthread_self(), thread), !=, 0);
+	expect(rota__load(&others, SEQ_CST), ==, 3);
+	expect(rota_yield(), ==, 0); /* and may go on as any task */
+	unit_expect_join(unit_spawn(get_on, NULL), 0);
+	return 0;
+}
+
+UNIT_TEST(in_place, is_as_a_thread_outside)
+{
+	run_on(1, see);
+}
+
+static rota_poll poll_in_place(struct rota_future *self, struct rota_context *cx)
+{
+	(void)cx;
+	self->status = rota_block_in_place(block_until, number(1));
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops blocking_ops = { .poll = poll_in_place };
+
+static int poll_and_block(void *arg)
+{
+	struct rota_future future;
+	rota_task *task, *other;
+
+	(void)arg;
+	rota_future_init(&future, &blocking_ops);
+	task = unit_spawn_future(&future);
+	other = unit_spawn(get_on, NULL);
+	unit_expect_join(task, 7);
+	unit_expect_join(other, 0);
+	return 0;
+}
+
+UNIT_TEST(in_place, works_inside_the_poll_of_a_stackless_task)
+{
+	run_on(1, poll_and_block);
+}
+
+static int return_nine(void *arg)
+{
+	*(bool *)arg = true;
+	return 9;
+}
+
+static int call_it(void *arg)
+{
+	return rota_block_in_place(return_nine, arg);
+}
+
+static int from_a_job(void *arg)
+{
+	bool called = false;
+
+	(void)arg;
+	expect(rota_offload(call_it, &called), ==, 9);
+	expect(called, ==, true);
+	return 0;
+}
+
+UNIT_TEST(in_place, just_calls_where_blocking_is_fine)
+{
+	bool called = false;
+
+	expect(rota_block_in_place(return_nine, &called), ==, 9);
+	expect(called, ==, true);
+	run_on(1, from_a_job);
+}
+
+static int refuse(void *arg)
+{
+	bool called = false;
+
+	expect(rota_block_in_place(NULL, arg), ==, -EINVAL);
+	expect(rota_block_in_place(return_nine, &called), ==, -ENOTSUP);
+	expect(called, ==, false);
+	return 0;
+}
+
+UNIT_TEST(in_place, is_refused_with_the_current_thread_flavor)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_CURRENT_THREAD);
+
+	expect(rota_block_on(rt, refuse, NULL), ==, 0);
+	free_runtime(rt);
+}
+
+UNIT_TEST(in_place, wants_a_function)
+{
+	expect(rota_block_in_place(NULL, NULL), ==, -EINVAL);
+}
