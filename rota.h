@@ -23,6 +23,7 @@
 #include "runtime/future.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
+#include "runtime/scope.h"
 #include "runtime/select.h"
 #include "runtime/task.h"
 #include "runtime/time.h"

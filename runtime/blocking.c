@@ -114,7 +114,7 @@ static void *thread_main(void *arg)
 		unlock(pool);
 		rota__wake_batch_submit(&batch);
 		/* Cancelled after it was queued and before a cancel could find it, or before it was queued. */
-		rota__task_finish(job, rota__state_cancelled(&job->state) ? -ECANCELED : job->fn(job->arg));
+		rota__task_finish(job, rota__state_asked(&job->state) ? -ECANCELED : job->fn(job->arg));
 		lock(pool);
 		pool->running--;
 	}
@@ -318,7 +318,7 @@ static int offload_start(struct rota_offload_op *op)
 	int rc = -ECANCELED;
 
 	if (!op->cancelled_)
-		rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, true, NULL, place);
+		rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, 2, NULL, place);
 	if (rc < 0) {
 		return_place(&op->rt_->blocking);
 		return rc;
@@ -327,7 +327,7 @@ static int offload_start(struct rota_offload_op *op)
 	op->job_->arg = op->arg_;
 	rc = submit_placed(op->rt_, op->job_, NULL);
 	if (rc < 0) {
-		rota__task_discard(op->job_, true);
+		rota__task_discard(op->job_, 2);
 		op->job_ = NULL;
 		return rc;
 	}

@@ -7,6 +7,7 @@
 #include "log_internal.h"
 #include "park_internal.h"
 #include "runtime_internal.h"
+#include "scope_internal.h"
 
 /* What a future turns into once it was ready. */
 static rota_poll polled_after_ready(struct rota_future *self, struct rota_context *cx)
@@ -50,6 +51,7 @@ static int fiber_await(rota_task *task, struct rota_future *future)
 	for (;; waited = true) {
 		if (!told && rota__task_cancelled(task)) {
 			told = true;
+			rota__scope_pass_on(task);
 			rota_future_cancel(future);
 		}
 		if (rota_future_poll(future, &cx) == ROTA_READY)
@@ -58,7 +60,7 @@ static int fiber_await(rota_task *task, struct rota_future *future)
 	}
 	if (!waited)
 		rota__worker_spend();
-	return future->status;
+	return told && future->status == -ECANCELED ? rota__task_reason(task) : future->status;
 }
 
 static int thread_await(struct rota_future *future)

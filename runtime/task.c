@@ -6,6 +6,7 @@
 
 #include "log_internal.h"
 #include "runtime_internal.h"
+#include "scope_internal.h"
 #include "sys_internal.h"
 
 #define ID_BLOCK 1024u
@@ -36,7 +37,7 @@ static void set_name(rota_task *task, const char *name)
 	task->name[ROTA_TASK_NAME_MAX] = '\0';
 }
 
-int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle, const char *name,
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
 		   const void *spawned_at)
 {
 	struct rota__worker *worker = rota__worker_of(rt);
@@ -61,7 +62,8 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	task->shield = 0;
 	set_name(task, name);
 	task->spawned_at = spawned_at;
-	rota__state_init(&task->state, handle ? 2 : 1);
+	task->extra = NULL;
+	rota__state_init(&task->state, references);
 	*ret = task;
 	return 0;
 }
@@ -69,8 +71,29 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 static void task_free(rota_task *task)
 {
 	struct rota__worker *worker = rota__worker_of(task->rt);
+	struct rota__task_cache *cache = worker != NULL ? &worker->tasks : NULL;
 
-	rota__task_pool_put(&task->rt->tasks, worker != NULL ? &worker->tasks : NULL, task);
+	if (task->extra != NULL)
+		rota__task_pool_put(&task->rt->tasks, cache, (rota_task *)(void *)task->extra);
+	rota__task_pool_put(&task->rt->tasks, cache, task);
+}
+
+struct rota__extra *rota__extra_of(rota_task *task)
+{
+	struct rota__worker *worker = rota__worker_of(task->rt);
+	struct rota__extra *extra = task->extra;
+
+	if (extra != NULL)
+		return extra;
+	extra = (struct rota__extra *)(void *)rota__task_pool_get(&task->rt->tasks,
+								  worker != NULL ? &worker->tasks : NULL);
+	if (extra == NULL)
+		return NULL;
+	extra->task = task;
+	extra->opened = NULL;
+	extra->locals = NULL;
+	extra->scope = NULL;
+	return task->extra = extra;
 }
 
 void rota__task_unref(rota_task *task)
@@ -81,6 +104,7 @@ void rota__task_unref(rota_task *task)
 
 void rota__task_finish(rota_task *task, int status)
 {
+	const bool child = task->extra != NULL && task->extra->scope != NULL;
 	rota_runtime *rt = task->rt;
 	struct rota__wake_batch batch;
 	enum rota__drop drop;
@@ -96,15 +120,17 @@ void rota__task_finish(rota_task *task, int status)
 			task_free(task);
 		rota__wake_batch_submit(&batch);
 	}
+	if (child)
+		rota__scope_ended(task); /* the scope's reference has kept it */
 	rota__runtime_dismiss(rt);
 }
 
-void rota__task_discard(rota_task *task, bool handle)
+void rota__task_discard(rota_task *task, unsigned references)
 {
 	rota_runtime *rt = task->rt;
 
 	/* Somebody who walks all tasks may hold a reference: the last one frees. */
-	if (handle)
+	while (--references > 0)
 		rota__task_unref(task);
 	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
 		task_free(task);
@@ -116,157 +142,6 @@ rota_task *rota__task_current(void)
 	struct rota__worker *worker = rota__worker_self();
 
 	return worker != NULL ? worker->current : NULL;
-}
-
-/* --- spawning ------------------------------------------------------------------------------------------------ */
-
-static int check_attr(const struct rota_task_attr *attr, const struct rota__worker *worker)
-{
-	if (attr->flags & ~(unsigned)ROTA_TASK_LOCAL)
-		return -EINVAL;
-	if (attr->stack_size != 0 && (attr->stack_size < ROTA_MIN_STACK_SIZE || attr->stack_size > ROTA_MAX_STACK_SIZE))
-		return -EINVAL;
-	if (attr->flags & ROTA_TASK_LOCAL && (worker == NULL || worker->current == NULL))
-		return -ENXIO;
-	return 0;
-}
-
-/* Sets aside what the fiber will run on. */
-static int give_stack(rota_runtime *rt, struct rota__worker *worker, rota_task *task, size_t stack_size)
-{
-	if (stack_size == 0 || stack_size == rt->config.stack_size)
-		return rota__stack_reserve(&rt->stacks, worker != NULL ? &worker->stacks : NULL);
-	task->flags |= ROTA__TASK_OWN_STACK;
-	return rota__stack_new(&task->stack, &rt->stacks, stack_size);
-}
-
-static void start(struct rota__worker *worker, rota_task *task)
-{
-	if (worker != NULL)
-		rota__worker_spawned(worker, task);
-	else
-		rota__task_submit(task);
-}
-
-static int spawn_fiber(rota_runtime *rt, rota_task **ret_task, const struct rota_task_attr *attr, rota_fn *fn,
-		       void *arg, const void *caller)
-{
-	struct rota__worker *worker = rota__worker_of(rt);
-	rota_task *task;
-	int rc;
-
-	if (fn == NULL)
-		return -EINVAL;
-	if (attr != NULL && (rc = check_attr(attr, worker)) < 0)
-		return rc;
-	rc = rota__task_new(&task, rt, ROTA__TASK_FIBER, ret_task != NULL, attr != NULL ? attr->name : NULL, caller);
-	if (rc < 0)
-		return rc;
-	rc = give_stack(rt, worker, task, attr != NULL ? attr->stack_size : 0);
-	if (rc < 0) {
-		rota__task_discard(task, ret_task != NULL);
-		return rc;
-	}
-	task->fn = fn;
-	task->arg = arg;
-	if (attr != NULL && attr->flags & ROTA_TASK_LOCAL) {
-		task->flags |= ROTA__TASK_PINNED;
-		task->home = worker->index;
-	}
-	/* Before it may run: then the handle's owner may already use it. */
-	if (ret_task != NULL)
-		*ret_task = task;
-	start(worker, task);
-	return 0;
-}
-
-int rota_spawn(rota_task **ret_task, rota_fn *fn, void *arg)
-{
-	rota_runtime *rt = rota__runtime_self();
-
-	if (rt == NULL)
-		return -ENXIO;
-	return spawn_fiber(rt, ret_task, NULL, fn, arg, __builtin_return_address(0));
-}
-
-int rota_spawn_on(rota_runtime *rt, rota_task **ret_task, rota_fn *fn, void *arg)
-{
-	if (rt == NULL)
-		return -EINVAL;
-	return spawn_fiber(rt, ret_task, NULL, fn, arg, __builtin_return_address(0));
-}
-
-int rota_spawn_local(rota_task **ret_task, rota_fn *fn, void *arg)
-{
-	const struct rota_task_attr attr = { .flags = ROTA_TASK_LOCAL };
-	rota_runtime *rt = rota__runtime_self();
-
-	if (rt == NULL)
-		return -ENXIO;
-	return spawn_fiber(rt, ret_task, &attr, fn, arg, __builtin_return_address(0));
-}
-
-int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *attr, rota_fn *fn, void *arg)
-{
-	rota_runtime *rt = rota__runtime_self();
-
-	if (rt == NULL)
-		return -ENXIO;
-	return spawn_fiber(rt, ret_task, attr, fn, arg, __builtin_return_address(0));
-}
-
-static int spawn_future(rota_runtime *rt, rota_task **ret_task, struct rota_future *future, const void *caller)
-{
-	rota_task *task;
-	int rc;
-
-	if (future == NULL || future->ops == NULL || future->ops->poll == NULL)
-		return -EINVAL;
-	rc = rota__task_new(&task, rt, ROTA__TASK_FUTURE, ret_task != NULL, NULL, caller);
-	if (rc < 0)
-		return rc;
-	task->future = future;
-	if (ret_task != NULL)
-		*ret_task = task;
-	start(rota__worker_of(rt), task);
-	return 0;
-}
-
-int rota_spawn_future(rota_task **ret_task, struct rota_future *future)
-{
-	rota_runtime *rt = rota__runtime_self();
-
-	if (rt == NULL)
-		return -ENXIO;
-	return spawn_future(rt, ret_task, future, __builtin_return_address(0));
-}
-
-int rota_spawn_future_on(rota_runtime *rt, rota_task **ret_task, struct rota_future *future)
-{
-	if (rt == NULL)
-		return -EINVAL;
-	return spawn_future(rt, ret_task, future, __builtin_return_address(0));
-}
-
-int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg)
-{
-	rota_runtime *rt = rota__runtime_self();
-	rota_task *task;
-	int rc;
-
-	if (fn == NULL)
-		return -EINVAL;
-	if (rt == NULL)
-		return -ENXIO;
-	rc = rota__task_new(&task, rt, ROTA__TASK_JOB, ret_task != NULL, NULL, __builtin_return_address(0));
-	if (rc < 0)
-		return rc;
-	task->fn = fn;
-	task->arg = arg;
-	rc = rota__blocking_submit(rt, task, ret_task);
-	if (rc < 0)
-		rota__task_discard(task, ret_task != NULL);
-	return rc;
 }
 
 /* --- the handle ---------------------------------------------------------------------------------------------- */
@@ -414,7 +289,7 @@ int rota_yield(void)
 		return -EDEADLK;
 	}
 	if (rota__task_cancelled(task))
-		return -ECANCELED;
+		return rota__task_reason(task);
 	rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "task_state_internal.h"
 #include "waker_internal.h"
 
+struct rota__extra;
 struct rota__worker;
 struct rota__stack;
 
@@ -49,7 +50,8 @@ struct rota_task {
 	uint16_t shield; /* depth of rota_shield_enter */
 	uint32_t home;   /* worker of a pinned task */
 	char name[ROTA_TASK_NAME_MAX + 1];
-	const void *spawned_at; /* the caller of spawn, for reports */
+	const void *spawned_at;    /* the caller of spawn, for reports */
+	struct rota__extra *extra; /* what only some tasks have; NULL: nothing */
 } __attribute__((aligned(ROTA__CACHE_LINE)));
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");
@@ -62,21 +64,24 @@ void rota__task_finish(rota_task *task, int status);
 
 void rota__task_unref(rota_task *task);
 
-/* A new task of `rt`, ACTIVE, with a reference for the handle when `handle`. What a walker of all tasks reads of it is
- * filled in: name (may be NULL), and where it was spawned. 0, -ENOMEM, -ESHUTDOWN. */
-int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, bool handle, const char *name,
+/* A new task of `rt`, ACTIVE, with a reference for the runtime and others for the caller: `references` together. What a
+ * walker of all tasks reads of it is filled in: name (may be NULL), and where it was spawned. 0, -ENOMEM, -ESHUTDOWN. */
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
 		   const void *spawned_at);
 
-/* Frees a task that was made and never submitted; `handle` as it was made. */
-void rota__task_discard(rota_task *task, bool handle);
+/* Frees a task that was made and never submitted; `references` as it was made. */
+void rota__task_discard(rota_task *task, unsigned references);
 
 /* The task that the calling thread runs, or NULL. */
 rota_task *rota__task_current(void);
 
-/* Whether waits of the task must end with -ECANCELED. By the one who runs it. */
+/* Why waits of the task must end: -ECANCELED, -ETIMEDOUT; 0: they need not. A shield aside. By the one who runs it. */
+int rota__task_reason(const rota_task *task);
+
+/* Whether waits of the task must end. By the one who runs it. */
 static inline bool rota__task_cancelled(const rota_task *task)
 {
-	return rota__state_cancelled(&task->state) && task->shield == 0;
+	return __builtin_expect(rota__state_asked(&task->state), 0) && task->shield == 0 && rota__task_reason(task) != 0;
 }
 
 #endif

@@ -10,6 +10,8 @@
  *   JOINER     a joiner has left its waker in the header. Until it is set the waker's place is the joiner's, of whom there
  *              is one; then it is the finisher's, unless the joiner takes the bit back.
  *   FIRING     the finisher has taken JOINER and is about to claim the waker: COMPLETE follows at once.
+ *   ASKED      a scope that the task is in may have been cancelled: it must look there for a reason. Cleared by the task when
+ *              it closes a scope.
  *   references in the upper bits: one for the runtime until completion, one for the join handle, one for each
  *              waker that was cloned. Whoever drops the last frees the task.
  *
@@ -39,6 +41,7 @@
 #define ROTA__COMPLETE ((uint64_t)8)
 #define ROTA__JOINER ((uint64_t)16)
 #define ROTA__FIRING ((uint64_t)32)
+#define ROTA__ASKED ((uint64_t)64)
 #define ROTA__REF ((uint64_t)1 << 8)
 #define ROTA__REF_MASK (~(ROTA__REF - 1))
 
@@ -76,6 +79,18 @@ static inline ROTA_MUST_USE enum rota__wake rota__state_cancel(struct rota_atomi
 	return rota__state_mark(state, ROTA__CANCELLED);
 }
 
+/* The same, and has it look whether it is to stop. */
+static inline ROTA_MUST_USE enum rota__wake rota__state_ask(struct rota_atomic_u64 *state)
+{
+	return rota__state_mark(state, ROTA__ASKED);
+}
+
+/* By the task itself, which looks for a reason after it. */
+static inline void rota__state_unask(struct rota_atomic_u64 *state)
+{
+	rota__fetch_and(state, ~ROTA__ASKED, ACQ_REL); /* partner: ask, before which the reason was stored */
+}
+
 /* The runner is done with the task, which waits. IDLE: do not touch it any more. AGAIN: submit it. */
 static inline ROTA_MUST_USE enum rota__rest rota__state_rest(struct rota_atomic_u64 *state)
 {
@@ -96,6 +111,12 @@ static inline bool rota__state_cancelled(const struct rota_atomic_u64 *state)
 static inline enum rota__drop rota__state_dropped(uint64_t old)
 {
 	return (old & ROTA__REF_MASK) == ROTA__REF ? ROTA__DROP_FREE : ROTA__DROP_KEEP;
+}
+
+/* Whether there may be a reason to stop, its own or a scope's. */
+static inline bool rota__state_asked(const struct rota_atomic_u64 *state)
+{
+	return (rota__load(state, RELAXED) & (ROTA__CANCELLED | ROTA__ASKED)) != 0; /* as above */
 }
 
 /* The body has returned and there is no joiner: the same as rota__state_finish. false: there is one, and the caller has

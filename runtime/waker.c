@@ -54,19 +54,23 @@ void rota__waker_release(struct rota_waker *held)
 	held->ops = NULL;
 }
 
+void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task)
+{
+	task->queue_next = NULL;
+	if (batch->last != NULL)
+		batch->last->queue_next = task;
+	else
+		batch->first = task;
+	batch->last = task;
+}
+
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held)
 {
 	if (held->ops == &rota__task_waker_ops) {
 		rota_task *task = held->data;
 
-		if (rota__state_wake(&task->state) == ROTA__WAKE_NOTHING)
-			return;
-		task->queue_next = NULL;
-		if (batch->last != NULL)
-			batch->last->queue_next = task;
-		else
-			batch->first = task;
-		batch->last = task;
+		if (rota__state_wake(&task->state) == ROTA__WAKE_SUBMIT)
+			rota__wake_batch_claimed(batch, task);
 		return;
 	}
 	if (held->ops == &rota__thread_waker_ops && !rota__parker_claim(held->data))

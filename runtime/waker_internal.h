@@ -42,6 +42,9 @@ static inline bool rota__wake_batch_full(const struct rota__wake_batch *batch)
 /* Claims, and consumes what rota__waker_hold kept. The batch must not be full. */
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held);
 
+/* Adds a task that the caller has claimed itself. There is always room. */
+void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task);
+
 /* Wakes what was claimed; the batch is empty afterwards. Never under a lock. */
 void rota__wake_batch_submit(struct rota__wake_batch *batch);
 

@@ -8,7 +8,10 @@
  */
 #include "worker_internal.h"
 
+#include <errno.h>
+
 #include "runtime_internal.h"
+#include "scope_internal.h"
 #include "sys_internal.h"
 
 #define POLL_INTERVAL 61u
@@ -270,6 +273,8 @@ static void fiber_body(void *arg)
 
 	rota__fiber_arrived(task);
 	int status = task->fn(task->arg);
+	if (task->extra != NULL && task->extra->opened != NULL)
+		rota__scope_left_open(task);
 	worker = rota__worker_self();
 	worker->exit_status = status;
 	worker->verdict = ROTA__VERDICT_EXIT;
@@ -319,6 +324,15 @@ static void run_fiber(struct rota__worker *worker, rota_task *task)
 	}
 }
 
+/* A task that a scope has cancelled ends with the scope's reason. */
+static int future_status(const rota_task *task)
+{
+	int status = task->future->status;
+	bool told = status == -ECANCELED && task->flags & ROTA__TASK_CANCEL_TOLD;
+
+	return told ? rota__task_reason(task) : status;
+}
+
 static void run_future(struct rota__worker *worker, rota_task *task)
 {
 	struct rota_waker waker = { &rota__task_waker_ops, task };
@@ -332,7 +346,7 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 	polled = rota_future_poll(task->future, &cx);
 	worker->current = NULL;
 	if (polled == ROTA_READY)
-		rota__task_finish(task, task->future->status);
+		rota__task_finish(task, future_status(task));
 	else
 		rest(worker, task);
 }

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening a scope, its children, and what cancels it. The protocol: scope_internal.h. */
+#include "scope_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "log_internal.h"
+#include "runtime_internal.h"
+#include "waitlist_internal.h"
+
+int rota__task_reason(const rota_task *task)
+{
+	const struct rota__extra *extra = task->extra;
+	int reason = 0;
+
+	if (rota__state_cancelled(&task->state))
+		return -ECANCELED;
+	if (extra == NULL)
+		return 0;
+	for (const struct rota_scope *scope = extra->opened; scope != NULL && reason == 0; scope = scope->outer_)
+		reason = rota__scope_reason(scope);
+	return reason == 0 && extra->scope != NULL ? rota__scope_reason(extra->scope) : reason;
+}
+
+/* --- children; with the lock held ------------------------------------------------------------------------------ */
+
+static void link_child(struct rota_scope *scope, struct rota__extra *child)
+{
+	child->next = NULL;
+	child->prev = scope->last_;
+	if (scope->last_ != NULL)
+		scope->last_->next = child;
+	else
+		scope->first_ = child;
+	scope->last_ = child;
+}
+
+static void unlink_child(struct rota_scope *scope, struct rota__extra *child)
+{
+	if (child->prev != NULL)
+		child->prev->next = child->next;
+	else
+		scope->first_ = child->next;
+	if (child->next != NULL)
+		child->next->prev = child->prev;
+	else
+		scope->last_ = child->prev;
+}
+
+static void push_ended(struct rota_scope *scope, rota_task *task)
+{
+	task->queue_next = NULL; /* no queue holds a task that has ended */
+	if (scope->ended_last_ != NULL)
+		scope->ended_last_->queue_next = task;
+	else
+		scope->ended_first_ = task;
+	scope->ended_last_ = task;
+}
+
+static void wake_opener(struct rota_scope *scope, struct rota__wake_batch *batch)
+{
+	if (!rota__waitlist_empty(&scope->opener_waits_))
+		rota__waitlist_grant(&scope->opener_waits_, 0, batch);
+}
+
+/* --- cancelling ------------------------------------------------------------------------------------------------ */
+
+static void ask(rota_task *task, struct rota__wake_batch *batch)
+{
+	if (rota__state_ask(&task->state) == ROTA__WAKE_SUBMIT)
+		rota__wake_batch_claimed(batch, task);
+}
+
+/* With the lock held, dropped and taken again. */
+static void cancel_job(struct rota_scope *scope, rota_task *job)
+{
+	rota__state_ref(&job->state); /* it is linked: the scope has a reference */
+	rota__scope_unlock(scope);
+	rota__blocking_cancel(job->rt, job);
+	rota__task_unref(job);
+	rota__scope_lock(scope);
+}
+
+/* By somebody inside, or while the opener keeps the scope open. */
+static void stop(struct rota_scope *scope, int reason)
+{
+	struct rota__wake_batch batch;
+	struct rota__extra *child;
+
+	rota__wake_batch_init(&batch);
+	rota__scope_lock(scope);
+	if (rota__scope_reason(scope) == 0) {
+		rota__store(&scope->reason_, (uint32_t)-reason, RELEASE); /* partner: reason_of */
+		ask(scope->opener_, &batch);
+		while ((child = scope->first_) != NULL && !child->told) {
+			rota_task *task = child->task;
+
+			unlink_child(scope, child);
+			link_child(scope, child);
+			child->told = true;
+			ask(task, &batch);
+			if (task->kind == ROTA__TASK_JOB)
+				cancel_job(scope, task);
+		}
+	}
+	rota__scope_unlock(scope);
+	rota__wake_batch_submit(&batch);
+}
+
+void rota_scope_cancel(struct rota_scope *scope)
+{
+	stop(scope, -ECANCELED);
+}
+
+void rota__scope_pass_on(rota_task *task)
+{
+	int reason = rota__task_reason(task);
+
+	if (task->extra == NULL)
+		return;
+	for (struct rota_scope *scope = task->extra->opened; scope != NULL; scope = scope->outer_) {
+		if (rota__scope_reason(scope) == 0)
+			stop(scope, reason);
+		else if (!rota__state_cancelled(&task->state))
+			return; /* it comes from here: what is further out goes on */
+	}
+}
+
+/* --- the timeout ------------------------------------------------------------------------------------------------ */
+
+static void time_is_over(void *data)
+{
+	struct rota_scope *scope = data;
+	struct rota__wake_batch batch;
+
+	stop(scope, -ETIMEDOUT);
+	rota__wake_batch_init(&batch);
+	rota__scope_lock(scope);
+	scope->timed_ = false;
+	wake_opener(scope, &batch);
+	rota__scope_unlock(scope); /* from here on it may be gone */
+	rota__wake_batch_submit(&batch);
+}
+
+static void *timer_clone(void *data)
+{
+	return data;
+}
+
+static void timer_drop(void *data)
+{
+	(void)data;
+}
+
+static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over, time_is_over, timer_drop };
+
+static void start_timer(struct rota_scope *scope, uint64_t timeout_ns)
+{
+	const struct rota_waker waker = { &timer_waker_ops, scope };
+	struct rota_context cx = { &waker };
+	uint64_t now = rota_now();
+
+	rota_timer_init(&scope->timer_, timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER);
+	scope->timed_ = true;
+	if (rota_future_poll(&scope->timer_.future, &cx) == ROTA_READY)
+		time_is_over(scope);
+}
+
+bool rota__scope_stop_timer(struct rota_scope *scope)
+{
+	if (scope->timed_ && rota__wheel_cancel(scope->timer_.wheel_, &scope->timer_))
+		scope->timed_ = false;
+	return !scope->timed_;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------------- */
+
+int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr *attr)
+{
+	rota_task *task = rota__task_current();
+	struct rota__extra *extra;
+
+	if (attr->flags & ~(unsigned)ROTA_SCOPE_INDEPENDENT)
+		return -EINVAL;
+	if (task == NULL || task->kind != ROTA__TASK_FIBER)
+		return -ENXIO;
+	extra = rota__extra_of(task);
+	if (extra == NULL)
+		return -ENOMEM;
+	scope->opener_waits_ = (struct rota_waitlist){ .count_ = 0 };
+	scope->places_ = (struct rota_waitlist){ .count_ = 0 };
+	scope->opener_ = task;
+	scope->outer_ = extra->opened;
+	scope->first_ = scope->last_ = NULL;
+	scope->ended_first_ = scope->ended_last_ = NULL;
+	scope->children_ = scope->running_ = 0;
+	scope->limit_ = attr->limit;
+	scope->flags_ = attr->flags;
+	scope->failure_ = 0;
+	rota__store(&scope->reason_, 0, RELAXED); /* nobody else knows the scope yet */
+	scope->closing_ = scope->timed_ = false;
+	extra->opened = scope;
+	if (attr->timeout_ns != 0)
+		start_timer(scope, attr->timeout_ns);
+	return 0;
+}
+
+int rota_scope_open(struct rota_scope *scope, uint64_t timeout_ns)
+{
+	const struct rota_scope_attr attr = { .timeout_ns = timeout_ns };
+
+	return rota_scope_open_with(scope, &attr);
+}
+
+void rota__scope_free_place(struct rota_scope *scope, struct rota__wake_batch *batch)
+{
+	if (scope->limit_ == 0)
+		return;
+	if (rota__waitlist_empty(&scope->places_))
+		scope->running_--;
+	else
+		rota__waitlist_grant(&scope->places_, 0, batch);
+}
+
+/* --- children come and go ----------------------------------------------------------------------------------------- */
+
+int rota__scope_enter(struct rota_scope *scope, rota_task *task)
+{
+	struct rota__extra *extra = rota__extra_of(task);
+	int rc;
+
+	if (extra == NULL)
+		return -ENOMEM;
+	rota__scope_lock(scope);
+	rc = rota__scope_reason(scope);
+	if (rc == 0) {
+		extra->scope = scope;
+		extra->told = false;
+		scope->children_++;
+		link_child(scope, extra);
+	}
+	rota__scope_unlock(scope);
+	return rc;
+}
+
+/* With the lock held: `child` is gone. */
+static void leave(struct rota_scope *scope, struct rota__extra *child, struct rota__wake_batch *batch)
+{
+	unlink_child(scope, child);
+	scope->children_--;
+	rota__scope_free_place(scope, batch);
+	if (!scope->closing_ || scope->children_ == 0)
+		wake_opener(scope, batch);
+}
+
+void rota__scope_leave(rota_task *task)
+{
+	struct rota_scope *scope = task->extra->scope;
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	rota__scope_lock(scope);
+	leave(scope, task->extra, &batch);
+	rota__scope_unlock(scope);
+	rota__wake_batch_submit(&batch);
+}
+
+void rota__scope_ended(rota_task *task)
+{
+	struct rota_scope *scope = task->extra->scope;
+	struct rota__wake_batch batch;
+	bool fails;
+
+	rota__wake_batch_init(&batch);
+	rota__scope_lock(scope);
+	fails = task->status < 0 && scope->failure_ == 0;
+	if (fails)
+		scope->failure_ = task->status;
+	if (fails && !(scope->flags_ & ROTA_SCOPE_INDEPENDENT)) {
+		rota__scope_unlock(scope); /* it stays: this child is still linked */
+		stop(scope, -ECANCELED);
+		rota__scope_lock(scope);
+	}
+	push_ended(scope, task);
+	leave(scope, task->extra, &batch);
+	rota__scope_unlock(scope); /* from here on it may be gone, and the task too */
+	rota__wake_batch_submit(&batch);
+}
+
+void rota__scope_left_open(const rota_task *task)
+{
+	rota__log("task %llu \"%s\", spawned at %p, has returned and left a scope open: its children would use a dead "
+		  "stack",
+		  (unsigned long long)task->id, task->name, task->spawned_at);
+	abort();
+}

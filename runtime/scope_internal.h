@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol. The scope's lock (of opener_waits_) guards its lists and counts.
+ *
+ * A child is linked here, by its extra, from rota__scope_enter until rota__scope_ended, which is the last thing of its
+ * rota__task_finish that touches the scope; then its header, kept by the scope's reference, waits in the list of ended
+ * ones until the opener takes its status. The opener's close returns when no child is linked, and the timer neither
+ * is filed nor runs: so whoever finds a child linked, or is the timer, may use the scope.
+ *
+ * To cancel: store the reason; set ASKED in the state of the opener and of each child, which wakes them. A task that
+ * finds ASKED looks through its open scopes and the one it is a child of for a reason: it reads them while they stand,
+ * its own because it closes them itself, its parent because that waits for it. The opener clears ASKED when it closes a
+ * scope, then looks again: whoever cancels an outer scope stores the reason first and sets the bit after it, so
+ * one of the two sees the other. Jobs of the blocking pool are taken out of its queue, without the lock; children that
+ * were told stand at the list's end.
+ *
+ * The timer's waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while the opener computes. It
+ * counts as somebody inside: close waits for one that has fired and not yet come to its end.
+ */
+#ifndef ROTA_RUNTIME_SCOPE_INTERNAL_H
+#define ROTA_RUNTIME_SCOPE_INTERNAL_H
+
+#include "extra_internal.h"
+#include "waitlist_internal.h"
+
+static inline void rota__scope_lock(struct rota_scope *scope)
+{
+	rota__waitlist_lock(&scope->opener_waits_);
+}
+
+static inline void rota__scope_unlock(struct rota_scope *scope)
+{
+	rota__waitlist_unlock(&scope->opener_waits_);
+}
+
+/* 0, or the negative errno that waits inside end with. */
+static inline int rota__scope_reason(const struct rota_scope *scope)
+{
+	return -(int)rota__load(&scope->reason_, ACQUIRE); /* partner: the store in scope.c's stop */
+}
+
+/* With a limit: waits for a place for one more child. 0, or an error. */
+int rota__scope_reserve(struct rota_scope *scope);
+void rota__scope_unreserve(struct rota_scope *scope);
+
+/* Makes a task that nobody else knows yet, and that has a reference for the scope, a child. An error: the scope was
+ * cancelled, and the task is as it was. */
+int rota__scope_enter(struct rota_scope *scope, rota_task *task);
+
+/* Takes back what rota__scope_enter and rota__scope_reserve did: the task is not to be started after all. */
+void rota__scope_leave(rota_task *task);
+
+/* The child has ended; its scope may now. Takes the scope's reference over. */
+void rota__scope_ended(rota_task *task);
+
+/* Before the waits of a cancelled task end: its open scopes end too. */
+void rota__scope_pass_on(rota_task *task);
+
+/* The fiber has returned and left scopes open. */
+_Noreturn void rota__scope_left_open(const rota_task *task);
+
+/* With the lock held: a child's place is free, and the first who waits for one gets it. */
+void rota__scope_free_place(struct rota_scope *scope, struct rota__wake_batch *batch);
+
+/* With the lock held. Whether the timer is neither filed nor running any more. */
+bool rota__scope_stop_timer(struct rota_scope *scope);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Making tasks: a header with its references, a stack or a place in a queue set aside, the scope told, then off it goes. */
+#include <errno.h>
+
+#include "runtime_internal.h"
+#include "scope_internal.h"
+#include "scope.h"
+
+/* What is asked for, by whichever call. */
+struct request {
+	rota_runtime *rt;
+	rota_task **ret_task;
+	const struct rota_task_attr *attr; /* NULL: defaults */
+	struct rota_scope *scope;          /* NULL: none */
+	const void *caller;
+};
+
+/* The runtime's, the handle's, the scope's. */
+static unsigned references(const struct request *request)
+{
+	return 1u + (request->ret_task != NULL ? 1u : 0u) + (request->scope != NULL ? 1u : 0u);
+}
+
+static int check(const struct request *request)
+{
+	const struct rota_task_attr *attr = request->attr;
+
+	if (request->rt == NULL)
+		return -ENXIO;
+	if (attr == NULL)
+		return 0;
+	if (attr->flags & ~(unsigned)ROTA_TASK_LOCAL)
+		return -EINVAL;
+	if (attr->stack_size != 0 && (attr->stack_size < ROTA_MIN_STACK_SIZE || attr->stack_size > ROTA_MAX_STACK_SIZE))
+		return -EINVAL;
+	if (attr->flags & ROTA_TASK_LOCAL && rota__task_current() == NULL)
+		return -ENXIO;
+	return 0;
+}
+
+/* A task that only its scope knows, if it has one. On failure nothing has changed. With a limit this waits. */
+static int make(rota_task **ret, const struct request *request, enum rota__task_kind kind)
+{
+	const char *name = request->attr != NULL ? request->attr->name : NULL;
+	struct rota_scope *scope = request->scope;
+	rota_task *task;
+	int rc = scope != NULL ? rota__scope_reserve(scope) : 0;
+
+	if (rc < 0)
+		return rc;
+	rc = rota__task_new(&task, request->rt, kind, references(request), name, request->caller);
+	if (rc < 0)
+		goto unreserve;
+	if (scope != NULL && (rc = rota__scope_enter(scope, task)) < 0)
+		goto discard;
+	*ret = task;
+	return 0;
+
+discard:
+	rota__task_discard(task, references(request));
+unreserve:
+	if (scope != NULL)
+		rota__scope_unreserve(scope);
+	return rc;
+}
+
+static void unmake(rota_task *task, const struct request *request)
+{
+	if (request->scope != NULL)
+		rota__scope_leave(task);
+	rota__task_discard(task, references(request));
+}
+
+/* The task may end before this returns. */
+static void start(rota_task *task, const struct request *request)
+{
+	struct rota__worker *worker = rota__worker_of(task->rt);
+
+	/* Before it may run: then the handle's owner may already use it. */
+	if (request->ret_task != NULL)
+		*request->ret_task = task;
+	if (worker != NULL)
+		rota__worker_spawned(worker, task);
+	else
+		rota__task_submit(task);
+}
+
+/* --- the three bodies ------------------------------------------------------------------------------------------ */
+
+/* Sets aside what the fiber will run on. */
+static int give_stack(rota_task *task, size_t stack_size)
+{
+	rota_runtime *rt = task->rt;
+	struct rota__worker *worker = rota__worker_of(rt);
+
+	if (stack_size == 0 || stack_size == rt->config.stack_size)
+		return rota__stack_reserve(&rt->stacks, worker != NULL ? &worker->stacks : NULL);
+	task->flags |= ROTA__TASK_OWN_STACK;
+	return rota__stack_new(&task->stack, &rt->stacks, stack_size);
+}
+
+static int spawn_fiber(const struct request *request, rota_fn *fn, void *arg)
+{
+	const struct rota_task_attr *attr = request->attr;
+	rota_task *task;
+	int rc;
+
+	if (fn == NULL)
+		return -EINVAL;
+	rc = check(request);
+	if (rc < 0)
+		return rc;
+	rc = make(&task, request, ROTA__TASK_FIBER);
+	if (rc < 0)
+		return rc;
+	rc = give_stack(task, attr != NULL ? attr->stack_size : 0);
+	if (rc < 0) {
+		unmake(task, request);
+		return rc;
+	}
+	task->fn = fn;
+	task->arg = arg;
+	if (attr != NULL && attr->flags & ROTA_TASK_LOCAL) {
+		task->flags |= ROTA__TASK_PINNED;
+		task->home = rota__worker_self()->index;
+	}
+	start(task, request);
+	return 0;
+}
+
+static int spawn_future(const struct request *request, struct rota_future *future)
+{
+	rota_task *task;
+	int rc;
+
+	if (future == NULL || future->ops == NULL || future->ops->poll == NULL)
+		return -EINVAL;
+	rc = check(request);
+	if (rc < 0)
+		return rc;
+	rc = make(&task, request, ROTA__TASK_FUTURE);
+	if (rc < 0)
+		return rc;
+	task->future = future;
+	start(task, request);
+	return 0;
+}
+
+static int spawn_job(const struct request *request, rota_fn *fn, void *arg)
+{
+	rota_task *task;
+	int rc;
+
+	if (fn == NULL)
+		return -EINVAL;
+	rc = check(request);
+	if (rc < 0)
+		return rc;
+	rc = make(&task, request, ROTA__TASK_JOB);
+	if (rc < 0)
+		return rc;
+	task->fn = fn;
+	task->arg = arg;
+	rc = rota__blocking_submit(request->rt, task, request->ret_task);
+	if (rc < 0)
+		unmake(task, request);
+	return rc;
+}
+
+/* --- the calls --------------------------------------------------------------------------------------------------- */
+
+int rota_spawn(rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct request request = { rota__runtime_self(), ret_task, NULL, NULL, __builtin_return_address(0) };
+
+	return spawn_fiber(&request, fn, arg);
+}
+
+int rota_spawn_on(rota_runtime *rt, rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct request request = { rt, ret_task, NULL, NULL, __builtin_return_address(0) };
+
+	return rt != NULL ? spawn_fiber(&request, fn, arg) : -EINVAL;
+}
+
+int rota_spawn_local(rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct rota_task_attr attr = { .flags = ROTA_TASK_LOCAL };
+	const struct request request = { rota__runtime_self(), ret_task, &attr, NULL, __builtin_return_address(0) };
+
+	return spawn_fiber(&request, fn, arg);
+}
+
+int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *attr, rota_fn *fn, void *arg)
+{
+	const struct request request = { rota__runtime_self(), ret_task, attr, NULL, __builtin_return_address(0) };
+
+	return spawn_fiber(&request, fn, arg);
+}
+
+int rota_spawn_future(rota_task **ret_task, struct rota_future *future)
+{
+	const struct request request = { rota__runtime_self(), ret_task, NULL, NULL, __builtin_return_address(0) };
+
+	return spawn_future(&request, future);
+}
+
+int rota_spawn_future_on(rota_runtime *rt, rota_task **ret_task, struct rota_future *future)
+{
+	const struct request request = { rt, ret_task, NULL, NULL, __builtin_return_address(0) };
+
+	return rt != NULL ? spawn_future(&request, future) : -EINVAL;
+}
+
+int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct request request = { rota__runtime_self(), ret_task, NULL, NULL, __builtin_return_address(0) };
+
+	return spawn_job(&request, fn, arg);
+}
+
+int rota_scope_spawn(struct rota_scope *scope, rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct request request = { rota__runtime_self(), ret_task, NULL, scope, __builtin_return_address(0) };
+
+	return spawn_fiber(&request, fn, arg);
+}
+
+int rota_scope_spawn_with(struct rota_scope *scope, rota_task **ret_task, const struct rota_task_attr *attr,
+			  rota_fn *fn, void *arg)
+{
+	const struct request request = { rota__runtime_self(), ret_task, attr, scope, __builtin_return_address(0) };
+
+	return spawn_fiber(&request, fn, arg);
+}
+
+int rota_scope_spawn_future(struct rota_scope *scope, rota_task **ret_task, struct rota_future *future)
+{
+	const struct request request = { rota__runtime_self(), ret_task, NULL, scope, __builtin_return_address(0) };
+
+	return spawn_future(&request, future);
+}
+
+int rota_scope_spawn_blocking(struct rota_scope *scope, rota_task **ret_task, rota_fn *fn, void *arg)
+{
+	const struct request request = { rota__runtime_self(), ret_task, NULL, scope, __builtin_return_address(0) };
+
+	return spawn_job(&request, fn, arg);
+}

@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scopes: children end before close returns, in which order, what failures and timeouts do, limits, nesting, cancels
+ * from everywhere, wrong use.
+ */
+#define _GNU_SOURCE
+#include "countdown.h"
+#include "unit.h"
+
+/* --- children ----------------------------------------------------------------------------------------------------------- */
+
+static int add_one(void *arg)
+{
+	rota__fetch_add((struct rota_atomic_u32 *)arg, 1, SEQ_CST);
+	return 0;
+}
+
+static int sleep_and_add_one(void *arg)
+{
+	int rc = rota_sleep(ROTA_MS(2));
+
+	return rc < 0 ? rc : add_one(arg);
+}
+
+TASK_TEST(scope, close_waits_for_all)
+{
+	for (unsigned n = 0; n < 50; n++) {
+		struct rota_atomic_u32 count = { 0 };
+		struct rota_scope scope;
+
+		expect(rota_scope_open(&scope, 0), ==, 0);
+		for (unsigned i = 0; i < n; i++)
+			expect(rota_scope_spawn(&scope, NULL, i % 3 ? add_one : sleep_and_add_one, &count), ==, 0);
+		expect(rota_scope_close(&scope), ==, 0);
+		expect(count.value, ==, n);
+	}
+}
+
+TASK_TEST(scope, takes_every_kind_of_task)
+{
+	struct rota_atomic_u32 count = { 0 };
+	struct countdown future = countdown(5, 7, true);
+	const struct rota_task_attr attr = { .name = "child", .stack_size = 32768 };
+	struct rota_scope scope;
+	rota_task *task;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, add_one, &count), ==, 0);
+	expect(rota_scope_spawn_with(&scope, NULL, &attr, sleep_and_add_one, &count), ==, 0);
+	expect(rota_scope_spawn_blocking(&scope, NULL, add_one, &count), ==, 0);
+	expect(rota_scope_spawn_future(&scope, &task, &future.future), ==, 0);
+	unit_expect_join(task, 7); /* a handle is an ordinary one */
+	expect(rota_scope_spawn(&scope, &task, add_one, &count), ==, 0);
+	rota_detach(task);
+	expect(rota_scope_close(&scope), ==, 0);
+	expect(count.value, ==, 4);
+	expect(future.polls, ==, 5);
+}
+
+static int use_the_openers_stack(void *arg)
+{
+	int *cell = arg;
+
+	for (int i = 0; i < 10; i++) {
+		rota_yield();
+		++*cell;
+	}
+	return 0;
+}
+
+TASK_TEST(scope, children_use_the_openers_stack)
+{
+	int cells[16] = { 0 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	for (int i = 0; i < 16; i++)
+		expect(rota_scope_spawn(&scope, NULL, use_the_openers_stack, &cells[i]), ==, 0);
+	expect(rota_scope_close(&scope), ==, 0);
+	for (int i = 0; i < 16; i++)
+		expect(cells[i], ==, 10);
+}
+
+struct family {
+	struct rota_scope scope;
+	struct rota_atomic_u32 count;
+};
+
+static int have_a_sibling(void *arg)
+{
+	struct family *family = arg;
+
+	rota__fetch_add(&family->count, 1, SEQ_CST);
+	return rota_scope_spawn(&family->scope, NULL, add_one, &family->count);
+}
+
+TASK_TEST(scope, children_spawn_siblings)
+{
+	struct family family = { .count = { 0 } };
+
+	expect(rota_scope_open(&family.scope, 0), ==, 0);
+	for (int i = 0; i < 20; i++)
+		expect(rota_scope_spawn(&family.scope, NULL, have_a_sibling, &family), ==, 0);
+	expect(rota_scope_close(&family.scope), ==, 0);
+	expect(family.count.value, ==, 40);
+}
+
+/* --- as a join set ------------------------------------------------------------------------------------------------------ */
+
+static int sleep_for(void *arg)
+{
+	int ms = (int)(intptr_t)arg;
+	int rc = rota_sleep(ROTA_MS(ms));
+
+	return rc < 0 ? rc : ms;
+}
+
+TASK_TEST(scope, next_comes_in_order_of_ends)
+{
+	static const int ms[] = { 90, 10, 50 };
+	struct rota_scope scope;
+	int status = 0;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
+	for (int i = 0; i < 3; i++)
+		expect(rota_scope_spawn(&scope, NULL, sleep_for, (void *)(intptr_t)ms[i]), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, 0);
+	expect(status, ==, 10);
+	expect(rota_scope_next(&scope, &status), ==, 0);
+	expect(status, ==, 50);
+	expect(rota_scope_next(&scope, NULL), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
+	expect(rota_scope_spawn(&scope, NULL, sleep_for, (void *)1), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, 0);
+	expect(status, ==, 1);
+	expect(rota_scope_close(&scope), ==, 0);
+}
+
+TASK_TEST(scope, next_is_a_future)
+{
+	struct rota_scope_next_op next;
+	struct rota_timer timer;
+	struct rota_scope scope;
+	size_t which;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, sleep_for, (void *)30), ==, 0);
+	rota_scope_next_init(&next, &scope);
+	rota_timer_init(&timer, rota_now() + ROTA_MS(1));
+	expect(ROTA_AWAIT_ANY(&which, &next.future, &timer.future), ==, 0);
+	expect(which, ==, 1);
+	expect(next.future.status, ==, -ECANCELED);
+	rota_scope_next_init(&next, &scope);
+	rota_timer_init(&timer, ROTA_NEVER);
+	expect(ROTA_AWAIT_ANY(&which, &next.future, &timer.future), ==, 0);
+	expect(which, ==, 0);
+	expect(next.child_status, ==, 30);
+	expect(rota_scope_close(&scope), ==, 0);
+}
+
+/* --- failures ----------------------------------------------------------------------------------------------------------- */
+
+static int fail_soon(void *arg)
+{
+	int rc = rota_sleep(ROTA_MS(1));
+
+	return rc < 0 ? rc : (int)(intptr_t)arg;
+}
+
+static int wait_for_ever(void *arg)
+{
+	int rc = rota_sleep_until(ROTA_NEVER);
+
+	if (arg != NULL)
+		*(int *)arg = rc;
+	return rc;
+}
+
+TASK_TEST(scope, the_first_failure_cancels_the_rest)
+{
+	int seen[5] = { 0 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	for (int i = 0; i < 5; i++)
+		expect(rota_scope_spawn(&scope, NULL, wait_for_ever, &seen[i]), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, fail_soon, (void *)-EPROTO), ==, 0);
+	/* The opener's own waits end, too. */
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ECANCELED);
+	expect(rota_scope_spawn(&scope, NULL, wait_for_ever, NULL), ==, -ECANCELED);
+	expect(rota_cancelled(), ==, true);
+	expect(rota_scope_close(&scope), ==, -EPROTO);
+	expect(rota_cancelled(), ==, false);
+	expect(rota_sleep(ROTA_US(100)), ==, 0);
+	for (int i = 0; i < 5; i++)
+		expect(seen[i], ==, -ECANCELED);
+}
+
+TASK_TEST(scope, next_tells_of_a_failure_and_of_the_cancelled)
+{
+	struct rota_scope scope;
+	int status = 0;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	for (int i = 0; i < 3; i++)
+		expect(rota_scope_spawn(&scope, NULL, wait_for_ever, NULL), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, fail_soon, (void *)-EPROTO), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, 0);
+	expect(status, ==, -EPROTO);
+	for (int i = 0; i < 3; i++) {
+		expect(rota_scope_next(&scope, &status), ==, 0);
+		expect(status, ==, -ECANCELED);
+	}
+	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
+	expect(rota_scope_close(&scope), ==, -EPROTO);
+}
+
+TASK_TEST(scope, independent_children_do_not_cancel)
+{
+	const struct rota_scope_attr attr = { .flags = ROTA_SCOPE_INDEPENDENT };
+	struct rota_atomic_u32 count = { 0 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open_with(&scope, &attr), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, fail_soon, (void *)-EPROTO), ==, 0);
+	expect(rota_sleep(ROTA_MS(3)), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, sleep_and_add_one, &count), ==, 0);
+	expect(rota_scope_close(&scope), ==, -EPROTO);
+	expect(count.value, ==, 1);
+}
+
+/* --- cancels and timeouts ------------------------------------------------------------------------------------------------ */
+
+TASK_TEST(scope, cancel_ends_all_waits_inside)
+{
+	int seen = 0;
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, wait_for_ever, &seen), ==, 0);
+	rota_scope_cancel(&scope);
+	rota_scope_cancel(&scope);
+	expect(rota_sleep(ROTA_MS(1)), ==, -ECANCELED);
+	expect(rota_yield(), ==, -ECANCELED);
+	expect(rota_scope_close(&scope), ==, -ECANCELED);
+	expect(seen, ==, -ECANCELED);
+	expect(rota_yield(), ==, 0);
+}
+
+TASK_TEST(scope, cancel_without_children_is_no_failure)
+{
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	rota_scope_cancel(&scope);
+	expect(rota_scope_close(&scope), ==, 0);
+}
+
+TASK_TEST(scope, timeout_ends_the_openers_waits)
+{
+	struct rota_notify never = ROTA_NOTIFY_INIT;
+	uint64_t start = rota_now();
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, ROTA_MS(5)), ==, 0);
+	expect(rota_notify_wait(&never), ==, -ETIMEDOUT);
+	expect(rota_now() - start, >=, ROTA_MS(5));
+	expect(rota_sleep(ROTA_MS(1)), ==, -ETIMEDOUT); /* sticky */
+	expect(rota_yield(), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	expect(rota_sleep(ROTA_US(10)), ==, 0);
+}
+
+TASK_TEST(scope, timeout_ends_the_childrens_waits)
+{
+	int seen[3] = { 0 };
+	struct countdown future = countdown(1000, 0, false);
+	struct rota_scope scope;
+	rota_task *task;
+	int status;
+
+	future.obeys = true;
+	expect(rota_scope_open(&scope, ROTA_MS(5)), ==, 0);
+	for (int i = 0; i < 3; i++)
+		expect(rota_scope_spawn(&scope, NULL, wait_for_ever, &seen[i]), ==, 0);
+	expect(rota_scope_spawn_future(&scope, &task, &future.future), ==, 0);
+	/* Children's statuses come as ever. */
+	expect(rota_scope_next(&scope, &status), ==, 0);
+	expect(status, ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		expect(seen[i], ==, -ETIMEDOUT);
+	unit_expect_join(task, -ETIMEDOUT);
+	rota_waker_drop(&future.waker);
+}
+
+TASK_TEST(scope, what_ends_in_time_is_not_timed_out)
+{
+	for (int i = 0; i < 300; i++) {
+		struct rota_atomic_u32 count = { 0 };
+		struct rota_scope scope;
+
+		expect(rota_scope_open(&scope, ROTA_SECONDS(100)), ==, 0);
+		expect(rota_scope_spawn(&scope, NULL, add_one, &count), ==, 0);
+		expect(rota_scope_close(&scope), ==, 0);
+		expect(count.value, ==, 1);
+	}
+}
+
+/* Firing and closing at once. */
+TASK_TEST(scope, timeout_races_with_close)
+{
+	unsigned timed_out = 0;
+
+	for (unsigned i = 0; i < 400; i++) {
+		struct rota_scope scope;
+		int rc, sleep;
+
+		expect(rota_scope_open(&scope, ROTA_US(100)), ==, 0);
+		expect(rota_scope_spawn(&scope, NULL, fail_soon, NULL), ==, 0);
+		sleep = rota_sleep(ROTA_US(60 + i));
+		expect(sleep == 0 || sleep == -ETIMEDOUT, ==, true);
+		rc = rota_scope_close(&scope);
+		expect(rc == 0 || rc == -ETIMEDOUT, ==, true);
+		timed_out += rc == -ETIMEDOUT;
+	}
+	expect(timed_out, >, 0);
+}
+
+TASK_TEST(scope, a_timeout_of_a_nanosecond)
+{
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 1), ==, 0);
+	expect(rota_sleep(ROTA_SECONDS(100)), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+}
+
+TASK_TEST(scope, a_timeout_without_end)
+{
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, ROTA_NEVER), ==, 0);
+	expect(rota_sleep(ROTA_US(100)), ==, 0);
+	expect(rota_scope_close(&scope), ==, 0);
+}
+
+/* Children are told when the time is over, even while the opener computes. */
+static int tell(void *arg)
+{
+	int rc = rota_sleep_until(ROTA_NEVER);
+
+	rota__store((struct rota_atomic_u32 *)arg, (uint32_t)-rc, SEQ_CST);
+	return rc;
+}
+
+static int compute(void *arg)
+{
+	const time_t start = expect_seconds_();
+	struct rota_atomic_u32 seen = { 0 };
+	struct rota_scope scope;
+
+	(void)arg;
+	expect(rota_scope_open(&scope, ROTA_MS(2)), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, tell, &seen), ==, 0);
+	while (rota__load(&seen, SEQ_CST) == 0)
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	expect(seen.value, ==, ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	return 0;
+}
+
+UNIT_TEST(scope, timeout_while_the_opener_computes)
+{
+	rota_runtime *rt;
+
+	unsetenv("ROTA_FLAVOR");
+	rt = unit_runtime(ROTA_FLAVOR_MULTI_THREAD);
+	expect(rota_block_on(rt, compute, NULL), ==, 0);
+	rota_runtime_free(rt);
+}
+
+/* --- nesting ------------------------------------------------------------------------------------------------------------ */
+
+TASK_TEST(scope, an_inner_timeout_leaves_the_outer_scope_alone)
+{
+	struct rota_scope outer, inner;
+
+	expect(rota_scope_open(&outer, ROTA_SECONDS(100)), ==, 0);
+	expect(rota_scope_open(&inner, ROTA_MS(1)), ==, 0);
+	expect(rota_sleep(ROTA_SECONDS(100)), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&inner), ==, -ETIMEDOUT);
+	expect(rota_sleep(ROTA_US(10)), ==, 0);
+	expect(rota_scope_close(&outer), ==, 0);
+}
+
+TASK_TEST(scope, an_outer_timeout_ends_the_inner_scope)
+{
+	int seen = 0;
+	struct rota_scope outer, inner;
+
+	expect(rota_scope_open(&outer, ROTA_MS(3)), ==, 0);
+	expect(rota_scope_open(&inner, ROTA_SECONDS(100)), ==, 0);
+	expect(rota_scope_spawn(&inner, NULL, wait_for_ever, &seen), ==, 0);
+	expect(rota_scope_close(&inner), ==, -ETIMEDOUT);
+	expect(seen, ==, -ETIMEDOUT);
+	expect(rota_sleep(ROTA_US(10)), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&outer), ==, -ETIMEDOUT);
+	expect(rota_sleep(ROTA_US(10)), ==, 0);
+}
+
+static int open_a_scope(void *arg)
+{
+	int *seen = arg;
+	struct rota_scope scope;
+	int rc;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, wait_for_ever, seen), ==, 0);
+	rc = rota_scope_next(&scope, NULL);
+	expect(rc == 0 || rc == -ETIMEDOUT || rc == -ECANCELED, ==, true);
+	return rota_scope_close(&scope);
+}
+
+TASK_TEST(scope, a_timeout_reaches_grandchildren)
+{
+	int seen[2] = { 0 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, ROTA_MS(3)), ==, 0);
+	for (int i = 0; i < 2; i++)
+		expect(rota_scope_spawn(&scope, NULL, open_a_scope, &seen[i]), ==, 0);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	expect(seen[0], ==, -ETIMEDOUT);
+	expect(seen[1], ==, -ETIMEDOUT);
+}
+
+TASK_TEST(scope, a_cancelled_opener_takes_its_children_along)
+{
+	int seen = 0;
+	rota_task *task = unit_spawn(open_a_scope, &seen);
+
+	unit_until_resting(task);
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+	expect(seen, ==, -ECANCELED);
+}
+
+struct shielded {
+	struct unit_event go;
+	int inside, after;
+};
+
+static int clean_up(void *arg)
+{
+	struct shielded *s = arg;
+
+	s->after = rota_sleep_until(ROTA_NEVER);
+	rota_shield_enter();
+	s->inside = rota_sleep(ROTA_MS(1));
+	rota_shield_leave();
+	return s->after;
+}
+
+TASK_TEST(scope, a_shield_holds_against_scopes)
+{
+	struct shielded s = { .inside = 1 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, ROTA_MS(2)), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, clean_up, &s), ==, 0);
+	rota_shield_enter();
+	expect(rota_sleep(ROTA_MS(5)), ==, 0);
+	rota_shield_leave();
+	expect(rota_sleep(ROTA_MS(5)), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	expect(s.inside, ==, 0);
+	expect(s.after, ==, -ETIMEDOUT);
+}
+
+/* --- limits ------------------------------------------------------------------------------------------------------------- */
+
+struct crowd {
+	struct rota_atomic_u32 now, most, total;
+};
+
+static int visit(void *arg)
+{
+	struct crowd *crowd = arg;
+	uint32_t now = rota__fetch_add(&crowd->now, 1, SEQ_CST) + 1;
+	uint32_t most = rota__load(&crowd->most, SEQ_CST);
+
+	while (now > most && !rota__cas(&crowd->most, &most, now, SEQ_CST))
+		;
+	rota_sleep(ROTA_US(200));
+	rota__fetch_add(&crowd->total, 1, SEQ_CST);
+	rota__fetch_sub(&crowd->now, 1, SEQ_CST);
+	return 0;
+}
+
+/* for_each_concurrent */
+static int for_each_concurrent(unsigned limit, unsigned n, rota_fn *fn, void *arg)
+{
+	const struct rota_scope_attr attr = { .limit = limit };
+	struct rota_scope scope;
+	int rc = rota_scope_open_with(&scope, &attr);
+
+	for (unsigned i = 0; i < n && rc == 0; i++)
+		rc = rota_scope_spawn(&scope, NULL, fn, arg);
+	return rota_scope_close(&scope);
+}
+
+TASK_TEST(scope, at_most_so_many_run_at_once)
+{
+	for (unsigned limit = 1; limit <= 5; limit++) {
+		struct crowd crowd = { .now = { 0 } };
+
+		expect(for_each_concurrent(limit, 60, visit, &crowd), ==, 0);
+		expect(crowd.most.value, ==, limit);
+		expect(crowd.total.value, ==, 60);
+	}
+}
+
+TASK_TEST(scope, who_waits_for_a_place_can_be_cancelled)
+{
+	const struct rota_scope_attr attr = { .limit = 2, .timeout_ns = ROTA_MS(3) };
+	struct rota_scope scope;
+
+	expect(rota_scope_open_with(&scope, &attr), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, wait_for_ever, NULL), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, wait_for_ever, NULL), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, wait_for_ever, NULL), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+}
+
+/* --- blocking jobs ------------------------------------------------------------------------------------------------------- */
+
+static int block(void *arg)
+{
+	struct rota_atomic_u32 *go = arg;
+
+	while (rota__load(go, SEQ_CST) == 0)
+		usleep(100);
+	return 0;
+}
+
+static int cancel_queued_jobs(void *arg)
+{
+	struct rota_atomic_u32 go = { 0 }, ran = { 0 };
+	struct rota_scope scope, inner;
+
+	(void)arg;
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn_blocking(&scope, NULL, block, &go), ==, 0);
+	expect(rota_scope_open(&inner, 0), ==, 0);
+	for (int i = 0; i < 10; i++)
+		expect(rota_scope_spawn_blocking(&inner, NULL, add_one, &ran), ==, 0);
+	rota_scope_cancel(&inner);
+	expect(rota_scope_close(&inner), ==, -ECANCELED);
+	rota__store(&go, 1, SEQ_CST);
+	expect(rota_scope_close(&scope), ==, 0);
+	expect(ran.value, ==, 0);
+	return 0;
+}
+
+UNIT_TEST(scope, queued_jobs_are_cancelled)
+{
+	const struct rota_config config = { .workers = 2, .max_blocking_threads = 1 };
+	rota_runtime *rt;
+
+	unsetenv("ROTA_FLAVOR");
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, cancel_queued_jobs, NULL), ==, 0);
+	rota_runtime_free(rt);
+}
+
+/* --- wrong use ------------------------------------------------------------------------------------------------------------ */
+
+UNIT_TEST(scope, is_for_fibers)
+{
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, -ENXIO);
+}
+
+TASK_TEST(scope, unknown_flags_are_refused)
+{
+	const struct rota_scope_attr attr = { .flags = 64 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open_with(&scope, &attr), ==, -EINVAL);
+}
+
+TASK_TEST(scope, closes_in_reverse, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_scope outer, inner;
+
+	expect(rota_scope_open(&outer, 0), ==, 0);
+	expect(rota_scope_open(&inner, 0), ==, 0);
+	expect(rota_scope_close(&outer), ==, -EINVAL);
+	expect(rota_scope_close(&inner), ==, 0);
+	expect(rota_scope_close(&outer), ==, 0);
+}
+
+static int leave_open(void *arg)
+{
+	(void)arg;
+	return rota_scope_open(malloc(sizeof(struct rota_scope)), 0);
+}
+
+TASK_TEST(scope, left_open_aborts, .signal = SIGABRT)
+{
+	unit_expect_join(unit_spawn(leave_open, NULL), 0);
+}
+
+TASK_TEST(scope, without_memory_nothing_is_open)
+{
+	struct rota_atomic_u32 count = { 0 };
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, add_one, &count), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, NULL, &count), ==, -EINVAL);
+	expect(rota_scope_spawn_future(&scope, NULL, NULL), ==, -EINVAL);
+	expect(rota_scope_close(&scope), ==, 0);
+	expect(count.value, ==, 1);
+}
