@@ -12,6 +12,66 @@
 #define TRIAL_ENTRIES 4u
 #define TRIAL_WAIT_NS 1000u
 
+/* The reactor's ring, and the thread that owns it. */
+struct reactor_ring {
+	struct rota__ring ring; /* first: rt->io is both */
+	struct rota__reactor reactor;
+};
+
+static int reactor_open(void *part, rota_runtime *rt)
+{
+	return rota__ring_init(part, rt->config.ring_entries, false);
+}
+
+static unsigned reactor_turn(void *part, uint64_t timeout_ns)
+{
+	return rota__ring_turn(part, timeout_ns);
+}
+
+static void reactor_leave(void *part)
+{
+	rota__ring_leave(part);
+}
+
+static void reactor_wake(void *part)
+{
+	rota__ring_wake(part);
+}
+
+static const struct rota__reactor_ops reactor_ops = {
+	.open = reactor_open,
+	.turn = reactor_turn,
+	.leave = reactor_leave,
+	.wake = reactor_wake,
+};
+
+static int reactor_start(rota_runtime *rt)
+{
+	struct reactor_ring *own = rota__alloc(sizeof(*own), ROTA__CACHE_LINE);
+	int rc;
+
+	if (own == NULL)
+		return -ENOMEM;
+	rota__sys_nudge_threads_register();
+	rt->io = own;
+	rc = rota__reactor_start(&own->reactor, rt, &reactor_ops, &own->ring);
+	if (rc < 0) {
+		rt->io = NULL;
+		rota__free(own, sizeof(*own), ROTA__CACHE_LINE);
+	}
+	return rc;
+}
+
+static void reactor_stop(rota_runtime *rt)
+{
+	struct reactor_ring *own = rt->io;
+
+	rota__reactor_stop(&own->reactor);
+	rota__ring_deinit(&own->ring);
+	rt->io = NULL;
+	rota__free(own, sizeof(*own), ROTA__CACHE_LINE);
+}
+
 static int worker_start(struct rota__worker *worker, bool shared)
 {
 	struct rota__ring *ring = rota__alloc(sizeof(*ring), ROTA__CACHE_LINE);
@@ -79,8 +139,8 @@ static void wake_reactor(rota_runtime *rt)
 
 const struct rota__driver rota__driver_uring = {
 	.backend = ROTA_BACKEND_IO_URING,
-	.start = rota__reactor_start,
-	.stop = rota__reactor_stop,
+	.start = reactor_start,
+	.stop = reactor_stop,
 	.worker_start = worker_start,
 	.worker_leave = worker_leave,
 	.worker_free = worker_free,

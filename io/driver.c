@@ -4,24 +4,39 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../runtime/atomic_internal.h"
 #include "../runtime/log_internal.h"
+#include "backend_epoll_internal.h"
 #include "backend_uring_internal.h"
+
+/* Whether the error is of this moment, not of this system: it would be the same with any back end. */
+static bool is_passing(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -EAGAIN;
+}
 
 int rota__driver_find(enum rota_backend wanted, const struct rota__driver **ret)
 {
-	int rc;
+	static struct rota_atomic_u32 told;
+	int rc = wanted == ROTA_BACKEND_EPOLL ? 0 : rota__uring_try();
 
-	if (wanted == ROTA_BACKEND_EPOLL) {
-		rota__log("the epoll back end is not part of this version: use io_uring");
-		return -ENOTSUP;
+	if (rc == 0) {
+		*ret = wanted == ROTA_BACKEND_EPOLL ? &rota__driver_epoll : &rota__driver_uring;
+		return 0;
 	}
-	rc = rota__uring_try();
-	if (rc < 0) {
+	if (wanted == ROTA_BACKEND_AUTO && is_passing(rc))
+		return rc;
+	if (wanted == ROTA_BACKEND_IO_URING) {
 		rota__log("io_uring does not work here (%s): see kernel.io_uring_disabled and the container's seccomp "
 			  "profile",
 			  strerror(-rc));
 		return -ENOTSUP;
 	}
-	*ret = &rota__driver_uring;
+	if (rota__swap(&told, 1, RELAXED) == 0) /* orders nothing */
+		rota__log(
+			"back end: epoll, since io_uring does not work here (%s): see kernel.io_uring_disabled and the "
+			"container's seccomp profile",
+			strerror(-rc));
+	*ret = &rota__driver_epoll;
 	return 0;
 }

@@ -89,6 +89,14 @@ void rota__sys_nudge_threads(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
+bool rota__sys_is_connection(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && (type == SOCK_STREAM || type == SOCK_SEQPACKET);
+}
+
 bool rota__sys_has_offset(int fd)
 {
 	return lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE;

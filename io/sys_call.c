@@ -208,39 +208,38 @@ static int connect_plainly(const struct rota_op *op)
 	return result(connect(op->fd_, address(op), (socklen_t)op->offset_));
 }
 
-/* How a connect that was begun went. */
-static int connect_outcome(const struct rota_op *op)
+/* There is no flag for connect(2): for the time of the call the socket is non-blocking. */
+static int connect_nowait(const struct rota_op *op)
 {
-	int error = 0;
-	socklen_t len = sizeof(error);
-	int rc = ready_events(op->fd_, POLLOUT);
+	int flags = fcntl(op->fd_, F_GETFL);
+	int rc;
 
-	if (rc == 0)
-		return -EAGAIN;
-	if (rc > 0)
-		rc = result(getsockopt(op->fd_, SOL_SOCKET, SO_ERROR, &error, &len));
-	return rc < 0 ? rc : -error;
-}
-
-static int make_connect(const struct rota_op *op, bool nowait)
-{
-	int flags, rc;
-
-	if (!nowait)
-		return connect_plainly(op);
-	if (op->polling_ == ROTA__POLL_DONE)
-		return connect_outcome(op);
-	flags = fcntl(op->fd_, F_GETFL);
 	if (flags < 0)
 		return -errno;
 	if (flags & O_NONBLOCK)
 		return connect_plainly(op);
-	/* There is no flag for connect(2): for the time of the call the socket is non-blocking. */
 	if (fcntl(op->fd_, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
 	rc = connect_plainly(op);
 	fcntl(op->fd_, F_SETFL, flags);
 	return rc;
+}
+
+static int make_connect(const struct rota_op *op, bool nowait)
+{
+	int rc;
+
+	if (!nowait)
+		return connect_plainly(op);
+	if (op->polling_ != ROTA__POLL_DONE)
+		return connect_nowait(op);
+	/* It was begun, and the socket has news: the second call says how the first one went. */
+	rc = ready_events(op->fd_, POLLOUT);
+	if (rc == 0)
+		return -EAGAIN;
+	if (rc > 0)
+		rc = connect_nowait(op);
+	return rc == -EISCONN ? 0 : rc;
 }
 
 /* --- the others ----------------------------------------------------------------------------------------------------- */

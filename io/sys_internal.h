@@ -51,6 +51,18 @@ bool rota__sys_ring_has(unsigned opcode);
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 
+/* epoll(7). `events` is armed for one report, whose data is `fd`. -EPERM: not a descriptor that can be waited for. */
+int rota__sys_epoll(void);
+int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events);
+/* For good: `fd` is an eventfd, each write to it is reported. */
+int rota__sys_epoll_add_bell(int epoll_fd, int fd);
+/* timeout_ns UINT64_MAX: none. How many were reported, 0 also when interrupted. */
+struct epoll_event;
+int rota__sys_epoll_wait(int epoll_fd, struct epoll_event *events, int room, uint64_t timeout_ns);
+
+/* Whether it carries a stream of bytes or of records, which MSG_WAITALL means. */
+bool rota__sys_is_connection(int fd);
+
 /* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
 bool rota__sys_has_offset(int fd);
 

@@ -74,17 +74,17 @@ static bool is_queued(const struct rota__blocking *pool, const rota_task *job)
 
 /* --- threads -------------------------------------------------------------------------------------------------- */
 
-/* Waits for a job with the lock held, dropping it meanwhile; NULL: the thread should leave. */
-static rota_task *next_job(struct rota__blocking *pool)
+/* Waits for something to do with the lock held, dropping it meanwhile; false: the thread should leave. */
+static bool wait_for_work(struct rota__blocking *pool)
 {
 	uint64_t until = rota__sys_clock() + pool->idle_ns;
 
-	while (pool->first == NULL) {
+	while (pool->first == NULL && pool->errands == 0) {
 		uint32_t bell = rota__load(&pool->bell, RELAXED); /* rung under the lock */
 		uint64_t now = rota__sys_clock();
 
 		if (pool->stopping || now >= until)
-			return NULL;
+			return false;
 		pool->idle++;
 		unlock(pool);
 		rota__sys_futex_wait(&pool->bell, bell, until - now);
@@ -93,30 +93,49 @@ static rota_task *next_job(struct rota__blocking *pool)
 		if (pool->notified > 0)
 			pool->notified--;
 	}
-	return pool->first;
+	return true;
+}
+
+/* Takes a job from the queue, and drops the lock meanwhile. */
+static void run_job(struct rota__blocking *pool)
+{
+	struct rota__wake_batch batch;
+	rota_task *job = pool->first;
+
+	rota__wake_batch_init(&batch);
+	dequeue(pool, job, &batch);
+	job->queue_prev = NULL;
+	pool->running++;
+	unlock(pool);
+	rota__wake_batch_submit(&batch);
+	/* Cancelled after it was queued and before a cancel could find it, or before it was queued. */
+	rota__task_finish(job, rota__state_asked(&job->state) ? -ECANCELED : job->fn(job->arg));
+	lock(pool);
+	pool->running--;
+}
+
+static void run_errand(rota_runtime *rt)
+{
+	rt->blocking.errands--;
+	unlock(&rt->blocking);
+	rt->driver->errand(rt);
+	lock(&rt->blocking);
 }
 
 static void *thread_main(void *arg)
 {
 	rota_runtime *rt = arg;
 	struct rota__blocking *pool = &rt->blocking;
-	struct rota__wake_batch batch;
-	rota_task *job;
 
 	pool_thread = true;
 	rota__runtime_enter(rt);
-	rota__wake_batch_init(&batch);
 	lock(pool);
-	while ((job = next_job(pool)) != NULL) {
-		dequeue(pool, job, &batch);
-		job->queue_prev = NULL;
-		pool->running++;
-		unlock(pool);
-		rota__wake_batch_submit(&batch);
-		/* Cancelled after it was queued and before a cancel could find it, or before it was queued. */
-		rota__task_finish(job, rota__state_asked(&job->state) ? -ECANCELED : job->fn(job->arg));
-		lock(pool);
-		pool->running--;
+	while (wait_for_work(pool)) {
+		pool->errand_before = pool->errands > 0 && (pool->first == NULL || !pool->errand_before);
+		if (pool->errand_before)
+			run_errand(rt);
+		else
+			run_job(pool);
 	}
 	pool->threads--;
 	/* The last touch of the runtime by this thread is the wake below, of an address only. */
@@ -261,6 +280,21 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
 	rota__wake_batch_submit(&batch);
 	if (queued)
 		rota__task_finish(job, -ECANCELED);
+}
+
+int rota__blocking_errand(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	int rc;
+
+	lock(pool);
+	rc = call_thread(rt);
+	if (rc >= 0)
+		pool->errands++;
+	unlock(pool);
+	if (rc > 0)
+		rota__sys_futex_wake(&pool->bell, 1);
+	return rc < 0 ? rc : 0;
 }
 
 void rota__blocking_stop(rota_runtime *rt)

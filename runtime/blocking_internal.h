@@ -6,6 +6,9 @@
  * or complete. A cancel takes a queued job out and completes it with -ECANCELED; a job that runs is left alone.
  * A full queue makes the submitter wait in `submitters`, whose lock is the pool's lock; each job that leaves the queue
  * grants the first of them its place (`promised` counts places granted and not yet used).
+ *
+ * An errand is a call of the driver's `errand` on a pool thread: what it does is the driver's, and needs no memory here. It
+ * is one more thing to do, counted in `errands`; threads take jobs and errands in turn.
  */
 #ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
 #define ROTA_RUNTIME_BLOCKING_INTERNAL_H
@@ -21,6 +24,8 @@ struct rota__blocking {
 	unsigned idle;     /* threads waiting for a job */
 	unsigned notified; /* of them, woken and not yet arrived */
 	unsigned running;  /* jobs in progress */
+	unsigned errands;   /* calls of the driver's errand that nobody has begun */
+	bool errand_before; /* what a thread took last */
 	bool stopping;
 	uint64_t idle_ns;
 	struct rota_atomic_u32 bell;     /* futex of idle threads: a sequence number */
@@ -35,6 +40,9 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 
 /* Takes the job out if it is still queued, and completes it with -ECANCELED. */
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
+
+/* Has the driver's errand called once by a pool thread, soon. Any thread. 0, or a negative errno: there is no thread. */
+int rota__blocking_errand(rota_runtime *rt);
 
 /* All jobs have ended: the threads leave. Waits for them. */
 void rota__blocking_stop(rota_runtime *rt);

@@ -40,6 +40,9 @@ struct rota__driver {
 
 	/* Makes the reactor look at its timers and at the monitor again. Any thread. */
 	void (*wake_reactor)(rota_runtime *rt);
+
+	/* What the back end asked for by rota__blocking_errand. On a pool thread. NULL: it never does. */
+	void (*errand)(rota_runtime *rt);
 };
 
 /* Defined in io/driver.c: the table for `wanted`, after a trial; AUTO takes the first that works. 0, or a negative

@@ -24,6 +24,7 @@ enum rota__fault_kind {
 	ROTA__FAULT_ENTER,
 	ROTA__FAULT_SOCKET,
 	ROTA__FAULT_OP, /* an operation, save close; a positive `error` instead cuts what it moves to so many bytes */
+	ROTA__FAULT_EPOLL, /* making one, and registering a descriptor there */
 	ROTA__FAULT_KINDS,
 };
 

@@ -19,6 +19,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -51,6 +53,14 @@
 #ifndef UNIT_SANITIZED
 #define UNIT_SANITIZED 0
 #endif
+
+/* What runtimes of the test run on, unless they are told: as ROTA_BACKEND says. */
+static inline bool unit_on_epoll(void)
+{
+	const char *backend = getenv("ROTA_BACKEND");
+
+	return backend != NULL && strcmp(backend, "epoll") == 0;
+}
 
 /* UNIT_TEST(suite, name) { ... }: a plain test. */
 #define UNIT_TEST(suite, name, ...) Test(suite, name, .timeout = UNIT_TIMEOUT, ##__VA_ARGS__)

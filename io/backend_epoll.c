@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend_epoll_internal.h"
+
+#include <errno.h>
+
+#include "../runtime/alloc_internal.h"
+#include "../runtime/park_internal.h"
+#include "../runtime/runtime_internal.h"
+#include "poller_internal.h"
+
+/* A worker has no descriptors of its own here, only a word to sleep on. */
+struct worker_part {
+	struct rota__carrier carrier; /* first: worker->io */
+	struct rota__parker parker;
+};
+
+static int reactor_open(void *part, rota_runtime *rt)
+{
+	return rota__poller_init(part, rt);
+}
+
+static unsigned reactor_turn(void *part, uint64_t timeout_ns)
+{
+	return rota__poller_turn(part, timeout_ns);
+}
+
+static void reactor_leave(void *part)
+{
+	(void)part;
+}
+
+static void reactor_wake(void *part)
+{
+	rota__poller_wake(part);
+}
+
+static const struct rota__reactor_ops reactor_ops = {
+	.open = reactor_open,
+	.turn = reactor_turn,
+	.leave = reactor_leave,
+	.wake = reactor_wake,
+};
+
+static int start(rota_runtime *rt)
+{
+	struct rota__poller *poller = rota__alloc(sizeof(*poller), ROTA__CACHE_LINE);
+	int rc;
+
+	if (poller == NULL)
+		return -ENOMEM;
+	poller->carrier.ops = &rota__epoll_carrier_ops;
+	rt->io = poller;
+	rc = rota__reactor_start(&poller->reactor, rt, &reactor_ops, poller);
+	if (rc < 0) {
+		rt->io = NULL;
+		rota__free(poller, sizeof(*poller), ROTA__CACHE_LINE);
+	}
+	return rc;
+}
+
+static void stop(rota_runtime *rt)
+{
+	struct rota__poller *poller = rt->io;
+
+	rota__reactor_stop(&poller->reactor);
+	rota__poller_deinit(poller);
+	rt->io = NULL;
+	rota__free(poller, sizeof(*poller), ROTA__CACHE_LINE);
+}
+
+static int worker_start(struct rota__worker *worker, bool shared)
+{
+	struct worker_part *part = rota__alloc(sizeof(*part), ROTA__CACHE_LINE);
+
+	(void)shared;
+	if (part == NULL)
+		return -ENOMEM;
+	part->carrier.ops = &rota__epoll_carrier_ops;
+	worker->io = part;
+	return 0;
+}
+
+static void worker_leave(struct rota__worker *worker)
+{
+	(void)worker;
+}
+
+static void worker_free(struct rota__worker *worker)
+{
+	struct worker_part *part = worker->io;
+
+	worker->io = NULL;
+	if (part != NULL)
+		rota__free(part, sizeof(*part), ROTA__CACHE_LINE);
+}
+
+/* Tasks make their calls themselves, and are woken by the reactor and by pool threads. */
+static unsigned worker_poll(struct rota__worker *worker)
+{
+	(void)worker;
+	return 0;
+}
+
+static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
+{
+	struct worker_part *part = worker->io;
+
+	if (timeout_ns > 0)
+		rota__parker_park(&part->parker, timeout_ns);
+	return 0;
+}
+
+static void worker_wake(struct rota__worker *worker)
+{
+	struct worker_part *part = worker->io;
+
+	if (rota__parker_claim(&part->parker))
+		rota__parker_unpark(&part->parker);
+}
+
+static unsigned worker_rescue(struct rota__worker *worker)
+{
+	(void)worker;
+	return 0;
+}
+
+static void wake_reactor(rota_runtime *rt)
+{
+	rota__poller_wake(rt->io);
+}
+
+static void errand(rota_runtime *rt)
+{
+	rota__poller_errand(rt->io);
+}
+
+const struct rota__driver rota__driver_epoll = {
+	.backend = ROTA_BACKEND_EPOLL,
+	.start = start,
+	.stop = stop,
+	.worker_start = worker_start,
+	.worker_leave = worker_leave,
+	.worker_free = worker_free,
+	.poll = worker_poll,
+	.park = worker_park,
+	.wake = worker_wake,
+	.rescue = worker_rescue,
+	.wake_reactor = wake_reactor,
+	.errand = errand,
+};

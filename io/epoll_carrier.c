@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations without a ring: the owner makes the call at once if that needs no waiting, and again each time it was
+ * woken because its descriptor is ready. So data is moved by who asked for it, and what was cancelled while it waited
+ * has moved none. What blocks (files, and names of files) is made by a pool thread, or in place by a thread that is no
+ * worker.
+ */
+#include "backend_epoll_internal.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "../runtime/runtime_internal.h"
+#include "poller_internal.h"
+#include "sys_internal.h"
+
+static struct rota__poller *poller_of(const struct rota_op *op)
+{
+	return op->carrier_;
+}
+
+static rota_poll finish(struct rota_op *op, int status)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (worker != NULL)
+		rota__count(&worker->operations, 1);
+	else
+		rota__fetch_add(&poller_of(op)->ended, 1, RELAXED); /* a count */
+	op->future.status = status;
+	return ROTA_READY;
+}
+
+/* --- what blocks ---------------------------------------------------------------------------------------------------- */
+
+static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
+{
+	int rc;
+
+	if (rota__worker_self() == NULL)
+		return finish(op, rota__sys_perform(op));
+	rc = rota__poller_to_pool(poller_of(op), op, waker);
+	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
+}
+
+/* A file, as opposed to a pipe, a socket, a terminal. */
+static bool is_file(const struct rota_op *op, const struct rota__call *call)
+{
+	if (call->kind != ROTA__CALL_MOVES || op->polling_ == ROTA__POLL_DONE)
+		return false;
+	return op->offset_ != UINT64_MAX || rota__sys_has_offset(op->fd_);
+}
+
+/* --- what waits for a descriptor ------------------------------------------------------------------------------------ */
+
+/* With MSG_WAITALL a part is not enough: goes on behind it. */
+static bool wants_more(struct rota_op *op, int moved)
+{
+	const bool message = op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND;
+
+	if (!message || (op->flags_ & (MSG_WAITALL | MSG_PEEK)) != MSG_WAITALL || moved <= 0 ||
+	    (uint32_t)moved == op->len_ || !rota__sys_is_connection(op->fd_))
+		return false;
+	op->moved_ += (uint32_t)moved;
+	op->addr_ += (uint32_t)moved;
+	op->len_ -= (uint32_t)moved;
+	return true;
+}
+
+static bool must_wait(const struct rota_op *op, int rc)
+{
+	return op->opcode_ == IORING_OP_POLL_ADD ? rc == -EAGAIN : rota__op_would_block(op, rc);
+}
+
+/* PENDING: it waits. READY: it does not, and *ret_again says whether to make the call again. */
+static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *waker, bool *ret_again)
+{
+	uint8_t before = op->polling_;
+	int rc;
+
+	*ret_again = false;
+	/* A Unix socket says so when the listener's queue is full, and nothing reports that it is no more. */
+	if (op->opcode_ == IORING_OP_CONNECT && said == -EAGAIN && before != ROTA__POLL_DONE)
+		return rota__poller_nap(poller_of(op), op, waker) == 0 ? ROTA_PENDING : ROTA_READY;
+	op->polling_ = ROTA__POLL_DONE;
+	rc = rota__poller_wait(poller_of(op), op, waker);
+	if (rc == 0)
+		return ROTA_PENDING;
+	if (rc == -EAGAIN && op->opcode_ != IORING_OP_CONNECT)
+		op->polling_ = before;
+	*ret_again = rc == -EAGAIN;
+	if (*ret_again)
+		return ROTA_READY;
+	return rc == -EPERM ? in_pool(op, waker) : finish(op, rc);
+}
+
+/* --- the owner's part ----------------------------------------------------------------------------------------------- */
+
+static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
+{
+	for (;;) {
+		const struct rota__call *call = rota__sys_call(op);
+		rota_poll polled;
+		bool again;
+		int rc;
+
+		if (op->cancelled_)
+			return finish(op, -ECANCELED);
+		if (call->kind == ROTA__CALL_BLOCKS || is_file(op, call))
+			return in_pool(op, waker);
+		if (op->opcode_ == IORING_OP_CLOSE)
+			return finish(op, rota__poller_close(poller_of(op), op));
+		rc = call->make(op, call->kind != ROTA__CALL_AT_ONCE);
+		if (rc == -EINTR || rota__op_was_no_socket(op, rc) || wants_more(op, rc))
+			continue;
+		if (rc == ROTA__CALL_UNSURE)
+			return in_pool(op, waker);
+		if (!must_wait(op, rc))
+			return finish(op, rc);
+		polled = wait(op, rc, waker, &again);
+		if (!again)
+			return polled;
+	}
+}
+
+static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
+{
+	(void)carrier; /* a worker's: the operation is with the reactor's */
+	op->carrier_ = rota__runtime_self()->io;
+	return go_on(op, waker);
+}
+
+static void epoll_cancel(struct rota_op *op)
+{
+	if (!rota__poller_cancel(poller_of(op), op))
+		op->cancelled_ = 1; /* the owner sees it when it goes on; a pool thread is waited for */
+}
+
+const struct rota__carrier_ops rota__epoll_carrier_ops = {
+	.start = epoll_start,
+	.resume = go_on,
+	.cancel = epoll_cancel,
+};

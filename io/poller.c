@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "poller_internal.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "../runtime/runtime_internal.h"
+#include "../runtime/slot_internal.h"
+#include "../runtime/sys_internal.h"
+#include "sys_internal.h"
+
+#define REPORTS 64
+
+struct rota__poller_bucket {
+	struct rota_atomic_u32 lock;
+	struct rota_atomic_u32 closing; /* under way */
+	struct rota__op_list waiting;
+};
+
+#define BUCKETS_SIZE (ROTA__POLLER_BUCKETS * sizeof(struct rota__poller_bucket))
+
+static struct rota__poller_bucket *bucket_of(struct rota__poller *poller, int fd)
+{
+	return &poller->buckets[(unsigned)fd % ROTA__POLLER_BUCKETS];
+}
+
+/* --- beginning and end -------------------------------------------------------------------------------------------- */
+
+int rota__poller_init(struct rota__poller *poller, rota_runtime *rt)
+{
+	void *buckets;
+	int rc = rota__sys_map(&buckets, BUCKETS_SIZE);
+
+	if (rc < 0)
+		return rc;
+	poller->rt = rt;
+	poller->buckets = buckets;
+	poller->nap_until = ROTA_NEVER;
+	rc = rota__sys_epoll();
+	if (rc < 0)
+		goto unmap;
+	poller->epoll_fd = rc;
+	rc = rota__sys_eventfd();
+	if (rc < 0)
+		goto close_epoll;
+	poller->wake_fd = rc;
+	rc = rota__sys_epoll_add_bell(poller->epoll_fd, poller->wake_fd);
+	if (rc < 0)
+		goto close_wake;
+	return 0;
+
+close_wake:
+	rota__sys_close(poller->wake_fd);
+close_epoll:
+	rota__sys_close(poller->epoll_fd);
+unmap:
+	rota__sys_unmap(buckets, BUCKETS_SIZE);
+	return rc;
+}
+
+void rota__poller_deinit(struct rota__poller *poller)
+{
+	rota__sys_close(poller->wake_fd);
+	rota__sys_close(poller->epoll_fd);
+	rota__sys_unmap(poller->buckets, BUCKETS_SIZE);
+}
+
+void rota__poller_wake(struct rota__poller *poller)
+{
+	if (rota__swap(&poller->notified, 1, ACQ_REL) == 0) /* partner: the swap in rota__poller_turn */
+		rota__sys_eventfd_write(poller->wake_fd);
+}
+
+/* --- lists; with their lock held ---------------------------------------------------------------------------------- */
+
+static void list_add(struct rota__op_list *list, struct rota_op *op)
+{
+	op->mail_next_ = NULL;
+	op->backlog_next_ = list->last; /* the one before */
+	if (list->last != NULL)
+		list->last->mail_next_ = op;
+	else
+		list->first = op;
+	list->last = op;
+}
+
+static void list_remove(struct rota__op_list *list, struct rota_op *op)
+{
+	if (op->backlog_next_ != NULL)
+		op->backlog_next_->mail_next_ = op->mail_next_;
+	else
+		list->first = op->mail_next_;
+	if (op->mail_next_ != NULL)
+		op->mail_next_->backlog_next_ = op->backlog_next_;
+	else
+		list->last = op->backlog_next_;
+	op->mail_next_ = op;
+}
+
+static bool is_listed(const struct rota_op *op)
+{
+	return op->mail_next_ != op;
+}
+
+/* The owner leaves the operation: whoever finds it in the list may fire its slot. */
+static void leave(struct rota__op_list *list, struct rota_op *op, enum rota__op_place place,
+		  const struct rota_waker *waker)
+{
+	rota__waker_hold(&op->waker_, waker);
+	op->mail_ = (uint8_t)place;
+	list_add(list, op);
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+}
+
+/* And takes it back: it could not be left after all. */
+static void take_back(struct rota__op_list *list, struct rota_op *op)
+{
+	list_remove(list, op);
+	rota__slot_disarm(&op->state_, &op->waker_);
+}
+
+/* Takes it out and fires. The owner may be gone with it afterwards. */
+static void end_wait(struct rota__op_list *list, struct rota_op *op, int result, struct rota__wake_batch *batch)
+{
+	list_remove(list, op);
+	rota__slot_take(&op->state_);
+	op->result_ = result;
+	rota__slot_fire_taken(&op->state_, &op->waker_, batch);
+}
+
+/* --- waiting for a descriptor --------------------------------------------------------------------------------------- */
+
+short rota__poller_events(const struct rota_op *op)
+{
+	return op->opcode_ == IORING_OP_POLL_ADD ? (short)op->flags_ : rota__sys_call(op)->events;
+}
+
+/* Tells the kernel all that the list's operations wait for on the descriptor. With the lock held. */
+static int arm(struct rota__poller *poller, const struct rota__poller_bucket *bucket, int fd)
+{
+	uint32_t events = 0;
+	bool any = false;
+
+	for (const struct rota_op *op = bucket->waiting.first; op != NULL; op = op->mail_next_) {
+		if (op->fd_ != fd)
+			continue;
+		events |= (uint16_t)rota__poller_events(op);
+		any = true;
+	}
+	return any ? rota__sys_epoll_arm(poller->epoll_fd, fd, events) : 0;
+}
+
+int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	struct rota__poller_bucket *bucket = bucket_of(poller, op->fd_);
+	int rc;
+
+	rota__spin_lock(&bucket->lock);
+	if (rota__load(&bucket->closing, ACQUIRE) != 0) { /* partner: the decrement in rota__poller_close */
+		rota__spin_unlock(&bucket->lock);
+		rota__sys_yield();
+		return -EAGAIN;
+	}
+	leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
+	rc = arm(poller, bucket, op->fd_);
+	if (rc < 0)
+		take_back(&bucket->waiting, op);
+	rota__spin_unlock(&bucket->lock);
+	return rc;
+}
+
+/* Fires what waits for one of the events on the descriptor. With the lock held. false: the batch is full. */
+static bool fire(struct rota__poller_bucket *bucket, int fd, uint32_t events, struct rota__wake_batch *batch)
+{
+	struct rota_op *op, *next;
+
+	for (op = bucket->waiting.first; op != NULL; op = next) {
+		next = op->mail_next_;
+		if (op->fd_ != fd || (events & ((uint16_t)rota__poller_events(op) | EPOLLERR | EPOLLHUP)) == 0)
+			continue;
+		if (rota__wake_batch_full(batch))
+			return false;
+		end_wait(&bucket->waiting, op, ROTA__OP_RESUME, batch);
+	}
+	return true;
+}
+
+/* The descriptor has events: fires, and has the kernel told what the rest waits for. false: the batch is full, come
+ * again. */
+static bool report(struct rota__poller *poller, int fd, uint32_t events, struct rota__wake_batch *batch)
+{
+	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+	bool done;
+
+	rota__spin_lock(&bucket->lock);
+	done = fire(bucket, fd, events, batch);
+	if (done && arm(poller, bucket, fd) < 0)
+		done = fire(bucket, fd, UINT32_MAX, batch); /* each finds out by itself why */
+	rota__spin_unlock(&bucket->lock);
+	return done;
+}
+
+int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer)
+{
+	const int fd = closer->fd_;
+	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+	struct rota__wake_batch batch;
+	struct rota_op *op, *next;
+	int rc;
+
+	if (fd < 0)
+		return -EBADF;
+	rota__wake_batch_init(&batch);
+	rota__spin_lock(&bucket->lock);
+	rota__fetch_add(&bucket->closing, 1, RELAXED); /* under the lock */
+	for (op = bucket->waiting.first; op != NULL; op = next) {
+		next = op->mail_next_;
+		if (op->fd_ != fd)
+			continue;
+		if (rota__wake_batch_full(&batch)) {
+			rota__spin_unlock(&bucket->lock);
+			rota__wake_batch_submit(&batch);
+			rota__spin_lock(&bucket->lock);
+			next = bucket->waiting.first;
+			continue;
+		}
+		end_wait(&bucket->waiting, op, -ECANCELED, &batch);
+	}
+	rota__spin_unlock(&bucket->lock);
+	rota__wake_batch_submit(&batch);
+	rc = rota__sys_call(closer)->make(closer, false);
+	rota__fetch_sub(&bucket->closing, 1, RELEASE); /* partner: rota__poller_wait */
+	return rc;
+}
+
+/* --- waiting for a moment ------------------------------------------------------------------------------------------- */
+
+int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	bool first;
+
+	rota__spin_lock(&poller->lock);
+	first = poller->naps.first == NULL;
+	if (first)
+		poller->nap_until = rota__sys_clock() + ROTA__NAP_NS;
+	leave(&poller->naps, op, ROTA__PLACE_NAP, waker);
+	rota__spin_unlock(&poller->lock);
+	if (first)
+		rota__poller_wake(poller);
+	return 0;
+}
+
+/* How long until the next nap is over; at most timeout_ns. */
+static uint64_t until_nap_ends(struct rota__poller *poller, uint64_t timeout_ns)
+{
+	uint64_t now, until;
+
+	rota__spin_lock(&poller->lock);
+	until = poller->nap_until;
+	rota__spin_unlock(&poller->lock);
+	if (until == ROTA_NEVER)
+		return timeout_ns;
+	now = rota__sys_clock();
+	until = until > now ? until - now : 0;
+	return until < timeout_ns ? until : timeout_ns;
+}
+
+static void end_naps(struct rota__poller *poller, struct rota__wake_batch *batch)
+{
+	rota__spin_lock(&poller->lock);
+	if (poller->nap_until != ROTA_NEVER && rota__sys_clock() >= poller->nap_until) {
+		while (poller->naps.first != NULL && !rota__wake_batch_full(batch))
+			end_wait(&poller->naps, poller->naps.first, ROTA__OP_RESUME, batch);
+		if (poller->naps.first == NULL)
+			poller->nap_until = ROTA_NEVER;
+	}
+	rota__spin_unlock(&poller->lock);
+}
+
+/* --- waiting for a pool thread -------------------------------------------------------------------------------------- */
+
+int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	int rc;
+
+	rota__spin_lock(&poller->lock);
+	leave(&poller->for_pool, op, ROTA__PLACE_POOL, waker);
+	rota__spin_unlock(&poller->lock);
+	rc = rota__blocking_errand(poller->rt);
+	if (rc == 0)
+		return 0;
+	/* There is no thread, unless another one came by. */
+	rota__spin_lock(&poller->lock);
+	if (is_listed(op))
+		take_back(&poller->for_pool, op);
+	else
+		rc = 0;
+	rota__spin_unlock(&poller->lock);
+	return rc;
+}
+
+void rota__poller_errand(struct rota__poller *poller)
+{
+	struct rota__wake_batch batch;
+	struct rota_op *op;
+	int rc;
+
+	rota__spin_lock(&poller->lock);
+	op = poller->for_pool.first;
+	if (op != NULL)
+		list_remove(&poller->for_pool, op);
+	rota__spin_unlock(&poller->lock);
+	if (op == NULL)
+		return; /* it was cancelled */
+	rc = rota__sys_perform(op);
+	rota__wake_batch_init(&batch);
+	rota__slot_take(&op->state_);
+	op->result_ = rc;
+	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
+	rota__wake_batch_submit(&batch);
+}
+
+/* --- cancelling ----------------------------------------------------------------------------------------------------- */
+
+bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
+{
+	struct rota_atomic_u32 *lock = &poller->lock;
+	struct rota__op_list *list = &poller->for_pool;
+	struct rota__wake_batch batch;
+	bool listed;
+
+	if (op->mail_ == ROTA__PLACE_DESCRIPTOR) {
+		lock = &bucket_of(poller, op->fd_)->lock;
+		list = &bucket_of(poller, op->fd_)->waiting;
+	} else if (op->mail_ == ROTA__PLACE_NAP) {
+		list = &poller->naps;
+	}
+	rota__wake_batch_init(&batch);
+	rota__spin_lock(lock);
+	listed = is_listed(op);
+	if (listed)
+		end_wait(list, op, -ECANCELED, &batch);
+	rota__spin_unlock(lock);
+	rota__wake_batch_submit(&batch);
+	return listed;
+}
+
+/* --- the reactor's turn --------------------------------------------------------------------------------------------- */
+
+unsigned rota__poller_turn(struct rota__poller *poller, uint64_t timeout_ns)
+{
+	struct epoll_event reports[REPORTS];
+	struct rota__wake_batch batch;
+	int n = rota__sys_epoll_wait(poller->epoll_fd, reports, REPORTS, until_nap_ends(poller, timeout_ns));
+
+	rota__wake_batch_init(&batch);
+	for (int i = 0; i < n; i++) {
+		if (reports[i].data.fd == poller->wake_fd)
+			rota__swap(&poller->notified, 0, ACQ_REL); /* partner: rota__poller_wake */
+		else
+			while (!report(poller, reports[i].data.fd, reports[i].events, &batch))
+				rota__wake_batch_submit(&batch);
+	}
+	end_naps(poller, &batch);
+	rota__wake_batch_submit(&batch);
+	return (unsigned)rota__swap(&poller->ended, 0, RELAXED); /* a count */
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where operations of the epoll back end wait: for their descriptors, for a moment, or for a pool thread.
+ *
+ * An operation waits in one place, which its `mail_` names; its owner writes that before it goes there. Each place is a
+ * list under a lock of its own. Who takes an operation out of a list, under that lock, ends the wait: the reactor when the
+ * descriptor is ready (the slot fires with ROTA__OP_RESUME, and the
+ * owner makes the call), a pool thread that has made
+ * the call (it fires with the result), or a cancel (-ECANCELED). After that only its owner touches it. Order of locks:
+ * list, then slot.
+ *
+ * Descriptors: a list for each number, found by the number's lower bits (a plain array for numbers below
+ * ROTA__POLLER_BUCKETS; above, descriptors share). A descriptor is registered with epoll for one report, of all the
+ * events that its operations wait for; that is decided, and the kernel told, with the list's lock held, so that the last
+ * word is the right one. The kernel itself says whether a number is registered: it may have been closed and given
+ * out again behind rota's back. What was reported and finds nobody does no harm.
+ *
+ * Closing: `closing` of the list is counted up, the operations that wait for the number end with -ECANCELED, the
+ * descriptor is closed without a lock held, and `closing` is counted down. Who wants to wait meanwhile stands back, and
+ * then makes its call again.
+ */
+#ifndef ROTA_IO_POLLER_INTERNAL_H
+#define ROTA_IO_POLLER_INTERNAL_H
+
+#include "carrier_internal.h"
+#include "reactor_internal.h"
+
+#define ROTA__POLLER_BUCKETS ((unsigned)1 << 20)
+#define ROTA__NAP_NS 1000000u
+
+/* mail_ of an operation of this back end. */
+enum rota__op_place { ROTA__PLACE_NONE, ROTA__PLACE_DESCRIPTOR, ROTA__PLACE_NAP, ROTA__PLACE_POOL };
+
+/* Operations, linked by mail_next_ and backlog_next_. An operation that is in no list points to itself. */
+struct rota__op_list {
+	struct rota_op *first, *last;
+};
+
+struct rota__poller_bucket;
+
+struct rota__poller {
+	struct rota__carrier carrier; /* first: rt->io */
+	rota_runtime *rt;
+	int epoll_fd, wake_fd;
+	struct rota__poller_bucket *buckets;
+	struct rota__reactor reactor;
+	/* anybody */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified; /* a wake is on its way */
+	struct rota_atomic_u64 ended;  /* operations of threads outside, not yet counted by the reactor */
+	struct rota_atomic_u32 lock;   /* guards the rest */
+	struct rota__op_list naps;     /* to be tried again at nap_until */
+	uint64_t nap_until;            /* ROTA_NEVER */
+	struct rota__op_list for_pool; /* for pool threads, an errand each */
+};
+
+/* 0, or a negative errno. */
+int rota__poller_init(struct rota__poller *poller, rota_runtime *rt);
+void rota__poller_deinit(struct rota__poller *poller);
+
+/* Waits for events and serves them; the reactor. How many operations ended since the last time. */
+unsigned rota__poller_turn(struct rota__poller *poller, uint64_t timeout_ns);
+
+/* Ends the present turn, or the next. Any thread. */
+void rota__poller_wake(struct rota__poller *poller);
+
+/*
+ * The owner leaves an operation, with its waker, to wait: for `events` of its descriptor; for a moment; for a pool thread.
+ * 0: it waits, and may have been woken already. Else it was not left: -EAGAIN, the call is to be made again at once;
+ * -EPERM, its descriptor cannot be waited for; another negative errno is its result.
+ */
+int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+
+/* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
+void rota__poller_errand(struct rota__poller *poller);
+
+/* Ends the wait of an operation with -ECANCELED. false: it waits no more, or a pool thread has it. */
+bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
+
+/* Ends all that wait for the descriptor, with -ECANCELED, and closes it. As close(2). */
+int rota__poller_close(struct rota__poller *poller, const struct rota_op *op);
+
+/* What an operation waits for. */
+short rota__poller_events(const struct rota_op *op);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* epoll(7), as the epoll back end uses it. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../runtime/sys_internal.h"
+#include "sys_internal.h"
+
+#define NSEC_PER_SEC 1000000000u
+#define NSEC_PER_MSEC 1000000u
+#define DAY_MS 86400000u
+
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+int rota__sys_epoll(void)
+{
+	int rc = rota__fault(ROTA__FAULT_EPOLL);
+
+	return rc < 0 ? rc : result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLONESHOT, .data = { .fd = fd } };
+	int rc = rota__fault(ROTA__FAULT_EPOLL);
+
+	if (rc < 0)
+		return rc;
+	/* The number may mean another file than last time, which the kernel knows best. */
+	rc = result(epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event));
+	return rc == -ENOENT ? result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) : rc;
+}
+
+int rota__sys_epoll_add_bell(int epoll_fd, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data = { .fd = fd } };
+
+	return result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event));
+}
+
+/* By the millisecond, for a kernel, or a filter of calls, without epoll_pwait2 (Linux 5.11). */
+static int wait_coarsely(int epoll_fd, struct epoll_event *events, int room, uint64_t timeout_ns)
+{
+	uint64_t ms = timeout_ns / NSEC_PER_MSEC + (timeout_ns % NSEC_PER_MSEC != 0);
+	int timeout = -1;
+
+	if (timeout_ns != UINT64_MAX)
+		timeout = (int)(ms < DAY_MS ? ms : DAY_MS);
+	return result(epoll_wait(epoll_fd, events, room, timeout));
+}
+
+int rota__sys_epoll_wait(int epoll_fd, struct epoll_event *events, int room, uint64_t timeout_ns)
+{
+	struct timespec ts = { (time_t)(timeout_ns / NSEC_PER_SEC), (long)(timeout_ns % NSEC_PER_SEC) };
+	int rc = rota__fault(ROTA__FAULT_ENTER);
+
+	if (rc == 0)
+		rc = result(syscall(SYS_epoll_pwait2, epoll_fd, events, room, timeout_ns == UINT64_MAX ? NULL : &ts,
+				    NULL, 0));
+	if (rc == -ENOSYS || rc == -EPERM)
+		rc = wait_coarsely(epoll_fd, events, room, timeout_ns);
+	return rc < 0 ? 0 : rc; /* EINTR: whoever waits comes again */
+}
