@@ -29,9 +29,15 @@
 #include "runtime/time.h"
 #include "runtime/types.h"
 #include "runtime/waker.h"
+#include "sync/barrier.h"
 #include "sync/channel.h"
+#include "sync/cond.h"
 #include "sync/mutex.h"
 #include "sync/notify.h"
+#include "sync/once.h"
 #include "sync/oneshot.h"
+#include "sync/rwlock.h"
+#include "sync/semaphore.h"
+#include "sync/wait_group.h"
 
 #endif

@@ -50,12 +50,21 @@ void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waite
 	rota__store(&waiter->state_, ROTA__WAITER_IDLE, RELAXED);
 }
 
-void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch)
+void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *waiter, uint32_t tag,
+			     struct rota__wake_batch *batch)
 {
-	struct rota_waiter *waiter = list->first_;
-
 	unlink_waiter(list, waiter);
 	waiter->tag_ = tag;
 	rota__wake_batch_add(batch, &waiter->waker_);
 	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
+}
+
+bool rota__waitlist_grant_older(struct rota_waitlist *list, uint32_t generation, struct rota__wake_batch *batch)
+{
+	while (list->first_ != NULL && list->first_->tag_ != generation) {
+		if (rota__wake_batch_full(batch))
+			return true;
+		rota__waitlist_grant(list, generation, batch);
+	}
+	return false;
 }

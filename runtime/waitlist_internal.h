@@ -57,8 +57,22 @@ void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter,
 /* Takes a queued waiter off, without granting. */
 void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waiter);
 
-/* Takes the first waiter off and grants; the list must not be empty, the batch not full. `tag` is handed over in
- * waiter->tag_. The returned waiter may not be touched any more. */
-void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch);
+/* Takes a queued waiter off and grants; the batch must not be full. `tag` is handed over in waiter->tag_. The waiter may
+ * not be touched any more. */
+void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *waiter, uint32_t tag,
+			     struct rota__wake_batch *batch);
+
+/* The same with the first waiter; the list must not be empty. */
+static inline void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch)
+{
+	rota__waitlist_grant_to(list, list->first_, tag, batch);
+}
+
+/*
+ * Grants those that queued before `generation` began, where whoever queues first stores the generation in waiter->tag_.
+ * true: the batch is full and some are left, so the lock must be dropped, the batch submitted, and this called again.
+ * Meanwhile those that are left stay queued whatever happens to them, so that who grants finds the primitive in place.
+ */
+bool rota__waitlist_grant_older(struct rota_waitlist *list, uint32_t generation, struct rota__wake_batch *batch);
 
 #endif

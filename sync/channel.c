@@ -269,8 +269,8 @@ static void cancel_op(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops send_ops = { .poll = send_poll, .cancel = cancel_op };
-static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = cancel_op };
+static const struct rota_future_ops send_ops = { .poll = send_poll, .cancel = cancel_op, .name = "channel send" };
+static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = cancel_op, .name = "channel receive" };
 
 static void init_op(struct rota_channel_op *op, const struct rota_future_ops *ops, struct rota_channel *c, void *elem)
 {

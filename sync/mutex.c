@@ -11,15 +11,18 @@
  *
  * A waiter that was told to retry and is cancelled tries all the same: if it gets the mutex, that is its result; if
  * not, somebody holds it, whose unlock will wake the next. So the wake-up is never swallowed.
+ *
+ * `owner_` (owner_internal.h) is for reports only.
  */
 #include "mutex.h"
 
 #include <errno.h>
 #include <sched.h>
 
-#include "../runtime/log_internal.h"
-#include "../runtime/task.h"
-#include "../runtime/waitlist_internal.h"
+#include "misuse_internal.h"
+#include "mutex_internal.h"
+#include "owner_internal.h"
+#include "until_internal.h"
 
 #define LOCKED 1u
 #define WAITERS 2u /* the list is not empty */
@@ -27,9 +30,18 @@
 
 enum { TAG_NONE, TAG_RETRY, TAG_OWNED, TAG_STARVED };
 
+_Thread_local char rota__owner_thread;
+
 void rota_mutex_init(struct rota_mutex *m)
 {
 	*m = (struct rota_mutex)ROTA_MUTEX_INIT;
+}
+
+int rota_mutex_deinit(struct rota_mutex *m)
+{
+	if (rota__load(&m->state_, RELAXED) != 0) /* who ends it is alone with it */
+		return rota__sync_misuse("rota_mutex_deinit of a mutex that is locked", -EBUSY);
+	return 0;
 }
 
 /* Takes BUSY; returns the state without it. */
@@ -55,7 +67,7 @@ static void give_busy(struct rota_mutex *m, uint32_t locked)
 	rota__store(&m->state_, locked | waiters, RELEASE); /* partner: take_busy, and the fast lock */
 }
 
-int rota_mutex_trylock(struct rota_mutex *m)
+static int trylock(struct rota_mutex *m)
 {
 	uint32_t state = 0;
 
@@ -66,6 +78,15 @@ int rota_mutex_trylock(struct rota_mutex *m)
 	state = take_busy(m);
 	give_busy(m, LOCKED);
 	return state & LOCKED ? -EBUSY : 0;
+}
+
+int rota_mutex_trylock(struct rota_mutex *m)
+{
+	int rc = trylock(m);
+
+	if (rc == 0)
+		rota__owner_set(&m->owner_);
+	return rc;
 }
 
 static struct rota_mutex_lock_op *op_of(struct rota_future *future)
@@ -103,7 +124,7 @@ static void lock_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel };
+static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel, .name = "mutex" };
 
 void rota_mutex_lock_init(struct rota_mutex_lock_op *op, struct rota_mutex *m)
 {
@@ -112,14 +133,14 @@ void rota_mutex_lock_init(struct rota_mutex_lock_op *op, struct rota_mutex *m)
 	rota__waiter_init(&op->waiter_);
 }
 
-void rota_mutex_lock(struct rota_mutex *m)
+/* The mutex was taken a moment ago. */
+static void lock_contended(struct rota_mutex *m)
 {
 	struct rota_mutex_lock_op op;
-	uint32_t free = 0;
 	int rc;
 
-	if (rota__cas_strong(&m->state_, &free, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
-		return;
+	if (rota__owner_is_self(&m->owner_))
+		rota__sync_misuse("rota_mutex_lock of a mutex that the caller has locked", -EDEADLK);
 	rota_mutex_lock_init(&op, m);
 	rota_shield_enter();
 	rc = rota_await(&op.future);
@@ -127,25 +148,38 @@ void rota_mutex_lock(struct rota_mutex *m)
 	/* Inside the poll of a stackless task the wait is refused; to go on without the mutex would be worse than to block
 	 * the worker. */
 	while (rc < 0) {
-		rc = rota_mutex_trylock(m);
+		rc = trylock(m);
 		if (rc < 0)
 			sched_yield();
 	}
 }
 
-void rota_mutex_unlock(struct rota_mutex *m)
+void rota_mutex_lock(struct rota_mutex *m)
+{
+	uint32_t free = 0;
+
+	if (!rota__cas_strong(&m->state_, &free, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
+		lock_contended(m);
+	rota__owner_set(&m->owner_);
+}
+
+int rota_mutex_lock_until(struct rota_mutex *m, uint64_t deadline)
+{
+	struct rota_mutex_lock_op op;
+	int rc;
+
+	rota_mutex_lock_init(&op, m);
+	rc = rota__await_until(&op.future, deadline);
+	if (rc == 0)
+		rota__owner_set(&m->owner_);
+	return rc;
+}
+
+static void unlock_contended(struct rota_mutex *m)
 {
 	struct rota_waitlist *list = &m->waiters_;
 	struct rota__wake_batch batch;
-	uint32_t state = LOCKED;
 
-	if (rota__cas_strong(&m->state_, &state, 0, RELEASE)) /* partner: the ACQUIRE of the next lock */
-		return;
-	if (!(state & LOCKED)) {
-		rota__misuse("rota_mutex_unlock of a mutex that is not locked (task %llu \"%s\")",
-			     (unsigned long long)rota_task_id(), rota_task_name());
-		return;
-	}
 	rota__wake_batch_init(&batch);
 	take_busy(m);
 	if (rota__waitlist_empty(list)) {
@@ -158,4 +192,24 @@ void rota_mutex_unlock(struct rota_mutex *m)
 		give_busy(m, 0);
 	}
 	rota__wake_batch_submit(&batch);
+}
+
+void rota__mutex_release(struct rota_mutex *m)
+{
+	uint32_t state = LOCKED;
+
+	if (rota__cas_strong(&m->state_, &state, 0, RELEASE)) /* partner: the ACQUIRE of the next lock */
+		return;
+	if (state & LOCKED)
+		unlock_contended(m);
+	else
+		rota__sync_misuse("rota_mutex_unlock of a mutex that is not locked", -EPERM);
+}
+
+void rota_mutex_unlock(struct rota_mutex *m)
+{
+	if (rota__owner_clear(&m->owner_))
+		rota__mutex_release(m);
+	else
+		rota__sync_misuse("rota_mutex_unlock of a mutex that another task locked", -EPERM);
 }

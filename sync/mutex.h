@@ -13,27 +13,36 @@ ROTA_BEGIN_DECLS
 
 struct rota_mutex {
 	struct rota_atomic_u32 state_;
+	struct rota_atomic_ptr owner_; /* if known */
 	struct rota_waitlist waiters_; /* its own lock is not used */
 };
 
 /* clang-format off */
-#define ROTA_MUTEX_INIT { {0}, {{0}, 0, NULL, NULL} }
+#define ROTA_MUTEX_INIT { {0}, {NULL}, {{0}, 0, NULL, NULL} }
 /* clang-format on */
 
 ROTA_API void rota_mutex_init(struct rota_mutex *m);
 
+/* 0. -EBUSY: it is locked, which is reported (debug builds abort), and nothing has changed. */
+ROTA_API int rota_mutex_deinit(struct rota_mutex *m);
+
 /* Waits until the mutex is the caller's. Not a cancellation point. From a fiber or a plain thread; inside the poll of a
- * stackless task it is reported as misuse (debug builds abort) and blocks the worker. */
+ * stackless task it is reported as misuse (debug builds abort) and blocks the worker. So is a second lock by the same
+ * task, which then waits for itself. */
 ROTA_API void rota_mutex_lock(struct rota_mutex *m);
+
+/* The same until `deadline` (ns of CLOCK_MONOTONIC), and a cancellation point. 0; -ETIMEDOUT, -ECANCELED: it is not the
+ * caller's. A mutex that is free is had whatever the deadline. */
+ROTA_API int rota_mutex_lock_until(struct rota_mutex *m, uint64_t deadline) ROTA_MUST_USE;
 
 /* 0, or -EBUSY. Never waits; any context. */
 ROTA_API int rota_mutex_trylock(struct rota_mutex *m) ROTA_MUST_USE;
 
-/* Never waits; any context. Unlocking a mutex that is not locked is reported: debug builds abort, release builds
- * ignore it. */
+/* Never waits; any context. Unlocking a mutex that is not locked, or that another task locked, is reported: debug builds
+ * abort, release builds ignore it. Who locked it is known unless it was a future. */
 ROTA_API void rota_mutex_unlock(struct rota_mutex *m);
 
-/* The lock as a future: status 0 when the mutex is the caller's; -ECANCELED: it is not. */
+/* The lock as a future: status 0 when the mutex is the caller's; -ECANCELED: it is not. Any task may unlock it. */
 struct rota_mutex_lock_op {
 	struct rota_future future;
 	struct rota_mutex *mutex_;

@@ -48,7 +48,7 @@ static void wait_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel };
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "notify" };
 
 void rota_notify_wait_init(struct rota_notify_op *op, struct rota_notify *n)
 {

@@ -115,7 +115,7 @@ static void recv_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = recv_cancel };
+static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = recv_cancel, .name = "oneshot receive" };
 
 void rota_oneshot_recv_init(struct rota_oneshot_op *op, struct rota_oneshot *o)
 {

@@ -42,13 +42,22 @@ static void unlock_it(void *arg)
 	rota_mutex_unlock(arg);
 }
 
+/* By a future, which leaves no owner: so another may unlock. */
+static void lock_for_another(struct rota_mutex *mutex)
+{
+	struct rota_mutex_lock_op op;
+
+	rota_mutex_lock_init(&op, mutex);
+	expect(rota_await(&op.future), ==, 0);
+}
+
 static void waits_script(const struct place *place)
 {
 	struct rota_mutex mutex = ROTA_MUTEX_INIT;
 	struct rota_mutex_lock_op op;
 	struct party party;
 
-	rota_mutex_lock(&mutex);
+	lock_for_another(&mutex);
 	party_start(&party, unlock_it, &mutex);
 	rota_mutex_lock_init(&op, &mutex);
 	party_go(&party);
@@ -59,6 +68,16 @@ static void waits_script(const struct place *place)
 	party_go(&party);
 	rota_mutex_lock(&mutex);
 	party_join(&party);
+	rota_mutex_unlock(&mutex);
+	lock_for_another(&mutex);
+	expect(rota_mutex_lock_until(&mutex, rota_now() + ROTA_MS(1)), ==, -ETIMEDOUT);
+	expect(rota_mutex_lock_until(&mutex, 0), ==, -ETIMEDOUT);
+	party_start(&party, unlock_it, &mutex);
+	party_go(&party);
+	expect(rota_mutex_lock_until(&mutex, rota_now() + ROTA_SECONDS(60)), ==, 0);
+	party_join(&party);
+	rota_mutex_unlock(&mutex);
+	expect(rota_mutex_lock_until(&mutex, 0), ==, 0); /* free: had whatever the deadline */
 	rota_mutex_unlock(&mutex);
 	expect(mutex.state_.value, ==, 0);
 	expect(waiters_count(&mutex.waiters_), ==, 0);
@@ -378,4 +397,27 @@ UNIT_TEST(mutex, unlocking_a_free_mutex_is_reported, .signal = UNIT_MISUSE_SIGNA
 	expect(rota_mutex_trylock(&mutex), ==, 0); /* nothing has happened */
 	expect(rota_mutex_trylock(&mutex), ==, -EBUSY);
 	rota_mutex_unlock(&mutex);
+}
+
+static void *unlock_wrongly(void *arg)
+{
+	rota_mutex_unlock(arg);
+	return NULL;
+}
+
+UNIT_TEST(mutex, unlocking_for_another_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	struct unit_capture capture;
+	pthread_t thread;
+
+	rota_mutex_lock(&mutex);
+	unit_capture_begin(&capture);
+	expect(pthread_create(&thread, NULL, unlock_wrongly, &mutex), ==, 0);
+	expect(pthread_join(thread, NULL), ==, 0);
+	expect(rota_mutex_deinit(&mutex), ==, -EBUSY);
+	expect_contains(unit_capture_end(&capture), "another task locked");
+	expect(rota_mutex_trylock(&mutex), ==, -EBUSY); /* nothing has happened */
+	rota_mutex_unlock(&mutex);
+	expect(rota_mutex_deinit(&mutex), ==, 0);
 }

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A word that is both a primitive's state and the lock of its list of waiters, as in mutex.c: uncontended calls are one
+ * compare-and-swap, everything else happens while BUSY is held. Nobody else changes the word then, and the one store that
+ * gives BUSY back also says what the state is now. That store is the last touch of a call that gives something away, so
+ * whoever is given it may free the primitive.
+ */
+#ifndef ROTA_SYNC_BUSY_INTERNAL_H
+#define ROTA_SYNC_BUSY_INTERNAL_H
+
+#include "../runtime/waitlist_internal.h"
+
+#define ROTA__BUSY ((uint64_t)1)
+#define ROTA__WAITERS ((uint64_t)2) /* the list is not empty */
+#define ROTA__BUSY_BITS 2u          /* the rest is the primitive's own */
+
+/* Takes BUSY; returns the state without it. */
+static inline uint64_t rota__busy_take(struct rota_atomic_u64 *word)
+{
+	uint64_t state = rota__load(word, RELAXED);
+	unsigned spins = 0;
+
+	for (;;) {
+		/* ACQUIRE, partner: rota__busy_give, and the RELEASE of whoever changed the word without BUSY. */
+		if (!(state & ROTA__BUSY) && rota__cas(word, &state, state | ROTA__BUSY, ACQUIRE))
+			return state;
+		if (state & ROTA__BUSY)
+			rota__spin_pause(&spins);
+		state = rota__load(word, RELAXED);
+	}
+}
+
+/* Gives BUSY back. WAITERS is set as the list is. */
+static inline void rota__busy_give(struct rota_atomic_u64 *word, uint64_t state, const struct rota_waitlist *list)
+{
+	state &= ~(ROTA__BUSY | ROTA__WAITERS);
+	rota__store(word, state | (rota__waitlist_empty(list) ? 0 : ROTA__WAITERS),
+		    RELEASE); /* partner: the next take */
+}
+
+#endif

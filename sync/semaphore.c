@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol. `state_` is a busy word (busy_internal.h): CLOSED, and the permits that nobody has. Without waiters, to
+ * acquire and to release is one compare-and-swap. While WAITERS is set nobody takes permits past the list: releasing
+ * leaves them in the word and then serves the list from its front, as far as they go, so the first waiter collects what it
+ * needs there.
+ *
+ * A waiter is granted when its permits were taken for it: cancelled after that it reports 0 and has them. One that is
+ * cancelled before goes, and since the one behind it may want fewer permits, the list is served again.
+ */
+#include "semaphore.h"
+
+#include <errno.h>
+
+#include "../runtime/runtime_internal.h"
+#include "busy_internal.h"
+#include "misuse_internal.h"
+#include "until_internal.h"
+
+#define CLOSED ((uint64_t)1 << ROTA__BUSY_BITS)
+#define SHIFT (ROTA__BUSY_BITS + 1)
+
+enum { TAG_DONE, TAG_CLOSED };
+
+void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits)
+{
+	*s = (struct rota_semaphore)ROTA_SEMAPHORE_INIT(permits);
+}
+
+int rota_semaphore_deinit(struct rota_semaphore *s)
+{
+	return rota__sync_deinit(&s->waiters_, "rota_semaphore_deinit while somebody waits");
+}
+
+static struct rota_semaphore_op *op_of(struct rota_future *future)
+{
+	return (struct rota_semaphore_op *)(void *)future;
+}
+
+static struct rota_semaphore_op *op_of_waiter(struct rota_waiter *waiter)
+{
+	return (struct rota_semaphore_op *)(void *)((unsigned char *)waiter -
+						    offsetof(struct rota_semaphore_op, waiter_));
+}
+
+/* With BUSY. Serves the list from its front; true: the batch is full, and there may be more to do. */
+static bool serve(struct rota_semaphore *s, uint64_t *state, struct rota__wake_batch *batch)
+{
+	struct rota_waitlist *list = &s->waiters_;
+
+	while (!rota__waitlist_empty(list)) {
+		uint64_t need = op_of_waiter(list->first_)->permits_;
+
+		if (!(*state & CLOSED) && *state >> SHIFT < need)
+			return false;
+		if (rota__wake_batch_full(batch))
+			return true;
+		if (!(*state & CLOSED))
+			*state -= need << SHIFT;
+		rota__waitlist_grant(list, *state & CLOSED ? TAG_CLOSED : TAG_DONE, batch);
+	}
+	return false;
+}
+
+/* Holds BUSY since `state` was read; gives it back when all are served that can be. */
+static void serve_and_give(struct rota_semaphore *s, uint64_t state)
+{
+	struct rota__wake_batch batch;
+	bool more;
+
+	rota__wake_batch_init(&batch);
+	for (;;) {
+		more = serve(s, &state, &batch);
+		rota__busy_give(&s->state_, state, &s->waiters_);
+		rota__wake_batch_submit(&batch);
+		if (!more)
+			return;
+		state = rota__busy_take(&s->state_);
+	}
+}
+
+int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
+{
+	uint64_t state = rota__load(&s->state_, RELAXED);
+	unsigned spins = 0;
+
+	for (;;) {
+		if (state & ROTA__BUSY) {
+			rota__spin_pause(&spins);
+			state = rota__load(&s->state_, RELAXED);
+		} else if (state & CLOSED) {
+			return -EPIPE;
+		} else if (state & ROTA__WAITERS || state >> SHIFT < n) {
+			return -EAGAIN;
+		} else if (rota__cas(&s->state_, &state, state - (n << SHIFT), ACQUIRE)) { /* partner: release */
+			return 0;
+		}
+	}
+}
+
+/* `status` is -ECANCELED from the cancel on. */
+static rota_poll acquire_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_semaphore_op *op = op_of(self);
+	struct rota_semaphore *s = op->semaphore_;
+	struct rota_waiter *waiter = &op->waiter_;
+	const bool cancelled = self->status == -ECANCELED;
+	rota_poll ready = ROTA_READY;
+	uint64_t state;
+
+	if (!rota__waiter_granted(waiter)) {
+		state = rota__busy_take(&s->state_);
+		if (rota__waiter_granted(waiter)) {
+			/* between the look and the lock */
+		} else if (cancelled) {
+			if (rota__waiter_queued(waiter))
+				rota__waitlist_remove(&s->waiters_, waiter);
+			serve_and_give(s, state);
+			return ROTA_READY;
+		} else if (state & CLOSED && !rota__waiter_queued(waiter)) {
+			waiter->tag_ = TAG_CLOSED;
+		} else if (rota__waitlist_empty(&s->waiters_) && state >> SHIFT >= op->permits_) {
+			state -= op->permits_ << SHIFT;
+		} else {
+			rota__waitlist_wait(&s->waiters_, waiter, cx->waker, false);
+			ready = ROTA_PENDING;
+		}
+		rota__busy_give(&s->state_, state, &s->waiters_);
+	}
+	if (ready == ROTA_READY)
+		self->status = waiter->tag_ == TAG_CLOSED ? -EPIPE : 0;
+	return ready;
+}
+
+static void acquire_cancel(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+static const struct rota_future_ops acquire_ops = { .poll = acquire_poll, .cancel = acquire_cancel, .name = "semaphore" };
+
+void rota_semaphore_acquire_init(struct rota_semaphore_op *op, struct rota_semaphore *s, uint64_t n)
+{
+	rota_future_init(&op->future, &acquire_ops);
+	op->semaphore_ = s;
+	op->permits_ = n;
+	rota__waiter_init(&op->waiter_);
+}
+
+int rota_semaphore_acquire_until(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
+{
+	struct rota_semaphore_op op;
+
+	/* Who was asked to stop learns it in the wait, even if the permits are there. */
+	if (!rota_cancelled() && rota_semaphore_try_acquire(s, n) == 0) {
+		rota__worker_spend();
+		return 0;
+	}
+	rota_semaphore_acquire_init(&op, s, n);
+	return rota__await_until(&op.future, deadline);
+}
+
+int rota_semaphore_acquire(struct rota_semaphore *s, uint64_t n)
+{
+	return rota_semaphore_acquire_until(s, n, UINT64_MAX);
+}
+
+static int overflow(void)
+{
+	return rota__sync_misuse("rota_semaphore_release: more permits than ROTA_SEMAPHORE_MAX", -EOVERFLOW);
+}
+
+int rota_semaphore_release(struct rota_semaphore *s, uint64_t n)
+{
+	uint64_t state = rota__load(&s->state_, RELAXED);
+
+	if (n > ROTA_SEMAPHORE_MAX)
+		return overflow();
+	while (!(state & (ROTA__BUSY | ROTA__WAITERS))) {
+		if ((state >> SHIFT) + n > ROTA_SEMAPHORE_MAX)
+			return overflow();
+		if (rota__cas(&s->state_, &state, state + (n << SHIFT), RELEASE)) /* partner: acquire, busy_take */
+			return 0;
+	}
+	state = rota__busy_take(&s->state_);
+	if ((state >> SHIFT) + n > ROTA_SEMAPHORE_MAX) {
+		rota__busy_give(&s->state_, state, &s->waiters_);
+		return overflow();
+	}
+	serve_and_give(s, state + (n << SHIFT));
+	return 0;
+}
+
+void rota_semaphore_close(struct rota_semaphore *s)
+{
+	serve_and_give(s, rota__busy_take(&s->state_) | CLOSED);
+}
+
+uint64_t rota_semaphore_available(struct rota_semaphore *s)
+{
+	return rota__load(&s->state_, RELAXED) >> SHIFT; /* a number that may be old when it is read */
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A semaphore: a number of permits, of which callers take some and give some back. First come, first served: while
+ * somebody waits, nobody overtakes, so one who wants many permits gets them. For fibers, futures and plain threads alike.
+ */
+#ifndef ROTA_SYNC_SEMAPHORE_H
+#define ROTA_SYNC_SEMAPHORE_H
+
+#include "../runtime/future.h"
+#include "../runtime/waitlist.h"
+
+ROTA_BEGIN_DECLS
+
+#define ROTA_SEMAPHORE_MAX (UINT64_MAX >> 4) /* permits */
+
+struct rota_semaphore {
+	struct rota_atomic_u64 state_;
+	struct rota_waitlist waiters_; /* its own lock is not used */
+};
+
+/* `permits` from the start, 0 to ROTA_SEMAPHORE_MAX. */
+/* clang-format off */
+#define ROTA_SEMAPHORE_INIT(permits) { {(uint64_t)(permits) << 3}, {{0}, 0, NULL, NULL} }
+/* clang-format on */
+
+ROTA_API void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits);
+
+/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+ROTA_API int rota_semaphore_deinit(struct rota_semaphore *s);
+
+/* Waits until n permits are the caller's. 0; -EPIPE once closed; -ECANCELED: none was taken. A permit is not bound to who
+ * took it. */
+ROTA_API int rota_semaphore_acquire(struct rota_semaphore *s, uint64_t n) ROTA_MUST_USE;
+
+/* The same until `deadline` (ns of CLOCK_MONOTONIC): -ETIMEDOUT: none was taken. */
+ROTA_API int rota_semaphore_acquire_until(struct rota_semaphore *s, uint64_t n, uint64_t deadline) ROTA_MUST_USE;
+
+/* 0; -EAGAIN: too few permits, or somebody waits; -EPIPE. Never waits; any context. */
+ROTA_API int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n) ROTA_MUST_USE;
+
+/* Gives n permits back, or adds n new ones. Any thread, never waits; also when closed. 0; -EOVERFLOW: there would be more
+ * than ROTA_SEMAPHORE_MAX, which is reported (debug builds abort), and nothing has changed. */
+ROTA_API int rota_semaphore_release(struct rota_semaphore *s, uint64_t n);
+
+/* No more permits for anybody: those that wait, and those that come later, get -EPIPE. Any thread, any number of times;
+ * never waits. */
+ROTA_API void rota_semaphore_close(struct rota_semaphore *s);
+
+/* How many permits are free now. Any thread. */
+ROTA_API uint64_t rota_semaphore_available(struct rota_semaphore *s);
+
+/* rota_semaphore_acquire as a future. One that is cancelled when it has the permits keeps them: status 0. */
+struct rota_semaphore_op {
+	struct rota_future future;
+	struct rota_semaphore *semaphore_;
+	uint64_t permits_;
+	struct rota_waiter waiter_;
+};
+ROTA_API void rota_semaphore_acquire_init(struct rota_semaphore_op *op, struct rota_semaphore *s, uint64_t n);
+
+ROTA_END_DECLS
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol. `state_` is a busy word (busy_internal.h) that holds the count. To add, and to be done while others are
+ * not, is one compare-and-swap. Who brings the count to zero while somebody waits begins the next generation and grants all
+ * of the former; when these are more than one batch of wakes, those that are left stay queued until they are granted
+ * (waitlist_internal.h). So giving BUSY back after the last grant is its last touch of the group.
+ */
+#include "wait_group.h"
+
+#include <errno.h>
+
+#include "busy_internal.h"
+#include "misuse_internal.h"
+
+#define ONE ((uint64_t)1 << ROTA__BUSY_BITS)
+
+void rota_wait_group_init(struct rota_wait_group *g)
+{
+	*g = (struct rota_wait_group)ROTA_WAIT_GROUP_INIT;
+}
+
+int rota_wait_group_deinit(struct rota_wait_group *g)
+{
+	return rota__sync_deinit(&g->waiters_, "rota_wait_group_deinit while somebody waits");
+}
+
+void rota_wait_group_add(struct rota_wait_group *g, uint32_t n)
+{
+	uint64_t state = rota__load(&g->state_, RELAXED);
+
+	while (!(state & ROTA__BUSY)) {
+		if (rota__cas(&g->state_, &state, state + n * ONE, RELAXED)) /* whoever spawns orders it */
+			return;
+	}
+	state = rota__busy_take(&g->state_);
+	rota__busy_give(&g->state_, state + n * ONE, &g->waiters_);
+}
+
+/* Holds BUSY, and the count is zero. */
+static void wake_all(struct rota_wait_group *g)
+{
+	struct rota__wake_batch batch;
+	uint32_t generation = ++g->generation_;
+	uint64_t state = 0;
+	bool more;
+
+	rota__wake_batch_init(&batch);
+	for (;;) {
+		more = rota__waitlist_grant_older(&g->waiters_, generation, &batch);
+		rota__busy_give(&g->state_, state, &g->waiters_);
+		rota__wake_batch_submit(&batch);
+		if (!more)
+			return;
+		state = rota__busy_take(&g->state_);
+	}
+}
+
+int rota_wait_group_done(struct rota_wait_group *g)
+{
+	uint64_t state = rota__load(&g->state_, RELAXED);
+
+	/* RELEASE, partner: the ACQUIRE of a wait. What each of them has done is seen, since all are rmw of one word. */
+	while (!(state & ROTA__BUSY) && (state >= 2 * ONE || (state >= ONE && !(state & ROTA__WAITERS)))) {
+		if (rota__cas(&g->state_, &state, state - ONE, RELEASE))
+			return 0;
+	}
+	state = rota__busy_take(&g->state_);
+	if (state < ONE) {
+		rota__busy_give(&g->state_, state, &g->waiters_);
+		return rota__sync_misuse("rota_wait_group_done: nothing is under way", -EINVAL);
+	}
+	if (state < 2 * ONE)
+		wake_all(g);
+	else
+		rota__busy_give(&g->state_, state - ONE, &g->waiters_);
+	return 0;
+}
+
+uint32_t rota_wait_group_count(struct rota_wait_group *g)
+{
+	return (uint32_t)(rota__load(&g->state_, RELAXED) >> ROTA__BUSY_BITS); /* may be old when it is read */
+}
+
+static struct rota_wait_group_op *op_of(struct rota_future *future)
+{
+	return (struct rota_wait_group_op *)(void *)future;
+}
+
+/* `status` is -ECANCELED from the cancel on. */
+static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_wait_group_op *op = op_of(self);
+	struct rota_wait_group *g = op->group_;
+	struct rota_waiter *waiter = &op->waiter_;
+	const bool cancelled = self->status == -ECANCELED;
+	rota_poll ready = ROTA_READY;
+	uint64_t state;
+
+	if (rota__waiter_granted(waiter)) {
+		self->status = 0;
+		return ROTA_READY;
+	}
+	/* ACQUIRE, partner: done. The group may end as soon as this returns, so nothing is touched after it. */
+	if (!rota__waiter_queued(waiter) && (cancelled || rota__load(&g->state_, ACQUIRE) < ONE))
+		return ROTA_READY;
+	state = rota__busy_take(&g->state_);
+	if (rota__waiter_granted(waiter)) {
+		self->status = 0;
+	} else if (rota__waiter_queued(waiter) && cancelled && waiter->tag_ == g->generation_) {
+		rota__waitlist_remove(&g->waiters_, waiter);
+	} else if (rota__waiter_queued(waiter) || state >= ONE) {
+		if (!rota__waiter_queued(waiter))
+			waiter->tag_ = g->generation_;
+		rota__waitlist_wait(&g->waiters_, waiter, cx->waker, false);
+		ready = ROTA_PENDING;
+	}
+	rota__busy_give(&g->state_, state, &g->waiters_);
+	return ready;
+}
+
+static void wait_cancel(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "wait group" };
+
+void rota_wait_group_wait_init(struct rota_wait_group_op *op, struct rota_wait_group *g)
+{
+	rota_future_init(&op->future, &wait_ops);
+	op->group_ = g;
+	rota__waiter_init(&op->waiter_);
+}
+
+int rota_wait_group_wait(struct rota_wait_group *g)
+{
+	struct rota_wait_group_op op;
+
+	rota_wait_group_wait_init(&op, g);
+	return rota_await(&op.future);
+}
