@@ -30,6 +30,7 @@
 #include "runtime/types.h"
 #include "runtime/waker.h"
 #include "sync/barrier.h"
+#include "sync/broadcast.h"
 #include "sync/channel.h"
 #include "sync/cond.h"
 #include "sync/mutex.h"
@@ -39,5 +40,6 @@
 #include "sync/rwlock.h"
 #include "sync/semaphore.h"
 #include "sync/wait_group.h"
+#include "sync/watch.h"
 
 #endif

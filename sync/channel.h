@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A channel of elements of one size, any number of senders and receivers (MPMC), bounded or not. Elements are
- * copied in and out. First come, first served among those that wait.
+ * A channel of elements of one size, any number of senders and receivers (MPMC): bounded, unbounded, or without room at all
+ * (a rendezvous: a send is over when a receiver has the element). Elements are copied in and out. First come, first served
+ * among those that wait.
  */
 #ifndef ROTA_SYNC_CHANNEL_H
 #define ROTA_SYNC_CHANNEL_H
@@ -19,17 +20,19 @@ struct rota_channel {
 	size_t elem_size_;
 	size_t capacity_;
 	size_t length_;
-	size_t head_; /* of the ring of `slots_` elements; an unbounded channel doubles it */
+	size_t reserved_; /* places that were promised */
+	size_t head_;     /* of the ring of `slots_` elements; an unbounded channel doubles it */
 	size_t slots_;
 	unsigned char *buffer_;
 	uint32_t closed_;
 };
 
-/* Allocates the buffer of a bounded channel; an unbounded one grows by need. -EINVAL: elem_size or capacity 0, or
- * beyond memory; -ENOMEM. */
+/* Allocates the buffer of a bounded channel; an unbounded one grows by need, and one of capacity 0 has none. -EINVAL:
+ * elem_size 0, or beyond memory; -ENOMEM. */
 ROTA_API int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
-/* Frees the buffer; elements inside are dropped. Nobody may be waiting or come later. Idempotent. */
+/* Frees the buffer; elements inside are dropped. Nobody may be waiting or come later: who waits is reported (debug builds
+ * abort), and nothing is freed. Idempotent. */
 ROTA_API void rota_channel_deinit(struct rota_channel *c);
 
 /* Waits while full. 0; -EPIPE once closed; -ECANCELED: not sent; -ENOMEM when an unbounded channel cannot grow. */
@@ -38,12 +41,42 @@ ROTA_API int rota_channel_send(struct rota_channel *c, const void *elem) ROTA_MU
 /* Waits while empty. 0; -EPIPE once closed and drained; -ECANCELED: nothing was taken. */
 ROTA_API int rota_channel_recv(struct rota_channel *c, void *ret_elem) ROTA_MUST_USE;
 
+/* The same until `deadline` (ns of CLOCK_MONOTONIC): -ETIMEDOUT: not sent, nothing was taken. What can be done at once is
+ * done whatever the deadline. */
+ROTA_API int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t deadline) ROTA_MUST_USE;
+ROTA_API int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t deadline) ROTA_MUST_USE;
+
 /* As above without waiting: -EAGAIN when full, or empty. */
 ROTA_API int rota_channel_try_send(struct rota_channel *c, const void *elem) ROTA_MUST_USE;
 ROTA_API int rota_channel_try_recv(struct rota_channel *c, void *ret_elem) ROTA_MUST_USE;
 
+/* Sends n elements in this order, others' may come between when it has to wait. How many were sent: fewer than n when the
+ * channel was closed, or the caller cancelled, or memory ended after the first; before it -EPIPE, -ECANCELED, -ENOMEM.
+ * -EINVAL: n is 0 or above INT_MAX. */
+ROTA_API ssize_t rota_channel_send_many(struct rota_channel *c, const void *elems, size_t n) ROTA_MUST_USE;
+
 /* Waits for at least one element and takes up to `max`: the count; -EPIPE, -ECANCELED; -EINVAL: max 0. */
 ROTA_API ssize_t rota_channel_recv_many(struct rota_channel *c, void *ret_elems, size_t max) ROTA_MUST_USE;
+
+/* The same without waiting: the count, or -EAGAIN for none. */
+ROTA_API ssize_t rota_channel_try_send_many(struct rota_channel *c, const void *elems, size_t n) ROTA_MUST_USE;
+ROTA_API ssize_t rota_channel_try_recv_many(struct rota_channel *c, void *ret_elems, size_t max) ROTA_MUST_USE;
+
+/*
+ * Waits for a place in the channel, and keeps it for the caller: what is costly to make, or may not get lost, is made once
+ * its place is sure. The place ends in rota_channel_send_reserved, which cannot fail, or in rota_channel_unreserve. A
+ * channel that is closed meanwhile still takes it, and receivers wait for it. 0; -EPIPE, -ECANCELED, -ENOMEM; -EINVAL: a
+ * channel of capacity 0.
+ */
+ROTA_API int rota_channel_reserve(struct rota_channel *c) ROTA_MUST_USE;
+ROTA_API int rota_channel_try_reserve(struct rota_channel *c) ROTA_MUST_USE; /* -EAGAIN; never waits */
+
+/* Sends into a place that was reserved. Any thread; never waits. 0; -EPERM: none was reserved, which is reported (debug
+ * builds abort), and nothing was sent. */
+ROTA_API int rota_channel_send_reserved(struct rota_channel *c, const void *elem);
+
+/* Gives a reserved place back; the next sender has it. Any thread; never waits. 0, or -EPERM as above. */
+ROTA_API int rota_channel_unreserve(struct rota_channel *c);
 
 /* No more sends: senders that wait get -EPIPE, receivers drain what is there and then get -EPIPE. Any side, any
  * thread, any number of times; never waits. */
@@ -52,15 +85,24 @@ ROTA_API void rota_channel_close(struct rota_channel *c);
 /* How many elements are inside now. Any thread. */
 ROTA_API size_t rota_channel_length(struct rota_channel *c);
 
-/* Both calls as futures; status as above. `elem` must stay in place until ready. */
+/* The calls as futures; status as above, and the count for the two of many. `elem` must stay in place until ready. One that
+ * is cancelled after it was served reports that: the element has moved, the place is reserved. */
 struct rota_channel_op {
 	struct rota_future future;
 	struct rota_channel *channel_;
-	void *elem_;
+	unsigned char *elem_; /* the next to move; NULL: a place is wanted */
+	size_t left_;
+	size_t moved_;
+	bool many_;
 	struct rota_waiter waiter_;
 };
 ROTA_API void rota_channel_send_init(struct rota_channel_op *op, struct rota_channel *c, const void *elem);
 ROTA_API void rota_channel_recv_init(struct rota_channel_op *op, struct rota_channel *c, void *ret_elem);
+ROTA_API void rota_channel_send_many_init(struct rota_channel_op *op, struct rota_channel *c, const void *elems,
+					  size_t n);
+ROTA_API void rota_channel_recv_many_init(struct rota_channel_op *op, struct rota_channel *c, void *ret_elems,
+					  size_t max);
+ROTA_API void rota_channel_reserve_init(struct rota_channel_op *op, struct rota_channel *c);
 
 ROTA_END_DECLS
 

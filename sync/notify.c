@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. A waiter is queued, or takes the permit, under the list's lock; notify_one grants the first waiter or
- * leaves the permit, notify_all grants those that are queued when it begins. A grant is final: a waiter that is
+ * The protocol. A waiter is queued, or takes the permit, under the list's lock; notify_one grants the first waiter,
+ * notify_last the last one, or they leave the permit; notify_all grants those that are queued when it begins. A grant is final: a waiter that is
  * cancelled after it was granted reports 0, so a notification is never lost.
  */
 #include "notify.h"
 
 #include <errno.h>
 
-#include "../runtime/waitlist_internal.h"
+#include "misuse_internal.h"
 
 void rota_notify_init(struct rota_notify *n)
 {
 	*n = (struct rota_notify)ROTA_NOTIFY_INIT;
+}
+
+int rota_notify_deinit(struct rota_notify *n)
+{
+	return rota__sync_deinit(&n->waiters_, "rota_notify_deinit while somebody waits");
 }
 
 static struct rota_notify_op *op_of(struct rota_future *future)
@@ -65,7 +70,7 @@ int rota_notify_wait(struct rota_notify *n)
 	return rota_await(&op.future);
 }
 
-void rota_notify_one(struct rota_notify *n)
+static void notify(struct rota_notify *n, bool last)
 {
 	struct rota__wake_batch batch;
 
@@ -74,9 +79,19 @@ void rota_notify_one(struct rota_notify *n)
 	if (rota__waitlist_empty(&n->waiters_))
 		n->permit_ = 1;
 	else
-		rota__waitlist_grant(&n->waiters_, 0, &batch);
+		rota__waitlist_grant_to(&n->waiters_, last ? n->waiters_.last_ : n->waiters_.first_, 0, &batch);
 	rota__waitlist_unlock(&n->waiters_);
 	rota__wake_batch_submit(&batch);
+}
+
+void rota_notify_one(struct rota_notify *n)
+{
+	notify(n, false);
+}
+
+void rota_notify_last(struct rota_notify *n)
+{
+	notify(n, true);
 }
 
 void rota_notify_all(struct rota_notify *n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A notification: "something has changed, look again". notify_one with nobody waiting is kept, once, for the next
- * waiter, so it is never lost; notify_all wakes those that wait now and keeps nothing.
+ * A notification: "something has changed, look again". notify_one (or notify_last) with nobody waiting is kept, once,
+ * for the next waiter, so it is never lost; notify_all wakes those that wait now and keeps nothing.
  */
 #ifndef ROTA_SYNC_NOTIFY_H
 #define ROTA_SYNC_NOTIFY_H
@@ -22,11 +22,17 @@ struct rota_notify {
 
 ROTA_API void rota_notify_init(struct rota_notify *n);
 
+/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+ROTA_API int rota_notify_deinit(struct rota_notify *n);
+
 /* Waits for a notification. 0, or -ECANCELED. A caller that was notified and cancelled at once gets 0: no notification is lost. */
 ROTA_API int rota_notify_wait(struct rota_notify *n);
 
 /* Wakes the longest waiting, or keeps one permit. Any thread; never waits. */
 ROTA_API void rota_notify_one(struct rota_notify *n);
+
+/* Wakes the one that came last, whose caches are the warmest, or keeps one permit. Any thread; never waits. */
+ROTA_API void rota_notify_last(struct rota_notify *n);
 
 /* Wakes all that wait now. Any thread; never waits. */
 ROTA_API void rota_notify_all(struct rota_notify *n);

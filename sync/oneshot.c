@@ -7,13 +7,18 @@
 
 #include <errno.h>
 
-#include "../runtime/waitlist_internal.h"
+#include "misuse_internal.h"
 
 enum { EMPTY, SENT, TAKEN, CLOSED };
 
 void rota_oneshot_init(struct rota_oneshot *o)
 {
 	*o = (struct rota_oneshot)ROTA_ONESHOT_INIT;
+}
+
+int rota_oneshot_deinit(struct rota_oneshot *o)
+{
+	return rota__sync_deinit(&o->waiters_, "rota_oneshot_deinit while somebody waits");
 }
 
 /* With the lock held, which it drops and takes again between full batches. */
@@ -46,7 +51,7 @@ int rota_oneshot_send(struct rota_oneshot *o, void *value)
 	}
 	rota__waitlist_unlock(&o->waiters_);
 	rota__wake_batch_submit(&batch);
-	return rc;
+	return rc == -EEXIST ? rota__sync_misuse("rota_oneshot_send: a value was sent before", rc) : rc;
 }
 
 void rota_oneshot_close(struct rota_oneshot *o)

@@ -23,7 +23,11 @@ struct rota_oneshot {
 
 ROTA_API void rota_oneshot_init(struct rota_oneshot *o);
 
-/* Hands over the value. Any thread; never waits. -EEXIST: a value was sent before. -EPIPE: closed; the value is
+/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+ROTA_API int rota_oneshot_deinit(struct rota_oneshot *o);
+
+/* Hands over the value. Any thread; never waits. -EEXIST: a value was sent before, which is reported (debug builds abort);
+ * the first one stands. -EPIPE: closed; the value is
  * still the caller's. */
 ROTA_API int rota_oneshot_send(struct rota_oneshot *o, void *value) ROTA_MUST_USE;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The channel under a crew: senders and receivers of every kind, elements of odd sizes, capacities from one to unbounded,
- * calls that wait, try, take many, and that are cancelled. Every element arrives once and whole, and each receiver sees
+ * The channel under a crew: senders and receivers of every kind, elements of odd sizes, capacities from none to unbounded,
+ * calls that wait, try, move many, reserve, have deadlines, and that are cancelled. Every element arrives once and whole, and each receiver sees
  * each sender's elements in order. In the end the channel is closed and drained.
  */
 #define _GNU_SOURCE
@@ -33,15 +33,37 @@ static void fill(unsigned char *bytes, size_t size, struct header header)
 
 /* --- senders ---------------------------------------------------------------------------------------------------------- */
 
+/* Reserves a place, and gives it back now and then. */
+static int send_reserved(struct member *member, struct rota_channel *channel, const void *elem)
+{
+	struct rota_channel_op op;
+	int rc;
+
+	rota_channel_reserve_init(&op, channel);
+	rc = stress_one_in(&member->random, 2) ? member_wait_maybe(member, &op.future)
+					       : rota_channel_try_reserve(channel);
+	if (rc < 0)
+		return rc;
+	stress_pause(&member->random);
+	if (!stress_one_in(&member->random, 4))
+		return rota_channel_send_reserved(channel, elem);
+	expect(rota_channel_unreserve(channel), ==, 0);
+	return -EAGAIN;
+}
+
 static int send_as(struct member *member, struct rota_channel *channel, const void *elem)
 {
 	struct rota_channel_op op;
 	uint32_t dice = stress_below(&member->random, 16);
 
-	if (dice < 6)
+	if (dice < 4)
 		return rota_channel_send(channel, elem);
-	if (dice < 8)
+	if (dice < 6)
 		return rota_channel_try_send(channel, elem);
+	if (dice < 7)
+		return rota_channel_send_until(channel, elem, rota_now() + ROTA_US(stress_below(&member->random, 200)));
+	if (dice < 9 && channel->capacity_ > 0)
+		return send_reserved(member, channel, elem);
 	rota_channel_send_init(&op, channel, elem);
 	return dice < 12 ? member_wait(member, &op.future) : member_wait_maybe(member, &op.future);
 }
@@ -54,6 +76,33 @@ static void pause_between(struct member *member)
 		sched_yield();
 }
 
+/* Several at a time, from number `from` on. How many it was. */
+static uint16_t send_some(struct member *member, struct shared *shared, uint16_t from)
+{
+	unsigned char *bytes = malloc(MANY_MAX * ELEM_MAX);
+	uint32_t n = 1 + stress_below(&member->random, MANY_MAX);
+	uint32_t dice = stress_below(&member->random, 4);
+	struct rota_channel_op op;
+	ssize_t sent;
+
+	n = n < ELEMENTS - from ? n : ELEMENTS - from;
+	for (uint32_t i = 0; i < n; i++)
+		fill(bytes + i * shared->elem_size, shared->elem_size,
+		     (struct header){ (uint16_t)member->number, (uint16_t)(from + i) });
+	rota_channel_send_many_init(&op, &shared->channel, bytes, n);
+	if (dice == 0)
+		sent = rota_channel_send_many(&shared->channel, bytes, n);
+	else if (dice == 1)
+		sent = rota_channel_try_send_many(&shared->channel, bytes, n);
+	else
+		sent = dice == 2 ? member_wait(member, &op.future) : member_wait_maybe(member, &op.future);
+	if (sent < 0)
+		expect(sent == -EAGAIN || sent == -ECANCELED, ==, 1);
+	memset(bytes, 0xdd, MANY_MAX * ELEM_MAX);
+	free(bytes);
+	return sent < 0 ? 0 : (uint16_t)sent;
+}
+
 static void send_all(struct member *member, struct shared *shared)
 {
 	unsigned char bytes[ELEM_MAX];
@@ -61,10 +110,15 @@ static void send_all(struct member *member, struct shared *shared)
 	for (uint16_t i = 0; i < ELEMENTS; i++) {
 		int rc;
 
+		if (stress_one_in(&member->random, 8)) {
+			i = (uint16_t)(i + send_some(member, shared, i));
+			if (i >= ELEMENTS)
+				break;
+		}
+
 		fill(bytes, shared->elem_size, (struct header){ (uint16_t)member->number, i });
 		while ((rc = send_as(member, &shared->channel, bytes)) != 0) {
-			if (rc != -EAGAIN)
-				expect(rc, ==, -ECANCELED);
+			expect(rc == -EAGAIN || rc == -ECANCELED || rc == -ETIMEDOUT, ==, 1);
 			pause_between(member);
 		}
 		memset(bytes, 0xdd, sizeof(bytes)); /* it has been copied */
@@ -104,10 +158,18 @@ static ssize_t recv_as(struct member *member, struct rota_channel *channel, unsi
 	uint32_t dice = stress_below(&member->random, 16);
 	int rc;
 
-	if (dice < 4)
+	if (dice < 2)
 		return rota_channel_recv_many(channel, bytes, 1 + stress_below(&member->random, MANY_MAX));
-	if (dice < 7) {
+	if (dice < 3)
+		return rota_channel_try_recv_many(channel, bytes, 1 + stress_below(&member->random, MANY_MAX));
+	if (dice < 4) {
+		rota_channel_recv_many_init(&op, channel, bytes, 1 + stress_below(&member->random, MANY_MAX));
+		return member_wait_maybe(member, &op.future);
+	}
+	if (dice < 6) {
 		rc = rota_channel_recv(channel, bytes);
+	} else if (dice < 7) {
+		rc = rota_channel_recv_until(channel, bytes, rota_now() + ROTA_US(stress_below(&member->random, 200)));
 	} else if (dice < 9) {
 		rc = rota_channel_try_recv(channel, bytes);
 	} else {
@@ -130,7 +192,7 @@ static void recv_all(struct member *member, struct shared *shared)
 		if (n == -EAGAIN)
 			pause_between(member);
 		else if (n < 0 && n != -EPIPE)
-			expect(n, ==, -ECANCELED);
+			expect(n == -ECANCELED || n == -ETIMEDOUT, ==, 1);
 		for (ssize_t i = 0; i < n; i++)
 			arrive(&receiver, bytes + (size_t)i * shared->elem_size);
 		if (stress_one_in(&member->random, 4))
@@ -151,12 +213,12 @@ static void work(struct member *member)
 static void one_round(struct stress_random *random)
 {
 	static const size_t sizes[] = { 4, 5, 8, 24, ELEM_MAX };
-	static const size_t capacities[] = { 1, 2, 3, 17, 256, ROTA_UNBOUNDED };
+	static const size_t capacities[] = { 0, 1, 2, 3, 17, 256, ROTA_UNBOUNDED };
 	struct shared shared = { .elem_size = sizes[stress_below(random, 5)] };
 	struct crew crew;
 	unsigned senders;
 
-	expect(rota_channel_init(&shared.channel, shared.elem_size, capacities[stress_below(random, 6)]), ==, 0);
+	expect(rota_channel_init(&shared.channel, shared.elem_size, capacities[stress_below(random, 7)]), ==, 0);
 	crew_init(&crew, 2 + stress_below(random, MEMBERS - 1), random);
 	senders = (crew.n + 1) / 2;
 	rota__store(&shared.senders_left, senders, SEQ_CST);

@@ -35,7 +35,10 @@ static void put_things(struct member *member, struct pile *pile)
 {
 	while (rota__fetch_add(&pile->put, 1, RELAXED) < THINGS) {
 		rota__fetch_add(&pile->things, 1, SEQ_CST);
-		rota_notify_one(&pile->notify);
+		if (stress_one_in(&member->random, 2))
+			rota_notify_last(&pile->notify);
+		else
+			rota_notify_one(&pile->notify);
 		stress_pause(&member->random);
 		if (member->kind == MEMBER_FIBER && stress_one_in(&member->random, 8))
 			rota_yield();

@@ -55,7 +55,6 @@ UNIT_TEST(channel, init)
 	struct rota_channel c = { .buffer_ = NULL };
 
 	expect(rota_channel_init(&c, 0, 1), ==, -EINVAL);
-	expect(rota_channel_init(&c, 1, 0), ==, -EINVAL);
 	expect(rota_channel_init(&c, SIZE_MAX, 2), ==, -EINVAL);
 	expect(rota_channel_init(&c, 8, SIZE_MAX / 2), ==, -EINVAL);
 	expect(rota_channel_init(&c, SIZE_MAX / 2, ROTA_UNBOUNDED), ==, -EINVAL);
@@ -556,4 +555,365 @@ static void cancel_script(const struct place *place)
 UNIT_TEST(channel, cancel_that_races_with_an_element)
 {
 	in_fibers(cancel_script, 0);
+}
+
+/* --- many at a time ------------------------------------------------------------------------------------------------------ */
+
+static void fill_many(unsigned char *bytes, unsigned from, size_t n, size_t size)
+{
+	for (size_t i = 0; i < n; i++)
+		memcpy(bytes + i * size, element(from + (unsigned)i, size), size);
+}
+
+/* Runs of every length through a ring that wraps at every place. */
+static void send_many_script(const struct place *place)
+{
+	unsigned char out[ELEM_MAX * 9], in[ELEM_MAX * 9];
+	struct rota_channel c;
+
+	(void)place;
+	for (unsigned s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		unsigned sent = 0, received = 0;
+
+		expect(rota_channel_init(&c, sizes[s], s % 2 == 0 ? 9 : ROTA_UNBOUNDED), ==, 0);
+		expect(rota_channel_send_many(&c, out, 0), ==, -EINVAL);
+		expect(rota_channel_try_send_many(&c, out, 0), ==, -EINVAL);
+		expect(rota_channel_try_recv_many(&c, in, 0), ==, -EINVAL);
+		expect(rota_channel_try_recv_many(&c, in, 9), ==, -EAGAIN);
+		for (unsigned n = 1; n < 100; n++) {
+			const unsigned count = n % 9 + 1;
+			ssize_t got;
+
+			fill_many(out, sent, count, sizes[s]);
+			if (n % 2 == 0)
+				expect(rota_channel_send_many(&c, out, count), ==, count);
+			else
+				expect(rota_channel_try_send_many(&c, out, count), ==, count);
+			sent += count;
+			while (received < sent) {
+				got = n % 3 == 0 ? rota_channel_recv_many(&c, in, n % 5 + 1)
+						 : rota_channel_try_recv_many(&c, in, n % 5 + 1);
+				expect(got, >, 0);
+				for (ssize_t i = 0; i < got; i++)
+					expect_element(in + (size_t)i * sizes[s], received++, sizes[s]);
+			}
+		}
+		rota_channel_close(&c);
+		expect(rota_channel_send_many(&c, out, 2), ==, -EPIPE);
+		rota_channel_deinit(&c);
+	}
+}
+
+UNIT_TEST(channel, send_many)
+{
+	everywhere(send_many_script);
+}
+
+static void recv_twenty(void *arg)
+{
+	for (unsigned n = 0; n < 20; n++)
+		recv_it(arg, n);
+}
+
+static void send_many_waits_script(const struct place *place)
+{
+	unsigned char out[20 * 8], in[20 * 8];
+	struct rota_channel_op op;
+	struct rota_channel c;
+	struct party party;
+
+	fill_many(out, 0, 20, 8);
+	for (int i = 0; i < 2; i++) {
+		expect(rota_channel_init(&c, 8, i == 0 ? 3 : 0), ==, 0);
+		party_start(&party, recv_twenty, &c);
+		party_go(&party);
+		rota_channel_send_many_init(&op, &c, out, 20);
+		expect(place->carry(place, &op.future), ==, 20);
+		party_join(&party);
+		party_start(&party, send_seven, &c);
+		party_go(&party);
+		rota_channel_recv_many_init(&op, &c, in, 20);
+		expect(place->carry(place, &op.future), ==, 1);
+		expect_element(in, 7, 8);
+		party_join(&party);
+		rota_channel_deinit(&c);
+	}
+}
+
+UNIT_TEST(channel, send_many_waits)
+{
+	everyhow(send_many_waits_script);
+}
+
+/* A wait for many that ends early has what was moved until then, and no more. */
+UNIT_TEST(channel, many_that_end_early)
+{
+	unsigned char out[5 * 8], in[8 * 8];
+	struct rota_channel_op op;
+	struct rota_channel c;
+
+	for (int how = 0; how < 3; how++) {
+		expect(rota_channel_init(&c, 8, 2), ==, 0);
+		fill_many(out, 0, 5, 8);
+		rota_channel_send_many_init(&op, &c, out, 5);
+		expect(poll_by_hand(&op.future), ==, ROTA_PENDING);
+		expect(rota_channel_length(&c), ==, 2);
+		recv_it(&c, 0); /* the third one moves up */
+		if (how == 0)
+			rota_future_cancel(&op.future);
+		else if (how == 1)
+			rota_channel_close(&c);
+		else
+			expect(rota_channel_recv_many(&c, in, 8), ==, 4);
+		expect(poll_by_hand(&op.future), ==, ROTA_READY);
+		expect(op.future.status, ==, how == 2 ? 5 : 3);
+		expect(rota_channel_length(&c), ==, how == 2 ? 0 : 2);
+		if (how != 2) {
+			recv_it(&c, 1);
+			recv_it(&c, 2);
+		}
+		rota_channel_deinit(&c);
+	}
+	expect(rota_channel_init(&c, 8, 0), ==, 0); /* nothing was moved: that is an error */
+	rota_channel_send_many_init(&op, &c, out, 5);
+	expect(poll_by_hand(&op.future), ==, ROTA_PENDING);
+	rota_future_cancel(&op.future);
+	expect(poll_by_hand(&op.future), ==, ROTA_READY);
+	expect(op.future.status, ==, -ECANCELED);
+	rota_channel_deinit(&c);
+}
+
+/* --- rendezvous ---------------------------------------------------------------------------------------------------------- */
+
+UNIT_TEST(channel, rendezvous)
+{
+	struct rota_channel_op ops[3];
+	unsigned char out[3][8], bytes[3 * 8];
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, 8, 0), ==, 0);
+	expect(rota_channel_try_send(&c, element(0, 8)), ==, -EAGAIN);
+	expect(rota_channel_try_recv(&c, bytes), ==, -EAGAIN);
+	expect(rota_channel_try_reserve(&c), ==, -EINVAL);
+	for (unsigned i = 0; i < 3; i++) {
+		memcpy(out[i], element(i, 8), 8);
+		rota_channel_send_init(&ops[i], &c, out[i]);
+		expect(poll_by_hand(&ops[i].future), ==, ROTA_PENDING);
+	}
+	rota_future_cancel(&ops[1].future);
+	expect(poll_by_hand(&ops[1].future), ==, ROTA_READY);
+	expect(ops[1].future.status, ==, -ECANCELED);
+	expect(rota_channel_length(&c), ==, 0);
+	recv_it(&c, 0);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+	expect(poll_by_hand(&ops[2].future), ==, ROTA_PENDING);
+	expect(rota_channel_recv_many(&c, bytes, 3), ==, 1);
+	expect_element(bytes, 2, 8);
+	expect(poll_by_hand(&ops[2].future), ==, ROTA_READY);
+	rota_channel_recv_init(&ops[0], &c, bytes);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_PENDING);
+	expect(rota_channel_try_send(&c, element(3, 8)), ==, 0); /* somebody waits for it */
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+	expect_element(bytes, 3, 8);
+	rota_channel_send_init(&ops[0], &c, out[0]);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_PENDING);
+	rota_channel_close(&c);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+	expect(ops[0].future.status, ==, -EPIPE);
+	expect(rota_channel_recv(&c, bytes), ==, -EPIPE);
+	rota_channel_deinit(&c);
+}
+
+static void rendezvous_script(const struct place *place)
+{
+	unsigned char bytes[8];
+	struct rota_channel_op op;
+	struct rota_channel c;
+	struct party party;
+
+	expect(rota_channel_init(&c, 8, 0), ==, 0);
+	party_start(&party, send_seven, &c);
+	party_go(&party);
+	rota_channel_recv_init(&op, &c, bytes);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect_element(bytes, 7, 8);
+	party_join(&party);
+	party_start(&party, recv_seven, &c);
+	party_go(&party);
+	rota_channel_send_init(&op, &c, element(7, 8));
+	expect(place->carry(place, &op.future), ==, 0);
+	party_join(&party);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, rendezvous_of_two)
+{
+	everyhow(rendezvous_script);
+}
+
+/* --- reserved places ------------------------------------------------------------------------------------------------------ */
+
+static void reserve_script(const struct place *place)
+{
+	unsigned char bytes[8];
+	struct rota_channel_op op;
+	struct rota_channel c;
+
+	for (int i = 0; i < 2; i++) {
+		const unsigned places = i == 0 ? 2 : 40;
+
+		expect(rota_channel_init(&c, 8, i == 0 ? 2 : ROTA_UNBOUNDED), ==, 0);
+		for (unsigned n = 0; n < places; n++)
+			expect(n % 2 == 0 ? rota_channel_reserve(&c) : rota_channel_try_reserve(&c), ==, 0);
+		expect(rota_channel_length(&c), ==, 0);
+		expect(rota_channel_try_recv(&c, bytes), ==, -EAGAIN);
+		if (i == 0) {
+			expect(rota_channel_try_reserve(&c), ==, -EAGAIN);
+			expect(rota_channel_try_send(&c, element(0, 8)), ==, -EAGAIN);
+		}
+		expect(rota_channel_unreserve(&c), ==, 0);
+		send_it(&c, 0);
+		for (unsigned n = 1; n < places; n++)
+			expect(rota_channel_send_reserved(&c, element(n, 8)), ==, 0);
+		for (unsigned n = 0; n < places; n++)
+			recv_it(&c, n);
+		rota_channel_reserve_init(&op, &c);
+		expect(place->carry(place, &op.future), ==, 0);
+		rota_channel_close(&c);
+		expect(rota_channel_try_reserve(&c), ==, -EPIPE);
+		expect(rota_channel_reserve(&c), ==, -EPIPE);
+		expect(rota_channel_try_recv(&c, bytes), ==, -EAGAIN); /* there may be one more */
+		expect(rota_channel_send_reserved(&c, element(5, 8)), ==, 0);
+		recv_it(&c, 5);
+		expect(rota_channel_recv(&c, bytes), ==, -EPIPE);
+		rota_channel_deinit(&c);
+	}
+}
+
+UNIT_TEST(channel, reserved_places)
+{
+	everyhow(reserve_script);
+}
+
+/* A place that is given back, by hand or by a cancel, goes on to the next in line. */
+UNIT_TEST(channel, a_place_goes_on)
+{
+	struct rota_channel_op first, second, send, recv;
+	const uint64_t value = 9;
+	struct rota_channel c;
+	uint64_t got;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	expect(rota_channel_reserve(&c), ==, 0);
+	rota_channel_reserve_init(&first, &c);
+	rota_channel_reserve_init(&second, &c);
+	rota_channel_send_init(&send, &c, &value);
+	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&send.future), ==, ROTA_PENDING);
+	rota_future_cancel(&first.future);
+	expect(poll_by_hand(&first.future), ==, ROTA_READY);
+	expect(first.future.status, ==, -ECANCELED);
+	expect(rota_channel_unreserve(&c), ==, 0);
+	rota_future_cancel(&second.future); /* too late: the place is its own */
+	expect(poll_by_hand(&second.future), ==, ROTA_READY);
+	expect(second.future.status, ==, 0);
+	expect(poll_by_hand(&send.future), ==, ROTA_PENDING);
+	expect(rota_channel_unreserve(&c), ==, 0);
+	expect(poll_by_hand(&send.future), ==, ROTA_READY);
+	expect(rota_channel_try_recv(&c, &got), ==, 0);
+	expect(got, ==, 9);
+
+	/* All places are reserved: a receiver takes from the hands of a sender that waits, whoever came first. */
+	for (int i = 0; i < 2; i++) {
+		expect(rota_channel_reserve(&c), ==, 0);
+		rota_channel_recv_init(&recv, &c, &got);
+		rota_channel_send_init(&send, &c, &value);
+		if (i == 0)
+			expect(poll_by_hand(&recv.future), ==, ROTA_PENDING);
+		got = 0;
+		expect(poll_by_hand(&send.future), ==, i == 0 ? ROTA_READY : ROTA_PENDING);
+		expect(poll_by_hand(&recv.future), ==, ROTA_READY);
+		expect(got, ==, 9);
+		if (i == 1)
+			expect(poll_by_hand(&send.future), ==, ROTA_READY);
+		expect(rota_channel_unreserve(&c), ==, 0);
+		expect(rota_channel_length(&c), ==, 0);
+	}
+
+	/* The last place is given back: now the receiver learns of the end. */
+	expect(rota_channel_reserve(&c), ==, 0);
+	rota_channel_recv_init(&recv, &c, &got);
+	expect(poll_by_hand(&recv.future), ==, ROTA_PENDING);
+	rota_channel_close(&c);
+	expect(poll_by_hand(&recv.future), ==, ROTA_PENDING);
+	expect(rota_channel_unreserve(&c), ==, 0);
+	expect(poll_by_hand(&recv.future), ==, ROTA_READY);
+	expect(recv.future.status, ==, -EPIPE);
+	rota_channel_deinit(&c);
+}
+
+/* --- deadlines ------------------------------------------------------------------------------------------------------------ */
+
+static void deadline_script(const struct place *place)
+{
+	unsigned char bytes[8];
+	struct rota_channel c;
+	struct party party;
+
+	(void)place;
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	expect(rota_channel_recv_until(&c, bytes, rota_now() + ROTA_MS(1)), ==, -ETIMEDOUT);
+	expect(rota_channel_recv_until(&c, bytes, 0), ==, -ETIMEDOUT);
+	expect(rota_channel_send_until(&c, element(7, 8), 0), ==, 0); /* there is room */
+	expect(rota_channel_send_until(&c, element(8, 8), rota_now() + ROTA_MS(1)), ==, -ETIMEDOUT);
+	expect(rota_channel_recv_until(&c, bytes, 0), ==, 0);
+	expect_element(bytes, 7, 8);
+	party_start(&party, send_seven, &c);
+	party_go(&party);
+	expect(rota_channel_recv_until(&c, bytes, rota_now() + ROTA_SECONDS(60)), ==, 0);
+	expect_element(bytes, 7, 8);
+	party_join(&party);
+	expect(rota_channel_length(&c), ==, 0);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, deadlines)
+{
+	everywhere(deadline_script);
+}
+
+/* --- misuse ---------------------------------------------------------------------------------------------------------------- */
+
+UNIT_TEST(channel, a_place_that_was_not_reserved_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct unit_capture capture;
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	unit_capture_begin(&capture);
+	expect(rota_channel_send_reserved(&c, element(0, 8)), ==, -EPERM);
+	expect(rota_channel_unreserve(&c), ==, -EPERM);
+	expect_contains(unit_capture_end(&capture), "no place is reserved");
+	expect(rota_channel_length(&c), ==, 0);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct unit_capture capture;
+	struct rota_channel_op op;
+	unsigned char bytes[8];
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, 8, 1), ==, 0);
+	rota_channel_recv_init(&op, &c, bytes);
+	expect(poll_by_hand(&op.future), ==, ROTA_PENDING);
+	unit_capture_begin(&capture);
+	rota_channel_deinit(&c);
+	expect_contains(unit_capture_end(&capture), "waits to receive");
+	send_it(&c, 7); /* it is still there */
+	expect(poll_by_hand(&op.future), ==, ROTA_READY);
+	expect_element(bytes, 7, 8);
+	rota_channel_deinit(&c);
 }

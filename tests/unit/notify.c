@@ -109,6 +109,44 @@ UNIT_TEST(notify, one_wakes_the_longest_waiting)
 	expect_told(&ops[0]);
 }
 
+UNIT_TEST(notify, last_wakes_the_one_that_came_last)
+{
+	struct rota_notify notify = ROTA_NOTIFY_INIT;
+	struct rota_notify_op ops[3];
+
+	wait_by_hand(ops, 3, &notify);
+	rota_notify_last(&notify);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&ops[1].future), ==, ROTA_PENDING);
+	expect_told(&ops[2]);
+	rota_notify_one(&notify);
+	expect_told(&ops[0]);
+	rota_notify_last(&notify);
+	expect_told(&ops[1]);
+	rota_notify_last(&notify); /* nobody waits: it is kept */
+	rota_notify_last(&notify);
+	rota_notify_wait_init(&ops[0], &notify);
+	expect_told(&ops[0]);
+	wait_by_hand(ops, 1, &notify);
+	rota_notify_all(&notify);
+	expect_told(&ops[0]);
+}
+
+UNIT_TEST(notify, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_notify notify = ROTA_NOTIFY_INIT;
+	struct unit_capture capture;
+	struct rota_notify_op op;
+
+	wait_by_hand(&op, 1, &notify);
+	unit_capture_begin(&capture);
+	expect(rota_notify_deinit(&notify), ==, -EBUSY);
+	expect_contains(unit_capture_end(&capture), "while somebody waits");
+	rota_notify_one(&notify);
+	expect_told(&op);
+	expect(rota_notify_deinit(&notify), ==, 0);
+}
+
 UNIT_TEST(notify, all_wakes_those_that_wait_now)
 {
 	struct rota_notify notify = ROTA_NOTIFY_INIT;

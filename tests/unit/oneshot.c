@@ -21,7 +21,6 @@ static void in_order_script(const struct place *place)
 	rota_oneshot_init(&oneshot);
 	expect(rota_oneshot_try_recv(&oneshot, &value), ==, -EAGAIN);
 	expect(rota_oneshot_send(&oneshot, &one), ==, 0);
-	expect(rota_oneshot_send(&oneshot, &two), ==, -EEXIST);
 	expect_pointer(value, ==, &two);
 	expect(rota_oneshot_recv(&oneshot, &value), ==, 0);
 	expect_pointer(value, ==, &one);
@@ -29,7 +28,6 @@ static void in_order_script(const struct place *place)
 	expect(rota_oneshot_recv(&oneshot, &value), ==, -EPIPE);
 	expect(rota_oneshot_try_recv(&oneshot, &value), ==, -EPIPE);
 	expect_pointer(value, ==, &two);
-	expect(rota_oneshot_send(&oneshot, &one), ==, -EEXIST);
 	rota_oneshot_init(&oneshot);
 	expect(rota_oneshot_send(&oneshot, NULL), ==, 0); /* a value like any other */
 	rota_oneshot_recv_init(&op, &oneshot);
@@ -96,7 +94,6 @@ static void close_script(const struct place *place)
 	rota_oneshot_init(&oneshot);
 	expect(rota_oneshot_send(&oneshot, &one), ==, 0);
 	rota_oneshot_close(&oneshot); /* what was sent can be had */
-	expect(rota_oneshot_send(&oneshot, &two), ==, -EEXIST);
 	expect(rota_oneshot_recv(&oneshot, &value), ==, 0);
 	expect_pointer(value, ==, &one);
 	expect(rota_oneshot_recv(&oneshot, &value), ==, -EPIPE);
@@ -239,4 +236,40 @@ UNIT_TEST(oneshot, close_wakes_a_crowd)
 	waiters_await(&oneshot.waiters_, CROWD);
 	rota_oneshot_close(&oneshot);
 	expect(crowd_join(&crowd, -EPIPE), ==, CROWD);
+}
+
+/* --- misuse ---------------------------------------------------------------------------------------------------------------- */
+
+UNIT_TEST(oneshot, a_second_value_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_oneshot oneshot = ROTA_ONESHOT_INIT;
+	struct unit_capture capture;
+	void *value;
+
+	expect(rota_oneshot_send(&oneshot, &one), ==, 0);
+	unit_capture_begin(&capture);
+	expect(rota_oneshot_send(&oneshot, &two), ==, -EEXIST);
+	rota_oneshot_close(&oneshot);
+	expect(rota_oneshot_send(&oneshot, &two), ==, -EEXIST);
+	expect(rota_oneshot_recv(&oneshot, &value), ==, 0);
+	expect_pointer(value, ==, &one); /* the first one stands */
+	expect(rota_oneshot_send(&oneshot, &two), ==, -EEXIST);
+	expect(unit_lines(unit_capture_end(&capture)), ==, 3);
+	expect(rota_oneshot_recv(&oneshot, &value), ==, -EPIPE);
+}
+
+UNIT_TEST(oneshot, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_oneshot oneshot = ROTA_ONESHOT_INIT;
+	struct unit_capture capture;
+	struct rota_oneshot_op op;
+
+	rota_oneshot_recv_init(&op, &oneshot);
+	expect(poll_by_hand(&op.future), ==, ROTA_PENDING);
+	unit_capture_begin(&capture);
+	expect(rota_oneshot_deinit(&oneshot), ==, -EBUSY);
+	expect_contains(unit_capture_end(&capture), "while somebody waits");
+	rota_oneshot_close(&oneshot);
+	expect(poll_by_hand(&op.future), ==, ROTA_READY);
+	expect(rota_oneshot_deinit(&oneshot), ==, 0);
 }

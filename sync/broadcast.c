@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The protocol. Value number n lies in slot n modulo the ring's size, under a stamp (words_internal.h): 2n+1 while it is
+ * written, 2n+2 from then on. Senders hold the list's lock, so one writes at a time. A receiver knows the number that it
+ * wants and looks at that slot only, without the lock: its stamp tells whether the value is there, still to come, or gone.
+ *
+ * A receiver that finds nothing looks again under the lock, and queues. Each send grants all that are queued: a grant says
+ * "look again" and carries no value, so a receiver that is cancelled has taken nothing from anybody. Nor from itself: its
+ * number goes on only in the poll that returns the value.
+ */
+#include "broadcast.h"
+
+#include <errno.h>
+
+#include "../runtime/alloc_internal.h"
+#include "../runtime/runtime_internal.h"
+#include "misuse_internal.h"
+#include "words_internal.h"
+
+int rota_broadcast_init(struct rota_broadcast *b, size_t elem_size, size_t capacity)
+{
+	size_t stride = 1 + rota__words(elem_size);
+	size_t slots = 1, bytes;
+
+	if (elem_size == 0 || elem_size > PTRDIFF_MAX / 2 || capacity == 0 || capacity > SIZE_MAX / 4)
+		return -EINVAL;
+	while (slots < capacity)
+		slots *= 2;
+	if (__builtin_mul_overflow(slots, stride * sizeof(*b->ring_), &bytes) || bytes > PTRDIFF_MAX)
+		return -EINVAL;
+	*b = (struct rota_broadcast){ .elem_size_ = elem_size, .slots_ = slots, .stride_ = stride };
+	b->ring_ = rota__alloc(bytes, ROTA__CACHE_LINE);
+	if (b->ring_ == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < slots; i++)
+		rota__store(&b->ring_[i * stride], 0, RELAXED); /* whoever shares it orders this */
+	return 0;
+}
+
+int rota_broadcast_deinit(struct rota_broadcast *b)
+{
+	int rc = rota__sync_deinit(&b->receivers_, "rota_broadcast_deinit while somebody waits");
+
+	if (rc < 0)
+		return rc;
+	rota__free(b->ring_, b->slots_ * b->stride_ * sizeof(*b->ring_), ROTA__CACHE_LINE);
+	b->ring_ = NULL;
+	b->slots_ = 0;
+	b->closed_ = 1;
+	return 0;
+}
+
+void rota_broadcast_subscribe(struct rota_broadcast *b, struct rota_broadcast_receiver *receiver)
+{
+	receiver->missed = 0;
+	receiver->broadcast_ = b;
+	receiver->next_ = rota__load(&b->sent_, ACQUIRE); /* partner: rota_broadcast_send */
+}
+
+static struct rota_atomic_u64 *slot(struct rota_broadcast *b, uint64_t n)
+{
+	return b->ring_ + (n & (b->slots_ - 1)) * b->stride_;
+}
+
+/* With the lock, which it drops between full batches. Later comers queue behind; one that takes the place of one that left
+ * looks once too often. */
+static void wake_all(struct rota_broadcast *b, struct rota__wake_batch *batch)
+{
+	uint32_t left = b->receivers_.count_;
+
+	for (; left > 0 && !rota__waitlist_empty(&b->receivers_); left--) {
+		rota__waitlist_grant(&b->receivers_, 0, batch);
+		if (rota__wake_batch_full(batch)) {
+			rota__waitlist_unlock(&b->receivers_);
+			rota__wake_batch_submit(batch);
+			rota__waitlist_lock(&b->receivers_);
+		}
+	}
+}
+
+int rota_broadcast_send(struct rota_broadcast *b, const void *elem)
+{
+	struct rota__wake_batch batch;
+	int rc = 0;
+
+	rota__wake_batch_init(&batch);
+	rota__waitlist_lock(&b->receivers_);
+	if (b->closed_) {
+		rc = -EPIPE;
+	} else {
+		uint64_t n = rota__load(&b->sent_, RELAXED); /* written under the lock */
+		struct rota_atomic_u64 *stamp = slot(b, n);
+
+		rota__words_write(stamp, 2 * n + 2, stamp + 1, elem, b->elem_size_);
+		rota__store(&b->sent_, n + 1, RELEASE); /* partner: subscribe, and a receiver that is behind */
+		wake_all(b, &batch);
+	}
+	rota__waitlist_unlock(&b->receivers_);
+	rota__wake_batch_submit(&batch);
+	return rc;
+}
+
+void rota_broadcast_close(struct rota_broadcast *b)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	rota__waitlist_lock(&b->receivers_);
+	b->closed_ = 1;
+	wake_all(b, &batch);
+	rota__waitlist_unlock(&b->receivers_);
+	rota__wake_batch_submit(&batch);
+}
+
+/* 0, -EAGAIN: still to come, -EOVERFLOW. */
+static int take(struct rota_broadcast_receiver *receiver, void *ret_elem)
+{
+	struct rota_broadcast *b = receiver->broadcast_;
+	const uint64_t mine = 2 * receiver->next_ + 2;
+	struct rota_atomic_u64 *stamp = slot(b, receiver->next_);
+	uint64_t seen = rota__load(stamp, ACQUIRE); /* partner: rota__words_write */
+	uint64_t oldest, sent;
+
+	if (seen < mine)
+		return -EAGAIN;
+	if (seen == mine && rota__words_read(stamp, seen, stamp + 1, ret_elem, b->elem_size_)) {
+		receiver->next_++;
+		return 0;
+	}
+	/* Another value took the place of ours, or is about to: the one after the last that is gone is the oldest. */
+	seen = rota__load(stamp, ACQUIRE); /* partner: rota__words_write */
+	oldest = (seen - 1) / 2 + 1 - b->slots_;
+	sent = rota__load(&b->sent_, ACQUIRE); /* partner: rota_broadcast_send, which may be far ahead by now */
+	if (sent > oldest + b->slots_)
+		oldest = sent - b->slots_;
+	receiver->missed = oldest - receiver->next_;
+	receiver->next_ = oldest;
+	return -EOVERFLOW;
+}
+
+int rota_broadcast_try_recv(struct rota_broadcast_receiver *receiver, void *ret_elem)
+{
+	struct rota_broadcast *b = receiver->broadcast_;
+	int rc = take(receiver, ret_elem);
+
+	if (rc == -EAGAIN) {
+		rota__waitlist_lock(&b->receivers_);
+		rc = take(receiver, ret_elem);
+		if (rc == -EAGAIN && b->closed_)
+			rc = -EPIPE;
+		rota__waitlist_unlock(&b->receivers_);
+	}
+	return rc;
+}
+
+/* --- waiting -------------------------------------------------------------------------------------------------- */
+
+static struct rota_broadcast_op *op_of(struct rota_future *future)
+{
+	return (struct rota_broadcast_op *)(void *)future;
+}
+
+/* `status` is -ECANCELED from the cancel on. */
+static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_broadcast_op *op = op_of(self);
+	struct rota_broadcast_receiver *receiver = op->receiver_;
+	struct rota_waiter *waiter = &op->waiter_;
+	struct rota_broadcast *b = receiver->broadcast_;
+	const bool cancelled = self->status == -ECANCELED;
+	rota_poll ready = ROTA_READY;
+	int rc = -EAGAIN;
+
+	/* Queued, it has to leave the list first. */
+	if (!cancelled && !rota__waiter_queued(waiter))
+		rc = take(receiver, op->elem_);
+	if (rc == -EAGAIN) {
+		rota__waitlist_lock(&b->receivers_);
+		rc = cancelled ? -ECANCELED : take(receiver, op->elem_);
+		if (rc == -EAGAIN && b->closed_)
+			rc = -EPIPE;
+		if (rc == -EAGAIN) {
+			rota__waitlist_wait(&b->receivers_, waiter, cx->waker, false);
+			ready = ROTA_PENDING;
+		} else if (rota__waiter_queued(waiter)) {
+			rota__waitlist_remove(&b->receivers_, waiter);
+		}
+		rota__waitlist_unlock(&b->receivers_);
+	}
+	if (ready == ROTA_READY)
+		self->status = rc;
+	return ready;
+}
+
+static void recv_cancel(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = recv_cancel, .name = "broadcast receive" };
+
+void rota_broadcast_recv_init(struct rota_broadcast_op *op, struct rota_broadcast_receiver *receiver, void *ret_elem)
+{
+	rota_future_init(&op->future, &recv_ops);
+	op->receiver_ = receiver;
+	op->elem_ = ret_elem;
+	rota__waiter_init(&op->waiter_);
+}
+
+int rota_broadcast_recv(struct rota_broadcast_receiver *receiver, void *ret_elem)
+{
+	struct rota_broadcast_op op;
+	int rc = rota_cancelled() ? -EAGAIN : take(receiver, ret_elem);
+
+	if (rc != -EAGAIN) {
+		rota__worker_spend();
+		return rc;
+	}
+	rota_broadcast_recv_init(&op, receiver, ret_elem);
+	return rota_await(&op.future);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for a channel; the protocol is in channel.c. An operation tries in its first poll, and queues when that is in vain.
+ * From then on the other side does the work, under the lock, and grants when it is done; who was queued never tries again
+ * itself, so the order is kept.
+ */
+#include <errno.h>
+#include <limits.h>
+
+#include "channel_internal.h"
+#include "until_internal.h"
+
+static struct rota_channel_op *op_of(struct rota_future *future)
+{
+	return (struct rota_channel_op *)(void *)future;
+}
+
+/* What an operation ends with when it goes no further because of `rc`. */
+static int outcome(const struct rota_channel_op *op, int rc)
+{
+	if (op->moved_ == 0)
+		return rc;
+	return op->many_ ? (int)op->moved_ : 0;
+}
+
+static int granted_outcome(const struct rota_channel_op *op)
+{
+	return outcome(op, op->waiter_.tag_ == ROTA__CHANNEL_DONE ? 0 : -EPIPE);
+}
+
+/* The part that all share. `status` is -ECANCELED from the cancel on. `attempt` is called with the lock, and its error is
+ * -EAGAIN to wait, -EBUSY to be called again after the batch has gone. */
+static rota_poll poll_op(struct rota_future *self, struct rota_context *cx, struct rota_waitlist *list,
+			 int (*attempt)(struct rota_channel_op *op, struct rota__wake_batch *batch))
+{
+	struct rota_channel_op *op = op_of(self);
+	struct rota_channel *c = op->channel_;
+	struct rota_waiter *waiter = &op->waiter_;
+	const bool cancelled = self->status == -ECANCELED;
+	struct rota__wake_batch batch;
+	int rc;
+
+	if (rota__waiter_granted(waiter)) {
+		self->status = granted_outcome(op);
+		return ROTA_READY;
+	}
+	rota__wake_batch_init(&batch);
+	do {
+		rota__channel_lock(c);
+		if (rota__waiter_granted(waiter)) { /* between the look and the lock */
+			rc = granted_outcome(op);
+		} else if (cancelled) {
+			if (rota__waiter_queued(waiter))
+				rota__waitlist_remove(list, waiter);
+			rc = outcome(op, -ECANCELED);
+		} else {
+			rc = rota__waiter_queued(waiter) ? -EAGAIN : attempt(op, &batch);
+			if (rc == -EAGAIN)
+				rota__waitlist_wait(list, waiter, cx->waker, false);
+		}
+		rota__channel_unlock(c, &batch);
+	} while (rc == -EBUSY);
+	if (rc == -EAGAIN)
+		return ROTA_PENDING;
+	self->status = rc;
+	return ROTA_READY;
+}
+
+static void cancel_op(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+/* --- sending -------------------------------------------------------------------------------------------------- */
+
+static int attempt_send(struct rota_channel_op *op, struct rota__wake_batch *batch)
+{
+	int rc = 0;
+	size_t n = rota__channel_put(op->channel_, op->elem_, op->left_, &rc, batch);
+
+	op->elem_ += n * op->channel_->elem_size_;
+	op->left_ -= n;
+	op->moved_ += n;
+	if (op->left_ == 0)
+		return outcome(op, 0);
+	return rc == -EAGAIN || rc == -EBUSY ? rc : outcome(op, rc);
+}
+
+static rota_poll send_poll(struct rota_future *self, struct rota_context *cx)
+{
+	return poll_op(self, cx, &op_of(self)->channel_->senders_, attempt_send);
+}
+
+static int attempt_reserve(struct rota_channel_op *op, struct rota__wake_batch *batch)
+{
+	(void)batch;
+	return rota__channel_reserve(op->channel_);
+}
+
+static rota_poll reserve_poll(struct rota_future *self, struct rota_context *cx)
+{
+	return poll_op(self, cx, &op_of(self)->channel_->senders_, attempt_reserve);
+}
+
+/* --- receiving ------------------------------------------------------------------------------------------------ */
+
+/* Takes what there is: at least one, or an error. */
+static int attempt_recv(struct rota_channel_op *op, struct rota__wake_batch *batch)
+{
+	int rc = 0;
+
+	op->moved_ += rota__channel_take(op->channel_, op->elem_, op->left_, &rc, batch);
+	return outcome(op, rc);
+}
+
+static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
+{
+	return poll_op(self, cx, &op_of(self)->channel_->receivers_, attempt_recv);
+}
+
+/* One that was granted while others went on sending takes those elements too. */
+static rota_poll recv_many_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_channel_op *op = op_of(self);
+	rota_poll ready = recv_poll(self, cx);
+	ssize_t more;
+
+	if (ready == ROTA_READY && rota__waiter_granted(&op->waiter_) && self->status > 0 && op->left_ > 0) {
+		more = rota_channel_try_recv_many(op->channel_, op->elem_, op->left_);
+		if (more > 0)
+			self->status += (int)more;
+	}
+	return ready;
+}
+
+/* --- futures and calls ---------------------------------------------------------------------------------------- */
+
+static const struct rota_future_ops send_ops = { .poll = send_poll, .cancel = cancel_op, .name = "channel send" };
+static const struct rota_future_ops reserve_ops = { .poll = reserve_poll,
+						    .cancel = cancel_op,
+						    .name = "channel reserve" };
+static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = cancel_op, .name = "channel receive" };
+static const struct rota_future_ops recv_many_ops = { .poll = recv_many_poll,
+						      .cancel = cancel_op,
+						      .name = "channel receive" };
+
+static void init_op(struct rota_channel_op *op, const struct rota_future_ops *ops, struct rota_channel *c, void *elem,
+		    size_t n)
+{
+	rota_future_init(&op->future, ops);
+	op->channel_ = c;
+	op->elem_ = elem;
+	op->left_ = n < INT_MAX ? n : INT_MAX;
+	op->moved_ = 0;
+	op->many_ = false;
+	rota__waiter_init(&op->waiter_);
+}
+
+/* As an argument that is only read is kept. */
+static void *readable(const void *elem)
+{
+	return (void *)(uintptr_t)elem;
+}
+
+void rota_channel_send_init(struct rota_channel_op *op, struct rota_channel *c, const void *elem)
+{
+	init_op(op, &send_ops, c, readable(elem), 1);
+}
+
+void rota_channel_recv_init(struct rota_channel_op *op, struct rota_channel *c, void *ret_elem)
+{
+	init_op(op, &recv_ops, c, ret_elem, 1);
+}
+
+/* A count that is refused. */
+static rota_poll refuse_poll(struct rota_future *self, struct rota_context *cx)
+{
+	(void)cx;
+	self->status = -EINVAL;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops refuse_ops = { .poll = refuse_poll };
+
+void rota_channel_send_many_init(struct rota_channel_op *op, struct rota_channel *c, const void *elems, size_t n)
+{
+	init_op(op, n == 0 || n > INT_MAX ? &refuse_ops : &send_ops, c, readable(elems), n);
+	op->many_ = true;
+}
+
+void rota_channel_recv_many_init(struct rota_channel_op *op, struct rota_channel *c, void *ret_elems, size_t max)
+{
+	init_op(op, max == 0 ? &refuse_ops : &recv_many_ops, c, ret_elems, max);
+	op->many_ = true;
+}
+
+void rota_channel_reserve_init(struct rota_channel_op *op, struct rota_channel *c)
+{
+	init_op(op, &reserve_ops, c, NULL, 0);
+}
+
+int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t deadline)
+{
+	struct rota_channel_op op;
+
+	rota_channel_send_init(&op, c, elem);
+	return rota__await_until(&op.future, deadline);
+}
+
+int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t deadline)
+{
+	struct rota_channel_op op;
+
+	rota_channel_recv_init(&op, c, ret_elem);
+	return rota__await_until(&op.future, deadline);
+}
+
+int rota_channel_send(struct rota_channel *c, const void *elem)
+{
+	return rota_channel_send_until(c, elem, UINT64_MAX);
+}
+
+int rota_channel_recv(struct rota_channel *c, void *ret_elem)
+{
+	return rota_channel_recv_until(c, ret_elem, UINT64_MAX);
+}
+
+ssize_t rota_channel_send_many(struct rota_channel *c, const void *elems, size_t n)
+{
+	struct rota_channel_op op;
+
+	rota_channel_send_many_init(&op, c, elems, n);
+	return rota_await(&op.future);
+}
+
+ssize_t rota_channel_recv_many(struct rota_channel *c, void *ret_elems, size_t max)
+{
+	struct rota_channel_op op;
+
+	rota_channel_recv_many_init(&op, c, ret_elems, max);
+	return rota_await(&op.future);
+}
+
+int rota_channel_reserve(struct rota_channel *c)
+{
+	struct rota_channel_op op;
+
+	rota_channel_reserve_init(&op, c);
+	return rota_await(&op.future);
+}
