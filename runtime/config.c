@@ -13,6 +13,7 @@
 #define DEFAULT_BLOCKING_IDLE_NS 10000000000u
 #define DEFAULT_RING_ENTRIES 256u
 #define DEFAULT_STALL_NS 1000000u
+#define DEFAULT_STALL_REPORT_NS 100000000u
 #define NEVER_NS (UINT64_MAX / 4) /* can be added to the clock */
 #define MAX_BLOCKING_THREADS 65536u
 #define MAX_RING_ENTRIES 32768u
@@ -84,6 +85,36 @@ static int resolve_flavor(struct rota_config *config)
 	return 0;
 }
 
+static int resolve_stall_report(struct rota_config *config)
+{
+	const char *env = getenv("ROTA_STALL_REPORT");
+
+	if ((unsigned)config->stall_report > ROTA_STALL_REPORT_STACK) {
+		rota__log("config: there is no way number %u to report stalls", (unsigned)config->stall_report);
+		return -EINVAL;
+	}
+	if (config->stall_report != ROTA_STALL_REPORT_AUTO)
+		return 0;
+#ifdef ROTA_DEBUG
+	config->stall_report = ROTA_STALL_REPORT_STACK;
+#else
+	config->stall_report = ROTA_STALL_REPORT_BRIEF;
+#endif
+	if (env == NULL || *env == '\0')
+		return 0;
+	if (strcmp(env, "off") == 0) {
+		config->stall_report = ROTA_STALL_REPORT_OFF;
+	} else if (strcmp(env, "brief") == 0) {
+		config->stall_report = ROTA_STALL_REPORT_BRIEF;
+	} else if (strcmp(env, "stack") == 0) {
+		config->stall_report = ROTA_STALL_REPORT_STACK;
+	} else {
+		rota__log("ROTA_STALL_REPORT=%s is not a way to report stalls: off, brief or stack", env);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int resolve_sizes(struct rota_config *config)
 {
 	if (config->stack_size == 0)
@@ -115,7 +146,8 @@ int rota__config_resolve(struct rota_config *config)
 	int rc;
 
 	if ((rc = resolve_flavor(config)) < 0 || (rc = resolve_workers(config)) < 0 ||
-	    (rc = resolve_backend(config)) < 0 || (rc = resolve_sizes(config)) < 0)
+	    (rc = resolve_backend(config)) < 0 || (rc = resolve_stall_report(config)) < 0 ||
+	    (rc = resolve_sizes(config)) < 0)
 		return rc;
 	if (config->flavor == ROTA_FLAVOR_CURRENT_THREAD)
 		config->workers = 1;
@@ -125,6 +157,8 @@ int rota__config_resolve(struct rota_config *config)
 		config->blocking_idle_ns = DEFAULT_BLOCKING_IDLE_NS;
 	if (config->stall_ns == 0)
 		config->stall_ns = DEFAULT_STALL_NS;
+	if (config->stall_report_ns == 0)
+		config->stall_report_ns = DEFAULT_STALL_REPORT_NS;
 	if (config->blocking_idle_ns > NEVER_NS)
 		config->blocking_idle_ns = NEVER_NS;
 	if (config->stall_ns > NEVER_NS)

@@ -14,6 +14,7 @@
 struct rota__watch {
 	uint64_t runs;    /* at the last look */
 	uint64_t counted; /* `runs` of the last stall that was counted */
+	struct rota__stall_watch stall;
 };
 
 /* What one look has seen. */
@@ -105,6 +106,12 @@ static void count_stall(rota_runtime *rt, struct rota__watch *watch, uint64_t ru
 	rota__count(&rt->monitor.stalls, 1);
 }
 
+/* Then those who wait do not wait behind anybody. */
+static bool spares_serve(const rota_runtime *rt)
+{
+	return rota__load(&rt->spares.on_duty, RELAXED) > 0;
+}
+
 static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocked, struct sight *sight)
 {
 	struct rota__worker *worker = &rt->workers[i];
@@ -125,14 +132,19 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 		sight->waiting |= behind;
 		if (behind && !blocked)
 			count_stall(rt, watch, runs);
+		if (!blocked)
+			rota__stall_stuck(rt, worker, &watch->stall, behind || spares_serve(rt), now);
 	} else {
 		sight->free |= !spare;
 		sight->spare_free |= spare && rota__spare_serves(worker);
 	}
-	if (!only_blocked) {
-		sight->moved |= moved;
-		watch->runs = runs;
-	}
+	if (only_blocked)
+		return;
+	if (moved || blocked)
+		rota__stall_moved(&watch->stall, now);
+	rota__stall_flush(rt, worker, &watch->stall, now);
+	sight->moved |= moved;
+	watch->runs = runs;
 }
 
 static struct sight look_around(rota_runtime *rt, uint64_t now, bool only_blocked)

@@ -16,18 +16,20 @@
 #ifndef ROTA_RUNTIME_MONITOR_INTERNAL_H
 #define ROTA_RUNTIME_MONITOR_INTERNAL_H
 
-#include "atomic_internal.h"
+#include "stall_internal.h"
 
 struct rota__watch;
 
 struct rota__monitor {
 	struct rota_atomic_u32 dormant;
 	struct rota_atomic_u32 urgent; /* a worker has blocked: look at once */
-	struct rota_atomic_u64 stalls; /* the reactor writes: a number for the metrics */
+	struct rota_atomic_u64 stalls; /* the reactor writes: a number for the metrics; the next, too */
+	struct rota_atomic_u64 stall_reports;
 	/* the reactor's thread only */
 	uint64_t looked_at;
 	unsigned calm;             /* looks in a row at which no spare was needed */
 	struct rota__watch *watch; /* per worker and spare */
+	struct rota__stall_sites sites;
 };
 
 int rota__monitor_init(rota_runtime *rt);

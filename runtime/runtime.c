@@ -195,6 +195,7 @@ int rota_runtime_new(rota_runtime **ret, const struct rota_config *config)
 	if (rc < 0)
 		goto free_runtime;
 	rota__overflow_install();
+	rota__stall_install(rt);
 	rc = rt->driver->start(rt);
 	if (rc < 0)
 		goto free_runtime;
@@ -485,6 +486,7 @@ void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
 		.spares_on_duty = rota__load(&rt->spares.on_duty, RELAXED),
 		.spare_calls = rota__load(&rt->spares.calls, RELAXED),
 		.stalls = rota__load(&rt->monitor.stalls, RELAXED),
+		.stall_reports = rota__load(&rt->monitor.stall_reports, RELAXED),
 	};
 
 	for (unsigned i = 0; i < m.workers + m.spare_threads; i++) {

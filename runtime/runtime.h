@@ -16,6 +16,17 @@ enum rota_flavor {
 	ROTA_FLAVOR_CURRENT_THREAD,
 };
 
+/* Whether a line on standard error tells of each task that keeps others waiting for long; at most one a second for each
+ * place where tasks are spawned. */
+enum rota_stall_report {
+	ROTA_STALL_REPORT_AUTO,
+	ROTA_STALL_REPORT_OFF,
+	ROTA_STALL_REPORT_BRIEF, /* the task's number and name, where it was spawned, for how long, CPU time of it */
+	/* And the stack: the worker's thread is sent SIGURG, on which it writes down where it is. A blocking call that it is
+	 * in may return EINTR, where it is one that SA_RESTART does not restart. */
+	ROTA_STALL_REPORT_STACK,
+};
+
 #define ROTA_MAX_WORKERS 1024u
 #define ROTA_MIN_STACK_SIZE ((size_t)8 * 1024)
 #define ROTA_MAX_STACK_SIZE ((size_t)1 << 30)
@@ -35,6 +46,8 @@ struct rota_config {
 	unsigned ring_entries;       /* submission queue entries per worker; 0: 256 */
 	uint64_t seed;               /* of the victims' order when stealing; 0: random */
 	uint64_t stall_ns;           /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
+	enum rota_stall_report stall_report; /* AUTO: ROTA_STALL_REPORT=off|brief|stack, else brief; in debug builds stack */
+	uint64_t stall_report_ns;            /* a stalled task that runs longer is reported; 0: 100 ms */
 };
 
 /*
@@ -91,6 +104,7 @@ struct rota_metrics {
 	unsigned spares_on_duty; /* of them, those that run tasks now, since all workers are stuck */
 	uint64_t spare_calls;    /* times a spare was called */
 	uint64_t stalls;         /* tasks that ran for longer than stall_ns while others waited */
+	uint64_t stall_reports;  /* of them, those that were reported */
 };
 
 /* A snapshot of counters since the start; together they are not one instant, and a task that was just joined may still

@@ -236,6 +236,16 @@ int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), vo
 	return -rc;
 }
 
+uint64_t rota__sys_thread_cpu(pthread_t thread)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &ts) != 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
 int rota__sys_eventfd(void)
 {
 	int rc = rota__fault(ROTA__FAULT_EVENTFD);

@@ -62,6 +62,9 @@ int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), vo
 void rota__sys_block_sigpipe(sigset_t *ret_old);
 void rota__sys_restore_sigpipe(const sigset_t *old);
 
+/* CPU time of a thread that has not been joined; 0 when it is not known. */
+uint64_t rota__sys_thread_cpu(pthread_t thread);
+
 int rota__sys_eventfd(void);
 void rota__sys_eventfd_write(int fd);
 void rota__sys_close(int fd);

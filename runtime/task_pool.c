@@ -222,6 +222,19 @@ void rota__task_pool_each(struct rota__task_pool *pool, void (*visit)(rota_task 
 	rota__spin_unlock(&pool->lock);
 }
 
+rota_task *rota__task_pool_ref(struct rota__task_pool *pool, const struct rota_atomic_ptr *slot)
+{
+	rota_task *task;
+
+	/* Slabs are freed under the lock: one that is gone was emptied before, and the slot is seen without its task. */
+	rota__spin_lock(&pool->lock);
+	task = rota__load(slot, RELAXED);
+	if (task != NULL && !rota__state_try_ref(&task->state))
+		task = NULL;
+	rota__spin_unlock(&pool->lock);
+	return task;
+}
+
 void rota__task_pool_trim(struct rota__task_pool *pool)
 {
 	rota__spin_lock(&pool->lock);

@@ -41,6 +41,10 @@ void rota__task_cache_flush(struct rota__task_pool *pool, struct rota__task_cach
 /* Calls visit for each task that is alive, with a reference that visit must drop (rota__task_unref). */
 void rota__task_pool_each(struct rota__task_pool *pool, void (*visit)(rota_task *task, void *arg), void *arg);
 
+/* A reference to the task in *slot, which another thread writes; NULL when there is none, or it has ended. The writer
+ * must have taken the task out of the slot before its last reference can go. */
+rota_task *rota__task_pool_ref(struct rota__task_pool *pool, const struct rota_atomic_ptr *slot);
+
 /* Frees the slabs that are empty. */
 void rota__task_pool_trim(struct rota__task_pool *pool);
 

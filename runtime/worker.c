@@ -49,6 +49,7 @@ void rota__worker_enter(struct rota__worker *worker)
 {
 	rota__fiber_host_init(&worker->host);
 	worker->signal_stack = rota__overflow_thread_start();
+	rota__stall_thread_start(worker->rt);
 	worker->polled_at = rota__sys_clock();
 	rota__worker_tls = worker;
 	rota__store(&worker->asleep, 0, SEQ_CST);
@@ -266,6 +267,19 @@ void rota__worker_spend(void)
 		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
 }
 
+/* `running` is `current` for other threads, who look at it under the lock of the pool of tasks (rota__task_pool_ref). */
+static void enter_task(struct rota__worker *worker, rota_task *task)
+{
+	worker->current = task;
+	rota__store(&worker->running, task, RELAXED);
+}
+
+static void leave_task(struct rota__worker *worker)
+{
+	worker->current = NULL;
+	rota__store(&worker->running, NULL, RELAXED);
+}
+
 static void fiber_body(void *arg)
 {
 	rota_task *task = arg;
@@ -310,7 +324,7 @@ static void run_fiber(struct rota__worker *worker, rota_task *task)
 		rota__fiber_start(task, fiber_body);
 	}
 	rota__fiber_resume(&worker->host, task);
-	worker->current = NULL;
+	leave_task(worker);
 	switch (worker->verdict) {
 	case ROTA__VERDICT_WAIT:
 		rest(worker, task);
@@ -344,7 +358,7 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 		rota_future_cancel(task->future);
 	}
 	polled = rota_future_poll(task->future, &cx);
-	worker->current = NULL;
+	leave_task(worker);
 	if (polled == ROTA_READY)
 		rota__task_finish(task, future_status(task));
 	else
@@ -353,12 +367,11 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 
 static void run(struct rota__worker *worker, rota_task *task)
 {
-	rota__store(&worker->running, task, RELAXED); /* partner: none, the monitor takes a reference before it looks */
 	rota__count(&worker->runs, 1);
 	worker->ticks++;
 	worker->budget = BUDGET;
 	worker->again = false;
-	worker->current = task;
+	enter_task(worker, task);
 	if (task->flags & ROTA__TASK_FRESH) {
 		task->flags &= (uint8_t)~ROTA__TASK_FRESH;
 		worker->fresh_runs++;

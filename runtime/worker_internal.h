@@ -11,6 +11,7 @@
 #include "deque_internal.h"
 #include "fiber_internal.h"
 #include "stack_internal.h"
+#include "stall_internal.h"
 #include "task_pool_internal.h"
 #include "wheel_internal.h"
 
@@ -30,7 +31,7 @@ struct rota__worker {
 	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
 	unsigned ticks;       /* tasks run since the last poll */
 	bool searching;
-	bool again; /* the current task has woken itself */
+	bool again;         /* the current task has woken itself */
 	bool unsubmitted;   /* operations wait in the ring for the next poll */
 	uint64_t polled_at; /* clock at the last poll */
 	uint64_t woke_at;   /* clock at the end of the last park */
@@ -49,7 +50,7 @@ struct rota__worker {
 	struct rota_atomic_u64 fresh_mean; /* the same of tasks that had not run before */
 	struct rota_atomic_u32 fresh;      /* about how many such tasks are in the run queue */
 	struct rota_atomic_u64 runs;       /* tasks run; the monitor sees by it whether the worker moves */
-	struct rota_atomic_ptr running; /* the task of the latest run, perhaps long gone: for the monitor's reports */
+	struct rota_atomic_ptr running;    /* `current` for the monitor's reports: NULL before the task may be freed */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
 	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
 	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
@@ -61,6 +62,7 @@ struct rota__worker {
 	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
 	struct rota_atomic_u32 on_duty;    /* the monitor's, of a spare (spare_internal.h) */
 	struct rota_atomic_u32 blocked;    /* the worker's: inside rota_block_in_place */
+	struct rota__capture capture;      /* stall_internal.h */
 	struct rota__wheel wheel;
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
 };

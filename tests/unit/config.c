@@ -13,6 +13,7 @@ static void clear_environment(void)
 	unsetenv("ROTA_WORKERS");
 	unsetenv("ROTA_BACKEND");
 	unsetenv("ROTA_FLAVOR");
+	unsetenv("ROTA_STALL_REPORT");
 }
 
 TestSuite(config, .init = clear_environment);
@@ -78,6 +79,8 @@ UNIT_TEST(config, all_zero_means_the_defaults)
 	expect(config.flavor, ==, ROTA_FLAVOR_MULTI_THREAD);
 	expect(config.blocking_idle_ns, ==, ROTA_SECONDS(10));
 	expect(config.stall_ns, ==, ROTA_MS(1));
+	expect(config.stall_report, >=, ROTA_STALL_REPORT_BRIEF);
+	expect(config.stall_report_ns, ==, ROTA_MS(100));
 	expect(config.ring_entries, ==, 256);
 	expect(config.max_blocking_queue, ==, 4096);
 	expect(config.seed, !=, 0);
@@ -96,6 +99,8 @@ UNIT_TEST(config, what_is_given_is_kept)
 		.ring_entries = 13,
 		.seed = 17,
 		.stall_ns = 19,
+		.stall_report = ROTA_STALL_REPORT_OFF,
+		.stall_report_ns = 23,
 	};
 	struct rota_config config = resolve(given);
 
@@ -127,6 +132,22 @@ UNIT_TEST(config, the_environment_sets_what_is_left_open)
 	expect(resolve((struct rota_config){ 0 }).flavor, ==, ROTA_FLAVOR_MULTI_THREAD);
 	setenv("ROTA_FLAVOR", "current_thread", 1);
 	expect(resolve((struct rota_config){ 0 }).flavor, ==, ROTA_FLAVOR_CURRENT_THREAD);
+	setenv("ROTA_STALL_REPORT", "off", 1);
+	expect(resolve((struct rota_config){ 0 }).stall_report, ==, ROTA_STALL_REPORT_OFF);
+	setenv("ROTA_STALL_REPORT", "stack", 1);
+	expect(resolve((struct rota_config){ 0 }).stall_report, ==, ROTA_STALL_REPORT_STACK);
+	setenv("ROTA_STALL_REPORT", "brief", 1);
+	expect(resolve((struct rota_config){ 0 }).stall_report, ==, ROTA_STALL_REPORT_BRIEF);
+}
+
+UNIT_TEST(config, reports_of_stalls_are_off_brief_or_with_a_stack)
+{
+	static const char *const values[] = { "1", "full", "Off", "stack ", " brief" };
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		expect_environment_refused("ROTA_STALL_REPORT", values[i]);
+	clear_environment();
+	expect_refused((struct rota_config){ .stall_report = (enum rota_stall_report)4 }, "4");
 }
 
 UNIT_TEST(config, what_is_given_wins_over_the_environment)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "stall_internal.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "log_internal.h"
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+#if defined(__has_include)
+#if __has_include(<execinfo.h>)
+#include <execinfo.h>
+#define HAVE_BACKTRACE 1
+#endif
+#endif
+
+#define SECOND_NS 1000000000u
+#define PATIENCE_NS 10000000u /* for the stuck thread to take the signal */
+#define PLACE_MAX 160
+
+/* --- the handler ------------------------------------------------------------------------------------------------ */
+
+static struct sigaction former;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void *interrupted_at(const void *context)
+{
+	const ucontext_t *uc = context;
+
+#if defined(__x86_64__)
+	return (void *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+	return (void *)(uintptr_t)uc->uc_mcontext.pc;
+#else
+	return NULL;
+#endif
+}
+
+/* The frames from the interrupted instruction outwards; those of the handler itself are left out. */
+static void capture_frames(struct rota__capture *capture, void *at)
+{
+	int skip = 0;
+
+	capture->count = 0;
+#ifdef HAVE_BACKTRACE
+	capture->count = backtrace(capture->frames, ROTA__STALL_FRAMES);
+	while (skip < capture->count && capture->frames[skip] != at)
+		skip++;
+#endif
+	if (skip == capture->count) {
+		capture->frames[0] = at;
+		capture->count = 1;
+		return;
+	}
+	capture->count -= skip;
+	memmove(capture->frames, capture->frames + skip, (size_t)capture->count * sizeof(capture->frames[0]));
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	struct rota__worker *worker = rota__worker_self();
+	uint32_t wanted = ROTA__CAPTURE_WANTED;
+
+	if (worker != NULL &&
+	    rota__cas_strong(&worker->capture.state, &wanted, ROTA__CAPTURE_BUSY, ACQUIRE)) { /* partner: ask */
+		capture_frames(&worker->capture, interrupted_at(context));
+		rota__store(&worker->capture.state, ROTA__CAPTURE_TAKEN, RELEASE); /* partner: rota__stall_flush */
+	} else if (former.sa_flags & SA_SIGINFO) {
+		former.sa_sigaction(number, info, context);
+	} else if (former.sa_handler != SIG_DFL && former.sa_handler != SIG_IGN) {
+		former.sa_handler(number);
+	}
+}
+
+static void install(void)
+{
+	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+
+#ifdef HAVE_BACKTRACE
+	void *frame;
+
+	backtrace(&frame, 1); /* loads the unwinder */
+#endif
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGURG, &action, &former);
+}
+
+static bool wants_stacks(const rota_runtime *rt)
+{
+	return rt->config.stall_report == ROTA_STALL_REPORT_STACK && rt->config.flavor != ROTA_FLAVOR_CURRENT_THREAD;
+}
+
+void rota__stall_install(const rota_runtime *rt)
+{
+	if (wants_stacks(rt))
+		pthread_once(&once, install);
+}
+
+void rota__stall_thread_start(const rota_runtime *rt)
+{
+	sigset_t set;
+
+	if (!wants_stacks(rt))
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGURG);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* --- how often -------------------------------------------------------------------------------------------------- */
+
+bool rota__stall_admit(struct rota__stall_sites *sites, const void *place, uint64_t now, unsigned *ret_unreported)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 0; i < ROTA__STALL_SITES; i++) {
+		if (sites->site[i].at != 0 && sites->site[i].place == place) {
+			oldest = i;
+			break;
+		}
+		if (sites->site[i].at < sites->site[oldest].at)
+			oldest = i;
+	}
+	if (sites->site[oldest].at != 0 && now < sites->site[oldest].at + SECOND_NS) {
+		sites->site[oldest].unreported += sites->site[oldest].place == place;
+		return false; /* more places than this in a second are left out */
+	}
+	*ret_unreported = sites->site[oldest].place == place ? sites->site[oldest].unreported : 0;
+	sites->site[oldest].place = place;
+	sites->site[oldest].at = now;
+	sites->site[oldest].unreported = 0;
+	return true;
+}
+
+/* --- what is stuck ---------------------------------------------------------------------------------------------- */
+
+static uint64_t cpu_time(rota_runtime *rt, struct rota__worker *worker)
+{
+	uint64_t ns = 0;
+
+	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
+	if (!rt->spares.closed && worker->has_thread)
+		ns = rota__sys_thread_cpu(worker->thread);
+	pthread_mutex_unlock(&rt->spares.lock);
+	return ns;
+}
+
+/* Reads the task that the worker is in. false: it is in none any more. */
+static bool identify(rota_runtime *rt, struct rota__worker *worker, struct rota__stall *stall)
+{
+	static const char *const kinds[] = { "fiber", "future", "blocking job" };
+	rota_task *task = rota__task_pool_ref(&rt->tasks, &worker->running);
+
+	if (task == NULL)
+		return false;
+	stall->task = task->id;
+	stall->kind = kinds[task->kind];
+	stall->spawned_at = task->spawned_at;
+	memcpy(stall->name, task->name, sizeof(stall->name));
+	rota__task_unref(task);
+	return true;
+}
+
+/* Asks the stuck thread for its stack. false: it cannot be asked. */
+static bool ask(rota_runtime *rt, struct rota__worker *worker)
+{
+	uint32_t idle = ROTA__CAPTURE_IDLE;
+	bool sent = false;
+
+	if (!wants_stacks(rt) ||
+	    !rota__cas_strong(&worker->capture.state, &idle, ROTA__CAPTURE_WANTED, RELEASE)) /* partner: on_signal */
+		return false;
+	pthread_mutex_lock(&rt->spares.lock);
+	if (!rt->spares.closed && worker->has_thread)
+		sent = pthread_kill(worker->thread, SIGURG) == 0;
+	pthread_mutex_unlock(&rt->spares.lock);
+	if (!sent)
+		rota__store(&worker->capture.state, ROTA__CAPTURE_IDLE, RELAXED); /* no signal is on its way */
+	return sent;
+}
+
+/* --- saying so -------------------------------------------------------------------------------------------------- */
+
+/* `call`: the address is one that a call returns to. */
+static const char *name_place(char *text, const void *address, bool call)
+{
+	const char *at = address;
+	const char *file;
+	Dl_info info;
+
+	if (address == NULL || dladdr(call ? at - 1 : at, &info) == 0 || info.dli_fname == NULL) {
+		snprintf(text, PLACE_MAX, "%p", address);
+		return text;
+	}
+	file = strrchr(info.dli_fname, '/') != NULL ? strrchr(info.dli_fname, '/') + 1 : info.dli_fname;
+	if (info.dli_sname != NULL)
+		snprintf(text, PLACE_MAX, "%.90s+0x%tx (%.40s+0x%tx)", info.dli_sname, at - (char *)info.dli_saddr,
+			 file, at - (char *)info.dli_fbase);
+	else
+		snprintf(text, PLACE_MAX, "%.80s+0x%tx", file, at - (char *)info.dli_fbase);
+	return text;
+}
+
+static void say(rota_runtime *rt, const struct rota__worker *worker, const struct rota__stall *stall)
+{
+	char place[PLACE_MAX], more[48] = "";
+
+	rota__count(&rt->monitor.stall_reports, 1);
+	if (stall->unreported > 0)
+		snprintf(more, sizeof(more), "; %u more since the last report", stall->unreported);
+	rota__log("stall: %s %llu \"%s\" has run for %llu ms (%llu ms on a CPU) on worker %u while others wait; "
+		  "spawned at %s%s",
+		  stall->kind, (unsigned long long)stall->task, stall->name, (unsigned long long)(stall->ns / 1000000),
+		  (unsigned long long)(stall->cpu_ns / 1000000), worker->index,
+		  name_place(place, stall->spawned_at, true), more);
+}
+
+static void say_stack(const struct rota__capture *capture)
+{
+	char place[PLACE_MAX];
+
+	for (int i = 0; i < capture->count; i++)
+		rota__log("stall:   at %s", name_place(place, capture->frames[i], i > 0));
+}
+
+void rota__stall_moved(struct rota__stall_watch *watch, uint64_t now)
+{
+	watch->since = now;
+	watch->stuck = false;
+	watch->behind = false;
+}
+
+void rota__stall_stuck(rota_runtime *rt, struct rota__worker *worker, struct rota__stall_watch *watch, bool behind,
+		       uint64_t now)
+{
+	struct rota__stall *stall = &watch->stall;
+
+	if (rt->config.stall_report == ROTA_STALL_REPORT_OFF)
+		return;
+	if (!watch->stuck) {
+		watch->stuck = true;
+		watch->cpu_since = cpu_time(rt, worker);
+	}
+	watch->behind |= behind;
+	if (!watch->behind || watch->wanted_at != 0 || now - watch->since < rt->config.stall_report_ns)
+		return;
+	if (!identify(rt, worker, stall) ||
+	    !rota__stall_admit(&rt->monitor.sites, stall->spawned_at, now, &stall->unreported))
+		return;
+	stall->ns = now - watch->since;
+	stall->cpu_ns = cpu_time(rt, worker) - watch->cpu_since;
+	if (ask(rt, worker))
+		watch->wanted_at = now;
+	else
+		say(rt, worker, stall);
+}
+
+void rota__stall_flush(rota_runtime *rt, struct rota__worker *worker, struct rota__stall_watch *watch, uint64_t now)
+{
+	uint32_t wanted = ROTA__CAPTURE_WANTED;
+
+	if (watch->wanted_at == 0)
+		return;
+	if (rota__load(&worker->capture.state, ACQUIRE) == ROTA__CAPTURE_TAKEN) { /* partner: on_signal */
+		say(rt, worker, &watch->stall);
+		say_stack(&worker->capture);
+		rota__store(&worker->capture.state, ROTA__CAPTURE_IDLE, RELAXED); /* the next ask publishes it */
+	} else if (now - watch->wanted_at < PATIENCE_NS ||
+		   !rota__cas_strong(&worker->capture.state, &wanted, ROTA__CAPTURE_IDLE, RELAXED)) {
+		return; /* it may yet come */
+	} else {
+		say(rt, worker, &watch->stall);
+	}
+	watch->wanted_at = 0;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports of stalled tasks: what they say, that they are few, that nobody is blamed who keeps nobody waiting, and that
+ * the signal that takes a stack takes nobody else's.
+ */
+#define _GNU_SOURCE
+#include "../../runtime/stall_internal.h"
+
+#include "../../runtime/runtime_internal.h"
+#include "unit.h"
+
+#define SECOND ROTA_SECONDS(1)
+
+static rota_runtime *new_runtime(enum rota_stall_report report, uint64_t report_ns)
+{
+	const struct rota_config config = { .workers = 1, .stall_report = report, .stall_report_ns = report_ns };
+	rota_runtime *rt = NULL;
+
+	unsetenv("ROTA_FLAVOR");
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	return rt;
+}
+
+static struct rota_metrics metrics(rota_runtime *rt)
+{
+	struct rota_metrics m;
+
+	rota_runtime_metrics(rt, &m);
+	return m;
+}
+
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* Keeps its worker until it has been reported. */
+static int be_reported(void *arg)
+{
+	rota_runtime *rt = rota_runtime_current();
+	const time_t start = expect_seconds_();
+
+	(void)arg;
+	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	while (metrics(rt).stall_reports == 0)
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	return 0;
+}
+
+static int spawn_named(void *arg)
+{
+	const struct rota_task_attr attr = { .name = "glutton" };
+	rota_task *task = NULL;
+
+	expect(rota_spawn_with(&task, &attr, arg != NULL ? (rota_fn *)arg : be_reported, NULL), ==, 0);
+	unit_expect_join(task, 0);
+	return 0;
+}
+
+UNIT_TEST(stall, is_reported_in_a_line)
+{
+	rota_runtime *rt = new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(5));
+	struct unit_capture capture;
+	const char *text;
+
+	unit_capture_begin(&capture);
+	expect(rota_block_on(rt, spawn_named, NULL), ==, 0);
+	rota_runtime_free(rt);
+	text = unit_capture_end(&capture);
+	expect(unit_lines(text), ==, 1);
+	expect_pointer(strstr(text, "rota: stall: fiber "), ==, text);
+	expect_pointer(strstr(text, " \"glutton\" has run for "), !=, NULL);
+	expect_pointer(strstr(text, " on worker 0 while others wait; spawned at "), !=, NULL);
+	expect_pointer(strstr(strstr(text, "; spawned at "), "+0x"), !=, NULL);
+}
+
+UNIT_TEST(stall, is_reported_with_its_stack)
+{
+	rota_runtime *rt = new_runtime(ROTA_STALL_REPORT_STACK, ROTA_MS(5));
+	struct unit_capture capture;
+	unsigned lines = 0;
+	const char *text;
+
+	unit_capture_begin(&capture);
+	expect(rota_block_on(rt, spawn_named, NULL), ==, 0);
+	rota_runtime_free(rt);
+	text = unit_capture_end(&capture);
+	expect_pointer(strstr(text, " \"glutton\" has run for "), !=, NULL);
+	for (const char *at = text; (at = strstr(at, "rota: stall:   at ")) != NULL; at++)
+		lines++;
+	expect(lines, >=, 2); /* where it is, and who called */
+	expect(lines, ==, unit_lines(text) - 1);
+}
+
+static int be_stalled(void *arg)
+{
+	rota_runtime *rt = rota_runtime_current();
+	const time_t start = expect_seconds_();
+	uint64_t until;
+
+	(void)arg;
+	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	while (metrics(rt).stalls == 0)
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	until = rota_now() + ROTA_MS(30);
+	while (rota_now() < until)
+		rota__cpu_relax();
+	return 0;
+}
+
+static void expect_silence(rota_runtime *rt, rota_fn *fn)
+{
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	expect(rota_block_on(rt, fn, NULL), ==, 0);
+	expect(metrics(rt).stall_reports, ==, 0);
+	rota_runtime_free(rt);
+	expect(strlen(unit_capture_end(&capture)), ==, 0);
+}
+
+UNIT_TEST(stall, is_not_reported_when_nobody_wants_to_know)
+{
+	expect_silence(new_runtime(ROTA_STALL_REPORT_OFF, ROTA_MS(1)), be_stalled);
+}
+
+UNIT_TEST(stall, is_not_reported_before_its_time)
+{
+	expect_silence(new_runtime(ROTA_STALL_REPORT_STACK, ROTA_SECONDS(1000)), be_stalled);
+}
+
+static int keep_nobody_waiting(void *arg)
+{
+	const uint64_t until = rota_now() + ROTA_MS(30);
+
+	(void)arg;
+	while (rota_now() < until)
+		rota__cpu_relax();
+	return 0;
+}
+
+UNIT_TEST(stall, is_none_where_nobody_waits)
+{
+	expect_silence(new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(1)), keep_nobody_waiting);
+}
+
+static int block_in_place(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 10; i++)
+		expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	return rota_block_in_place(keep_nobody_waiting, NULL);
+}
+
+UNIT_TEST(stall, is_none_where_it_was_said_before)
+{
+	expect_silence(new_runtime(ROTA_STALL_REPORT_STACK, ROTA_MS(1)), block_in_place);
+}
+
+/* --- how often --------------------------------------------------------------------------------------------------- */
+
+static const char places[ROTA__STALL_SITES + 2];
+
+UNIT_TEST(stall, is_reported_once_a_second_for_each_place)
+{
+	struct rota__stall_sites sites = { .site = { { .place = NULL } } };
+	unsigned unreported = 77;
+	uint64_t now = SECOND;
+
+	expect(rota__stall_admit(&sites, &places[0], now, &unreported), ==, true);
+	expect(unreported, ==, 0);
+	expect(rota__stall_admit(&sites, &places[1], now + 1, &unreported), ==, true);
+	for (unsigned i = 1; i <= 3; i++)
+		expect(rota__stall_admit(&sites, &places[0], now + i, &unreported), ==, false);
+	expect(rota__stall_admit(&sites, &places[0], now + SECOND - 1, &unreported), ==, false);
+	expect(rota__stall_admit(&sites, &places[0], now + SECOND, &unreported), ==, true);
+	expect(unreported, ==, 4);
+	expect(rota__stall_admit(&sites, &places[1], now + SECOND + 1, &unreported), ==, true);
+	expect(unreported, ==, 0);
+}
+
+UNIT_TEST(stall, is_reported_of_so_many_places_in_a_second)
+{
+	struct rota__stall_sites sites = { .site = { { .place = NULL } } };
+	unsigned unreported = 0;
+	uint64_t now = SECOND;
+
+	for (unsigned i = 0; i < ROTA__STALL_SITES; i++)
+		expect(rota__stall_admit(&sites, &places[i], now + i, &unreported), ==, true);
+	expect(rota__stall_admit(&sites, &places[ROTA__STALL_SITES], now + 100, &unreported), ==, false);
+	/* The oldest makes room. */
+	expect(rota__stall_admit(&sites, &places[ROTA__STALL_SITES], now + SECOND, &unreported), ==, true);
+	expect(unreported, ==, 0);
+	expect(rota__stall_admit(&sites, &places[0], now + SECOND, &unreported), ==, false);
+}
+
+/* --- the signal --------------------------------------------------------------------------------------------------- */
+
+static struct rota_atomic_u32 caught;
+
+static void on_urgent(int number)
+{
+	(void)number;
+	rota__fetch_add(&caught, 1, SEQ_CST);
+}
+
+UNIT_TEST(stall, passes_on_signals_that_are_not_its_own)
+{
+	struct sigaction action = { .sa_handler = on_urgent };
+	rota_runtime *rt;
+
+	sigaction(SIGURG, &action, NULL);
+	rt = new_runtime(ROTA_STALL_REPORT_STACK, 0);
+	raise(SIGURG);
+	expect(rota__load(&caught, SEQ_CST), ==, 1);
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(stall, takes_no_signal_for_a_line)
+{
+	struct sigaction action;
+	rota_runtime *rt = new_runtime(ROTA_STALL_REPORT_BRIEF, 0);
+
+	sigaction(SIGURG, NULL, &action);
+	expect_pointer((void *)(uintptr_t)action.sa_handler, ==, (void *)(uintptr_t)SIG_DFL);
+	rota_runtime_free(rt);
+}
