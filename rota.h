@@ -12,11 +12,14 @@
 #ifndef ROTA_H
 #define ROTA_H
 
+#include "io/duplex.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/fs.h"
 #include "io/op.h"
 #include "io/resolve.h"
+#include "io/stream.h"
+#include "io/stream_copy.h"
 #include "io/tcp.h"
 #include "runtime/async.h"
 #include "runtime/blocking.h"

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copying between streams, one way and both; the pair in memory. Ends are passed on, errors end both ways, and what was
+ * read and not written is still there.
+ */
+#define _GNU_SOURCE
+#include "../../io/stream_copy.h"
+
+#include "../../io/duplex.h"
+#include "../../io/fd.h"
+#include "../../runtime/sys_internal.h"
+#include "places.h"
+#include "plain.h"
+
+enum { LONG = 300000 };
+
+static unsigned char known(size_t i)
+{
+	return (unsigned char)(i % 251);
+}
+
+/* --- the pair in memory ---------------------------------------------------------------------------------------------- */
+
+struct ends {
+	struct rota_duplex duplex;
+	struct rota_stream s[2];
+};
+
+static void ends_init(struct ends *ends, size_t capacity)
+{
+	expect(rota_duplex_init(&ends->duplex, capacity), ==, 0);
+	for (int i = 0; i < 2; i++)
+		expect(rota_stream_init(&ends->s[i], &rota_duplex_ops, &ends->duplex.ends[i], NULL), ==, 0);
+}
+
+static void ends_deinit(struct ends *ends)
+{
+	rota_stream_deinit(&ends->s[0]);
+	rota_stream_deinit(&ends->s[1]);
+	rota_duplex_deinit(&ends->duplex);
+}
+
+static void pair_script(const struct place *place)
+{
+	struct ends ends;
+	char line[16];
+
+	(void)place;
+	ends_init(&ends, 0);
+	for (int i = 0; i < 2; i++) {
+		expect(rota_stream_printf(&ends.s[i], "from %d\n", i), ==, 7);
+		expect(rota_stream_flush(&ends.s[i]), ==, 0);
+	}
+	expect(rota_stream_read_line(&ends.s[0], line, sizeof(line), NULL), ==, 1);
+	expect_text(line, "from 1");
+	expect(rota_stream_shutdown(&ends.s[0]), ==, 0);
+	expect(rota_stream_read_line(&ends.s[1], line, sizeof(line), NULL), ==, 1);
+	expect_text(line, "from 0");
+	expect(rota_stream_read_line(&ends.s[1], line, sizeof(line), NULL), ==, 0);
+	expect(rota_stream_printf(&ends.s[0], "x"), ==, 1);
+	expect(rota_stream_flush(&ends.s[0]), ==, -EPIPE); /* it was shut down */
+	expect(rota_stream_printf(&ends.s[1], "x"), ==, 1);
+	expect(rota_stream_flush(&ends.s[1]), ==, 0);
+	expect(rota_stream_close(&ends.s[0]), ==, -EPIPE);
+	expect(rota_stream_printf(&ends.s[1], "x"), ==, 1);
+	expect(rota_stream_flush(&ends.s[1]), ==, -EPIPE);
+	ends_deinit(&ends);
+}
+
+UNIT_TEST(stream_copy, a_pair_in_memory)
+{
+	everywhere(pair_script);
+}
+
+static void no_memory_script(const struct place *place)
+{
+	struct rota_duplex duplex;
+
+	(void)place;
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		rota__fault_arm(ROTA__FAULT_ALLOC, nth, -ENOMEM);
+		expect(rota_duplex_init(&duplex, 0), ==, -ENOMEM);
+	}
+	rota__fault_arm(ROTA__FAULT_ALLOC, 0, 0);
+}
+
+UNIT_TEST(stream_copy, no_memory_for_a_pair)
+{
+	everywhere(no_memory_script);
+}
+
+/* Polls another once, cancels it, and polls it to the end. */
+struct impatient {
+	struct rota_future future;
+	struct rota_future *child;
+	bool told;
+};
+
+static rota_poll impatient_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct impatient *impatient = (struct impatient *)(void *)self;
+	rota_poll polled = rota_future_poll(impatient->child, cx);
+
+	if (polled == ROTA_PENDING && !impatient->told) {
+		impatient->told = true;
+		rota_future_cancel(impatient->child);
+		polled = rota_future_poll(impatient->child, cx);
+	}
+	self->status = impatient->child->status;
+	return polled;
+}
+
+static int give_up(const struct place *place, struct rota_future *future)
+{
+	static const struct rota_future_ops ops = { .poll = impatient_poll };
+	struct impatient impatient = { .child = future };
+
+	rota_future_init(&impatient.future, &ops);
+	return place->carry(place, &impatient.future);
+}
+
+static void pair_cancel_script(const struct place *place)
+{
+	static unsigned char bytes[100];
+	struct rota_stream_op op;
+	struct ends ends;
+	char buf[100];
+
+	ends_init(&ends, 10);
+	rota_op_stream_fill(&op, &ends.s[0], 1);
+	expect(give_up(place, &op.future), ==, -ECANCELED);
+	rota_op_stream_write_all(&op, &ends.s[1], bytes, sizeof(bytes));
+	expect(place->carry(place, &op.future), ==, 0);
+	rota_op_stream_flush(&op, &ends.s[1]);
+	expect(give_up(place, &op.future), ==, -ECANCELED);
+	expect(rota_stream_unwritten(&ends.s[1]), ==, 90);
+	rota_op_stream_read(&op, &ends.s[0], buf, sizeof(buf));
+	expect(place->carry(place, &op.future), ==, 10);
+	rota_op_stream_flush(&op, &ends.s[1]);
+	expect(give_up(place, &op.future), ==, -ECANCELED);
+	expect(rota_stream_unwritten(&ends.s[1]), ==, 80);
+	ends_deinit(&ends);
+}
+
+UNIT_TEST(stream_copy, a_pair_given_up)
+{
+	everyhow(pair_cancel_script);
+}
+
+/* --- one way ------------------------------------------------------------------------------------------------------------ */
+
+static void feed(void *arg)
+{
+	unsigned char bytes[7000];
+	const int fd = *(int *)arg;
+
+	for (size_t at = 0, n = 1; at < LONG; at += n, n = n * 3 % sizeof(bytes) + 1) {
+		if (n > LONG - at)
+			n = LONG - at;
+		for (size_t i = 0; i < n; i++)
+			bytes[i] = known(at + i);
+		expect(write(fd, bytes, n), ==, n);
+	}
+	shutdown(fd, SHUT_WR);
+}
+
+static void drink(void *arg)
+{
+	unsigned char bytes[5000];
+	const int fd = *(int *)arg;
+	size_t at = 0;
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
+		for (ssize_t i = 0; i < n; i++, at++)
+			expect(bytes[i], ==, known(at));
+	}
+	expect(at, ==, LONG);
+}
+
+static void copy_script(const struct place *place)
+{
+	struct rota_stream_copy_op op;
+	struct rota_stream from, to;
+	struct party feeder, drinker;
+	int in[2], out[2];
+
+	plain_pair(in);
+	plain_pair(out);
+	party_start(&feeder, feed, &in[1]);
+	party_start(&drinker, drink, &out[1]);
+	expect(rota_stream_init_fd(&from, in[0], NULL), ==, 0);
+	expect(rota_stream_init_fd(&to, out[0], NULL), ==, 0);
+	party_go(&feeder);
+	party_go(&drinker);
+	rota_op_stream_copy(&op, &from, &to, 10);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect(op.copied, ==, 10);
+	rota_op_stream_copy(&op, &from, &to, UINT64_MAX);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect(op.copied, ==, LONG - 10);
+	shutdown(out[0], SHUT_WR);
+	party_join(&feeder);
+	party_join(&drinker);
+	close(in[0]);
+	close(out[0]);
+	close(in[1]);
+	close(out[1]);
+	rota_stream_deinit(&from);
+	rota_stream_deinit(&to);
+}
+
+UNIT_TEST(stream_copy, one_way)
+{
+	everyhow(copy_script);
+}
+
+/* The writing buffer goes first; what cannot be written stays in the reading one. */
+static void kept_script(const struct place *place)
+{
+	struct rota_stream from, to;
+	uint64_t copied = 77;
+	int in[2], full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	char buf[16];
+
+	(void)place;
+	plain_pair(in);
+	expect(write(in[1], "0123456789", 10), ==, 10);
+	expect(rota_stream_init_fd(&from, in[0], NULL), ==, 0);
+	expect(rota_stream_init_fds(&to, -1, full, NULL), ==, 0);
+	expect(rota_stream_copy(&from, &to, 5, &copied), ==, -ENOSPC);
+	expect(copied, ==, 0);
+	expect(rota_stream_read(&from, buf, sizeof(buf)), ==, 10);
+	plain_expect_bytes(buf, "0123456789", 10);
+	expect(rota_stream_write_all(&to, "first", 5), ==, 5);
+	expect(rota_stream_copy(&from, &to, UINT64_MAX, NULL), ==, -ENOSPC);
+	expect(rota_stream_unwritten(&to), ==, 5);
+	expect(rota_stream_close(&from), ==, 0);
+	expect(rota_stream_close(&to), ==, -ENOSPC);
+	close(in[1]);
+}
+
+UNIT_TEST(stream_copy, what_is_not_written_is_kept)
+{
+	everywhere(kept_script);
+}
+
+/* --- both ways ------------------------------------------------------------------------------------------------------------ */
+
+/* A client and a server with a proxy between them: the client's end is passed on, the server answers after it. */
+static void client(void *arg)
+{
+	feed(arg);
+	drink(arg);
+}
+
+static void server(void *arg)
+{
+	drink(arg);
+	feed(arg);
+}
+
+static void proxy_script(const struct place *place)
+{
+	struct rota_stream_join_op op;
+	struct rota_stream a, b;
+	struct party one, other;
+	int left[2], right[2];
+
+	plain_pair(left);
+	plain_pair(right);
+	party_start(&one, client, &left[1]);
+	party_start(&other, server, &right[1]);
+	expect(rota_stream_init_fd(&a, left[0], NULL), ==, 0);
+	expect(rota_stream_init_fd(&b, right[0], NULL), ==, 0);
+	party_go(&one);
+	party_go(&other);
+	rota_op_stream_join(&op, &a, &b);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect(op.copied[0], ==, LONG);
+	expect(op.copied[1], ==, LONG);
+	party_join(&one);
+	party_join(&other);
+	rota_stream_deinit(&a);
+	rota_stream_deinit(&b);
+	plain_close(left);
+	plain_close(right);
+}
+
+UNIT_TEST(stream_copy, both_ways_with_half_close)
+{
+	everyhow(proxy_script);
+}
+
+static void vanish(void *arg)
+{
+	plain_reset(*(int *)arg);
+}
+
+/* A reset on one side ends the whole. */
+static void reset_script(const struct place *place)
+{
+	struct rota_stream a, b;
+	struct party party;
+	uint64_t copied[2] = { 7, 7 };
+	int left[2], right[2];
+
+	(void)place;
+	plain_connection(left);
+	plain_connection(right);
+	expect(write(left[1], "x", 1), ==, 1);
+	party_start(&party, vanish, &left[1]);
+	expect(rota_stream_init_fd(&a, left[0], NULL), ==, 0);
+	expect(rota_stream_init_fd(&b, right[0], NULL), ==, 0);
+	expect(rota_stream_fill(&a, 1), ==, 1);
+	party_go(&party);
+	expect(rota_stream_join(&a, &b, copied), ==, -ECONNRESET);
+	expect(copied[0], ==, 1);
+	expect(copied[1], ==, 0);
+	party_join(&party);
+	expect(rota_stream_close(&a), ==, 0);
+	expect(rota_stream_close(&b), ==, 0);
+	close(right[1]);
+}
+
+UNIT_TEST(stream_copy, a_reset_ends_both_ways)
+{
+	for (unsigned i = 1; i < PLACES_FOR_CALLS; i++)
+		place_run(&place_kinds[i], 0, reset_script, NULL);
+}
+
+/* Given up while both ways wait. */
+static void proxy_cancel_script(const struct place *place)
+{
+	struct rota_stream_join_op op;
+	struct ends left, right;
+
+	ends_init(&left, 100);
+	ends_init(&right, 100);
+	rota_op_stream_join(&op, &left.s[1], &right.s[0]);
+	expect(give_up(place, &op.future), ==, -ECANCELED);
+	ends_deinit(&left);
+	ends_deinit(&right);
+}
+
+UNIT_TEST(stream_copy, both_ways_given_up)
+{
+	everyhow(proxy_cancel_script);
+}
