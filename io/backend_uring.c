@@ -16,11 +16,17 @@
 struct reactor_ring {
 	struct rota__ring ring; /* first: rt->io is both */
 	struct rota__reactor reactor;
+	struct rota__closing closing;
 };
 
 static int reactor_open(void *part, rota_runtime *rt)
 {
-	return rota__ring_init(part, rt->config.ring_entries, false);
+	struct reactor_ring *own = part;
+	int rc = rota__ring_init(&own->ring, rt->config.ring_entries, false);
+
+	if (rc == 0)
+		rota__ring_set_closing(&own->ring, &own->closing);
+	return rc;
 }
 
 static unsigned reactor_turn(void *part, uint64_t timeout_ns)
@@ -52,13 +58,18 @@ static int reactor_start(rota_runtime *rt)
 
 	if (own == NULL)
 		return -ENOMEM;
+	rc = rota__closing_init(&own->closing);
+	if (rc < 0)
+		goto free_own;
 	rota__sys_nudge_threads_register();
 	rt->io = own;
-	rc = rota__reactor_start(&own->reactor, rt, &reactor_ops, &own->ring);
-	if (rc < 0) {
-		rt->io = NULL;
-		rota__free(own, sizeof(*own), ROTA__CACHE_LINE);
-	}
+	rc = rota__reactor_start(&own->reactor, rt, &reactor_ops, own);
+	if (rc == 0)
+		return 0;
+	rt->io = NULL;
+	rota__closing_deinit(&own->closing);
+free_own:
+	rota__free(own, sizeof(*own), ROTA__CACHE_LINE);
 	return rc;
 }
 
@@ -68,6 +79,7 @@ static void reactor_stop(rota_runtime *rt)
 
 	rota__reactor_stop(&own->reactor);
 	rota__ring_deinit(&own->ring);
+	rota__closing_deinit(&own->closing);
 	rt->io = NULL;
 	rota__free(own, sizeof(*own), ROTA__CACHE_LINE);
 }
@@ -84,6 +96,7 @@ static int worker_start(struct rota__worker *worker, bool shared)
 		rota__free(ring, sizeof(*ring), ROTA__CACHE_LINE);
 		return rc;
 	}
+	rota__ring_set_closing(ring, &((struct reactor_ring *)worker->rt->io)->closing);
 	worker->io = ring;
 	return 0;
 }

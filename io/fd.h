@@ -38,8 +38,9 @@ ROTA_API ssize_t rota_write_all(int fd, const void *buf, size_t len) ROTA_MUST_U
  * The way to adopt a descriptor of another library. Regular files are always ready. */
 ROTA_API int rota_poll_fd(int fd, short events) ROTA_MUST_USE;
 
-/* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF. Not a cancellation point: a task
- * that was cancelled still closes. */
+/* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF. What others of the same runtime wait
+ * for on it ends with -ECANCELED, first; an operation that begins in the same moment is a mistake of the program. Not a
+ * cancellation point: a task that was cancelled still closes. */
 ROTA_API int rota_close(int fd);
 
 ROTA_END_DECLS

@@ -167,20 +167,6 @@ void rota__ring_submit(struct rota__ring *ring, struct rota_op *op)
 	ring->backlog_last = op;
 }
 
-static void submit_backlog(struct rota__ring *ring)
-{
-	while (ring->backlog_first != NULL) {
-		struct rota_op *op = ring->backlog_first;
-		struct rota_op *next = op->backlog_next_;
-
-		if (!put_op(ring, op))
-			return;
-		ring->backlog_first = next;
-		if (next == NULL)
-			ring->backlog_last = NULL;
-	}
-}
-
 /* Whether the operation waits in the backlog; takes it out. */
 static bool leave_backlog(struct rota__ring *ring, struct rota_op *op)
 {
@@ -224,16 +210,85 @@ void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_
 	} while (!rota__cas(&ring->mail, &head, op, RELEASE)); /* partner: the swap in take_mail */
 }
 
+/* --- closing (closing_internal.h) ------------------------------------------------------------------------------- */
+
+void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closing)
+{
+	ring->closing = closing;
+	ring->closing_seen = rota__load(&closing->sequence, ACQUIRE);
+}
+
+void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
+{
+	struct rota_op *closer = ring->closing != NULL ? rota__closing_leave(ring->closing, op) : NULL;
+
+	if (closer == NULL)
+		return;
+	rota__ring_mail(closer->carrier_, closer, ROTA__MAIL_SUBMIT);
+	rota__ring_wake(closer->carrier_);
+}
+
+static bool is_closing(const struct rota__ring *ring, const struct rota_op *op)
+{
+	return ring->closing != NULL && rota__closing_marked(ring->closing, op);
+}
+
+/* Whether closes have begun whose operations were not cancelled yet. */
+static bool closes_unseen(const struct rota__ring *ring)
+{
+	/* partner: the RELEASE in rota__closing_begin */
+	return ring->closing != NULL && rota__load(&ring->closing->sequence, ACQUIRE) != ring->closing_seen;
+}
+
+/* Cancels what the kernel has of the ring on descriptors that are being closed. */
+static void cancel_for_closes(struct rota__ring *ring)
+{
+	while (closes_unseen(ring)) {
+		struct io_uring_sqe *sqe = get_entry(ring);
+		int fd;
+
+		if (sqe == NULL)
+			return; /* again in the next turn */
+		fd = rota__closing_next(ring->closing, &ring->closing_seen);
+		if (fd >= 0)
+			io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+		else
+			io_uring_prep_nop(sqe);
+		sqe->user_data = DATA_IGNORE;
+		publish(ring);
+	}
+}
+
 /* An operation that the kernel does not hold ends. Its slot is taken. */
 static void end_here(struct rota__ring *ring, struct rota_op *op, int result)
 {
 	struct rota__wake_batch batch;
 
 	ring->ended_here++;
+	rota__ring_closing_leave(ring, op);
 	op->result_ = result;
 	rota__wake_batch_init(&batch);
 	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
 	rota__wake_batch_submit(&batch);
+}
+
+static void submit_backlog(struct rota__ring *ring)
+{
+	while (ring->backlog_first != NULL) {
+		struct rota_op *op = ring->backlog_first;
+		struct rota_op *next = op->backlog_next_;
+		const bool ends = is_closing(ring, op);
+
+		if (!ends && !put_op(ring, op))
+			return;
+		ring->backlog_first = next;
+		if (next == NULL)
+			ring->backlog_last = NULL;
+		if (ends) {
+			rota__slot_take(&op->state_);
+			end_here(ring, op, -ECANCELED);
+		}
+	}
 }
 
 /* An operation that was in the mailbox cannot have fired: its slot can be taken. */
@@ -244,7 +299,7 @@ static void open_letter(struct rota__ring *ring, struct rota_op *op)
 	rota__slot_take(&op->state_);
 	mail = (enum rota__op_mail)op->mail_;
 	op->mail_ = ROTA__MAIL_NONE;
-	if (op->cancelled_ && (mail != ROTA__MAIL_CANCEL || leave_backlog(ring, op))) {
+	if ((op->cancelled_ || is_closing(ring, op)) && (mail != ROTA__MAIL_CANCEL || leave_backlog(ring, op))) {
 		end_here(ring, op, -ECANCELED);
 		return;
 	}
@@ -303,12 +358,13 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struc
 		return false;
 	}
 	again = rota__op_again(op, &res);
-	if (again != ROTA__MAIL_NONE && !op->cancelled_) {
+	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !is_closing(ring, op)) {
 		rota__ring_mail(ring, op, again);
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		reaping->owner_needed = true;
 		return true;
 	}
+	rota__ring_closing_leave(ring, op);
 	op->result_ = again != ROTA__MAIL_NONE ? -ECANCELED : res;
 	rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
 	reaping->ended++;
@@ -373,9 +429,10 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
 	take_mail(ring);
 	submit_backlog(ring);
+	cancel_for_closes(ring);
 	/* Who cannot be woken, has not submitted all, or has woken a task of its own, must not wait. */
 	if (!rota__load(&ring->wake_armed, RELAXED) || has_mail(ring) || ring->backlog_first != NULL ||
-	    ring->ended_here > 0 || completions_ready(ring))
+	    ring->ended_here > 0 || completions_ready(ring) || closes_unseen(ring))
 		timeout_ns = 0;
 	enter(ring, timeout_ns);
 	reap(ring, &reaping);

@@ -6,19 +6,33 @@
 #include "../runtime/slot_internal.h"
 #include "ring_internal.h"
 
+static void wake_all(rota_runtime *rt)
+{
+	for (unsigned i = 0; i < rota__worker_total(rt); i++)
+		rota__ring_wake(rt->workers[i].io);
+	rota__ring_wake(rt->io);
+}
+
 static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
 {
 	struct rota__ring *ring = (struct rota__ring *)(void *)carrier;
 	struct rota__worker *worker = rota__worker_self();
 
 	op->carrier_ = ring;
+	if (!rota__closing_enter(ring->closing, op)) {
+		rota__ring_closing_leave(ring, op);
+		op->future.status = -ECANCELED;
+		return ROTA_READY;
+	}
 	rota__waker_hold(&op->waker_, waker);
-	if (worker != NULL) {
-		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
-		rota__ring_submit(ring, op);
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
+	if (worker != NULL)
 		worker->unsubmitted = true;
+	if (op->opcode_ == IORING_OP_CLOSE && rota__closing_begin(ring->closing, op)) {
+		wake_all(rota__runtime_self());
+	} else if (worker != NULL) {
+		rota__ring_submit(ring, op);
 	} else {
-		rota__store(&op->state_, ROTA__SLOT_ARMED, RELAXED); /* the mailbox publishes it */
 		rota__ring_mail(ring, op, ROTA__MAIL_SUBMIT);
 		rota__ring_wake(ring);
 	}
@@ -39,6 +53,8 @@ static void ring_cancel(struct rota_op *op)
 	struct rota__ring *ring;
 	bool mailed = false;
 
+	if (op->opcode_ == IORING_OP_CLOSE)
+		return; /* it is made, and does not take long */
 	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
 		return;
 	ring = op->carrier_;

@@ -18,6 +18,7 @@
 
 #include "../runtime/atomic_internal.h"
 #include "carrier_internal.h"
+#include "closing_internal.h"
 
 /* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. SUBMIT_ALL: an entry
  * that the kernel refuses does not keep back those behind it. */
@@ -30,9 +31,11 @@ struct rota__ring {
 	struct io_uring uring;
 	unsigned features; /* of the kernel, for enter */
 	int wake_fd;
-	bool exclusive; /* one thread owns it for life */
+	bool exclusive;                /* one thread owns it for life */
+	struct rota__closing *closing; /* of the runtime; NULL: operations are not counted */
 	/* owner only */
 	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
+	uint32_t closing_seen;                        /* the latest close whose operations were cancelled */
 	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
@@ -45,6 +48,12 @@ struct rota__ring {
 
 /* On the thread that will own it; shared: several threads will, one after another. 0, or a negative errno. */
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared);
+
+/* Before its first operation: whom it counts them with. */
+void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closing);
+
+/* An operation of the ring has ended, or was not handed over: the close that waited for it may go on. Any thread. */
+void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op);
 
 /* The owner's thread is about to end. On that thread. */
 void rota__ring_leave(struct rota__ring *ring);

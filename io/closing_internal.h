@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Closing a descriptor that operations of rings wait for: they end with -ECANCELED, and then it is closed.
+ *
+ * close(2) ends nothing that a ring has under way, and the number may be given out again at once. So each runtime counts,
+ * for each descriptor, the operations that its rings (and their mailboxes and backlogs) hold. A close that finds none, as
+ * most do, is submitted like any other operation. Else:
+ *
+ *   who closes   lists the close and marks the descriptor's count CLOSING, under `lock`; makes `sequence` one more; wakes
+ *                all rings.
+ *   a ring       sees the new sequence in its turn, and cancels all that it has in the kernel on descriptors that are
+ *                being closed. What it has not handed to the kernel yet, and what comes back to be made again, ends when
+ *                the mark is seen. Since the mark is older than the sequence, and each ring has one owner, nothing gets in
+ *                behind the cancel.
+ *   who ends     the last of them (the count falls to the bare mark) takes the close off the list, clears the mark, and
+ *                mails it to its ring.
+ *
+ * An operation that begins on a marked descriptor is refused with -ECANCELED. One that begins at the same time as a close
+ * that found nothing waits for a file that has no number any more: that race is the program's.
+ */
+#ifndef ROTA_IO_CLOSING_INTERNAL_H
+#define ROTA_IO_CLOSING_INTERNAL_H
+
+#include "../runtime/atomic_internal.h"
+#include "op_internal.h"
+
+#define ROTA__COUNTED_FDS ((unsigned)1 << 20) /* operations on higher ones are not counted */
+
+struct rota__closing {
+	struct rota_atomic_u32 *counts;  /* per descriptor: operations, and the mark */
+	struct rota_atomic_u32 sequence; /* number of the latest close that had to wait; written under `lock` */
+	struct rota_atomic_u32 lock;
+	struct rota_op *closers; /* linked by backlog_next_, numbered in offset_; under `lock` */
+};
+
+/* 0, -ENOMEM. */
+int rota__closing_init(struct rota__closing *closing);
+void rota__closing_deinit(struct rota__closing *closing);
+
+/* An operation is about to be handed to a ring. false: its descriptor is being closed. */
+bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op);
+
+/* It has ended, or was not handed over after all. Returns the close that may now go to its ring, or NULL. */
+struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op);
+
+/* A close is about to be handed to a ring. true: it has to wait until rota__closing_leave returns it; the caller wakes
+ * all rings. */
+bool rota__closing_begin(struct rota__closing *closing, struct rota_op *closer);
+
+/* Whether the operation's descriptor is being closed. */
+bool rota__closing_marked(const struct rota__closing *closing, const struct rota_op *op);
+
+/* The descriptor of the oldest close after the one numbered *seen, which becomes that one; -1: there is none. */
+int rota__closing_next(struct rota__closing *closing, uint32_t *seen);
+
+#endif
