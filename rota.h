@@ -24,6 +24,7 @@
 #include "runtime/async.h"
 #include "runtime/blocking.h"
 #include "runtime/future.h"
+#include "runtime/local.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"

@@ -179,12 +179,38 @@ static void op_cancel(struct rota_future *self)
 		rota__op_carrier(op)->ops->cancel(op);
 }
 
-static const struct rota_future_ops op_ops = { .poll = op_poll, .cancel = op_cancel };
+/* They differ in what reports call them. */
+#define OPS(opcode, name) [opcode] = { op_poll, op_cancel, name }
+static const struct rota_future_ops op_ops[] = {
+	OPS(IORING_OP_NOP, "an I/O operation"),
+	OPS(IORING_OP_READ, "read"),
+	OPS(IORING_OP_WRITE, "write"),
+	OPS(IORING_OP_READV, "readv"),
+	OPS(IORING_OP_WRITEV, "writev"),
+	OPS(IORING_OP_RECV, "recv"),
+	OPS(IORING_OP_SEND, "send"),
+	OPS(IORING_OP_RECVMSG, "recvmsg"),
+	OPS(IORING_OP_SENDMSG, "sendmsg"),
+	OPS(IORING_OP_ACCEPT, "accept"),
+	OPS(IORING_OP_CONNECT, "connect"),
+	OPS(IORING_OP_POLL_ADD, "poll"),
+	OPS(IORING_OP_OPENAT, "open"),
+	OPS(IORING_OP_CLOSE, "close"),
+	OPS(IORING_OP_FSYNC, "fsync"),
+	OPS(IORING_OP_STATX, "statx"),
+};
+
+static const struct rota_future_ops *ops_of(unsigned opcode)
+{
+	bool named = opcode < sizeof(op_ops) / sizeof(op_ops[0]) && op_ops[opcode].poll != NULL;
+
+	return &op_ops[named ? opcode : IORING_OP_NOP];
+}
 
 void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *addr, size_t len, uint64_t offset,
 		      uint32_t flags)
 {
-	rota_future_init(&op->future, &op_ops);
+	rota_future_init(&op->future, ops_of(opcode));
 	op->opcode_ = (uint8_t)opcode;
 	op->stage_ = ROTA__OP_NEW;
 	op->ioprio_ = 0;

@@ -41,7 +41,7 @@ static void pooled_cancel(struct rota_future *self)
 	rota_future_cancel(child(pooled_of(self)));
 }
 
-static const struct rota_future_ops pooled_ops = { .poll = pooled_poll, .cancel = pooled_cancel };
+static const struct rota_future_ops pooled_ops = { pooled_poll, pooled_cancel, "file operation" };
 
 void rota__pooled_op_offload(struct rota_pooled_op *op)
 {

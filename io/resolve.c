@@ -427,7 +427,7 @@ static void resolve_cancel(struct rota_future *self)
 	op_of(self)->cancelled_ = true;
 }
 
-static const struct rota_future_ops resolve_ops = { .poll = resolve_poll, .cancel = resolve_cancel };
+static const struct rota_future_ops resolve_ops = { resolve_poll, resolve_cancel, "name resolution" };
 
 void rota_op_resolve(struct rota_resolve_op *op, const char *host, const char *port, unsigned flags,
 		     struct rota_address *ret, unsigned max)

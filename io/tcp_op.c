@@ -214,7 +214,7 @@ static void tcp_cancel(struct rota_future *self)
 		call_off(op);
 }
 
-static const struct rota_future_ops tcp_ops = { .poll = tcp_poll, .cancel = tcp_cancel };
+static const struct rota_future_ops tcp_ops = { tcp_poll, tcp_cancel, "TCP set-up" };
 
 static void prepare(struct rota_tcp_op *op, const struct rota_tcp_options *options)
 {

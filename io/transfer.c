@@ -56,7 +56,7 @@ static void transfer_cancel(struct rota_future *self)
 		rota_future_cancel(&op->op_.future);
 }
 
-static const struct rota_future_ops transfer_ops = { .poll = transfer_poll, .cancel = transfer_cancel };
+static const struct rota_future_ops transfer_ops = { transfer_poll, transfer_cancel, "transfer" };
 
 static void prepare(struct rota_transfer_op *op, int fd, void *buf, size_t len, bool writes)
 {

@@ -5,8 +5,14 @@
 #include <pthread.h>
 
 #include "blocking_internal.h"
+#include "log_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
+
+enum { SET, CALLED, OVER }; /* an interrupter's state */
+
+/* The job that the calling thread runs. */
+static _Thread_local rota_task *running_job;
 
 /* Whether the calling thread is one of a pool: it must not wait for a place that only such threads can free. */
 static _Thread_local bool pool_thread;
@@ -96,6 +102,24 @@ static bool wait_for_work(struct rota__blocking *pool)
 	return true;
 }
 
+static int run(rota_task *job)
+{
+	int status;
+
+	if (rota__state_asked(&job->state))
+		return -ECANCELED; /* after it was queued and before a cancel could find it, or before it was queued */
+	running_job = job;
+	status = job->fn(job->arg);
+	if (job->interrupter != NULL) {
+		rota__misuse("job %llu has returned without rota_interrupter_leave", (unsigned long long)job->id);
+		lock(&job->rt->blocking);
+		job->interrupter = NULL;
+		unlock(&job->rt->blocking);
+	}
+	running_job = NULL;
+	return status;
+}
+
 /* Takes a job from the queue, and drops the lock meanwhile. */
 static void run_job(struct rota__blocking *pool)
 {
@@ -108,8 +132,7 @@ static void run_job(struct rota__blocking *pool)
 	pool->running++;
 	unlock(pool);
 	rota__wake_batch_submit(&batch);
-	/* Cancelled after it was queued and before a cancel could find it, or before it was queued. */
-	rota__task_finish(job, rota__state_asked(&job->state) ? -ECANCELED : job->fn(job->arg));
+	rota__task_finish(job, run(job));
 	lock(pool);
 	pool->running--;
 }
@@ -238,7 +261,7 @@ static void place_cancel(struct rota_future *self)
 	((struct place_op *)(void *)self)->cancelled = true;
 }
 
-static const struct rota_future_ops place_ops = { .poll = place_poll, .cancel = place_cancel };
+static const struct rota_future_ops place_ops = { place_poll, place_cancel, "blocking pool place" };
 
 int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task)
 {
@@ -263,9 +286,21 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 	return rc < 0 ? rc : submit_placed(rt, job, ret_task);
 }
 
+/* With the lock held: takes the right to interrupt a job that runs. NULL: it has not said how, or it was done. */
+static struct rota_interrupter *take_interrupter(rota_task *job)
+{
+	struct rota_interrupter *interrupter = job->interrupter;
+
+	if (interrupter == NULL || rota__load(&interrupter->state_, RELAXED) != SET)
+		return NULL;
+	rota__store(&interrupter->state_, CALLED, RELAXED); /* under the lock, as all but OVER */
+	return interrupter;
+}
+
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
 {
 	struct rota__blocking *pool = &rt->blocking;
+	struct rota_interrupter *interrupter;
 	struct rota__wake_batch batch;
 	bool queued;
 
@@ -276,10 +311,60 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
 		dequeue(pool, job, &batch);
 		job->queue_prev = NULL;
 	}
+	interrupter = take_interrupter(job);
 	unlock(pool);
 	rota__wake_batch_submit(&batch);
 	if (queued)
 		rota__task_finish(job, -ECANCELED);
+	if (interrupter != NULL) {
+		interrupter->interrupt_(interrupter->arg_);
+		rota__store(&interrupter->state_, OVER, RELEASE); /* partner: rota_interrupter_leave */
+	}
+}
+
+bool rota__blocking_cancelled(void)
+{
+	return running_job != NULL && rota__state_asked(&running_job->state);
+}
+
+int rota_interrupter_enter(struct rota_interrupter *interrupter, void (*interrupt)(void *arg), void *arg)
+{
+	rota_task *job = running_job;
+	int rc = 0;
+
+	if (job == NULL)
+		return -ENXIO;
+	interrupter->interrupt_ = interrupt;
+	interrupter->arg_ = arg;
+	rota__store(&interrupter->state_, SET, RELAXED); /* published by the lock */
+	/* A cancel marks the job, then takes the lock: it finds the interrupter, or is found here. */
+	lock(&job->rt->blocking);
+	if (rota__state_asked(&job->state))
+		rc = -ECANCELED;
+	else if (job->interrupter != NULL)
+		rc = -EBUSY;
+	else
+		job->interrupter = interrupter;
+	unlock(&job->rt->blocking);
+	return rc;
+}
+
+void rota_interrupter_leave(struct rota_interrupter *interrupter)
+{
+	rota_task *job = running_job;
+	bool called;
+	unsigned spins = 0;
+
+	if (job == NULL || job->interrupter != interrupter) {
+		rota__misuse("rota_interrupter_leave without rota_interrupter_enter");
+		return;
+	}
+	lock(&job->rt->blocking);
+	job->interrupter = NULL;
+	called = rota__load(&interrupter->state_, RELAXED) != SET;
+	unlock(&job->rt->blocking);
+	while (called && rota__load(&interrupter->state_, ACQUIRE) != OVER) /* partner: rota__blocking_cancel */
+		rota__spin_pause(&spins);
 }
 
 int rota__blocking_errand(rota_runtime *rt)
@@ -405,7 +490,7 @@ static void offload_cancel(struct rota_future *self)
 		rota_cancel(op->job_);
 }
 
-static const struct rota_future_ops offload_ops = { .poll = offload_poll, .cancel = offload_cancel };
+static const struct rota_future_ops offload_ops = { offload_poll, offload_cancel, "offload" };
 
 void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *arg)
 {

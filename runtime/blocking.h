@@ -49,6 +49,22 @@ ROTA_API void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *a
  */
 ROTA_API int rota_block_in_place(rota_fn *fn, void *arg);
 
+/*
+ * How to stop a job that runs: between the two calls a cancel of the job, by rota_cancel, by its scope or by a
+ * shutdown, calls interrupt(arg) once, on the thread that cancels: it makes whatever the job is blocked in return, for
+ * instance by shutdown(2) of a socket or by pthread_kill, and may neither wait nor call rota. rota_interrupter_leave
+ * waits until an interrupt that is under way is over. By a job only, on its own thread; one at a time.
+ * 0; -ECANCELED: the job was cancelled before, and nothing was entered; -EBUSY: there is one; -ENXIO: not in a job.
+ */
+struct rota_interrupter {
+	void (*interrupt_)(void *arg);
+	void *arg_;
+	struct rota_atomic_u32 state_;
+};
+ROTA_API int rota_interrupter_enter(struct rota_interrupter *interrupter, void (*interrupt)(void *arg),
+				    void *arg) ROTA_MUST_USE;
+ROTA_API void rota_interrupter_leave(struct rota_interrupter *interrupter);
+
 ROTA_END_DECLS
 
 #endif

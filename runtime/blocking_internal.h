@@ -3,7 +3,9 @@
  * The blocking pool: a queue of jobs under a lock, and threads that come on demand and leave when idle.
  *
  * A job is a task of kind JOB: it has the same handle, state and join as any other. It is in the queue, or being run,
- * or complete. A cancel takes a queued job out and completes it with -ECANCELED; a job that runs is left alone.
+ * or complete. A cancel takes a queued job out and completes it with -ECANCELED; one that runs is interrupted, if it has
+ * left word how (struct rota_interrupter: SET, then CALLED by the one who takes it under the lock, then OVER, from when on
+ * it is the job's again), and left alone otherwise.
  * A full queue makes the submitter wait in `submitters`, whose lock is the pool's lock; each job that leaves the queue
  * grants the first of them its place (`promised` counts places granted and not yet used).
  *
@@ -38,11 +40,14 @@ void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsi
  * (may be NULL) was set before the job could run. -ECANCELED, -EAGAIN, -ESHUTDOWN: the job is untouched. */
 int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task);
 
-/* Takes the job out if it is still queued, and completes it with -ECANCELED. */
+/* Takes the job out if it is still queued, and completes it with -ECANCELED; interrupts it if it runs and has said how. */
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 
 /* Has the driver's errand called once by a pool thread, soon. Any thread. 0, or a negative errno: there is no thread. */
 int rota__blocking_errand(rota_runtime *rt);
+
+/* Whether the calling thread runs a job that was cancelled. */
+bool rota__blocking_cancelled(void);
 
 /* All jobs have ended: the threads leave. Waits for them. */
 void rota__blocking_stop(rota_runtime *rt);

@@ -30,4 +30,11 @@ _Static_assert(sizeof(struct rota__extra) <= sizeof(rota_task), "it fits a heade
 /* The task's, made if it has none: NULL without memory. By the one who runs the task, or makes it. */
 struct rota__extra *rota__extra_of(rota_task *task);
 
+/* The values that a new task gets from the one that spawns it, which has an extra. 0, -ENOMEM: what was inherited must still be
+ * cleared. */
+int rota__locals_inherit(rota_task *child, const rota_task *parent);
+
+/* Drops all values; when the task has ended, or is not to be started. */
+void rota__locals_clear(struct rota__extra *extra);
+
 #endif

@@ -19,7 +19,7 @@ static rota_poll polled_after_ready(struct rota_future *self, struct rota_contex
 	return ROTA_READY;
 }
 
-const struct rota_future_ops rota__done_ops = { .poll = polled_after_ready };
+const struct rota_future_ops rota__done_ops = { polled_after_ready, NULL, "a future of the program's own" };
 
 rota_poll rota_future_poll(struct rota_future *future, struct rota_context *cx)
 {
@@ -56,6 +56,7 @@ static int fiber_await(rota_task *task, struct rota_future *future)
 		}
 		if (rota_future_poll(future, &cx) == ROTA_READY)
 			break;
+		rota__store(&task->waits_for, rota__future_code(future), RELAXED);
 		rota__worker_suspend(rota__worker_self(), ROTA__VERDICT_WAIT);
 	}
 	if (!waited)

@@ -13,4 +13,26 @@ static inline bool rota__future_done(const struct rota_future *future)
 	return future->ops == &rota__done_ops;
 }
 
+/*
+ * What a future is, in 32 bits, for the header of the task that waits for it: a walker of all tasks may look at that at
+ * any time, while the future itself may be gone. It is where the future's table stands, counted from one of our own.
+ */
+static inline uint32_t rota__future_code(const struct rota_future *future)
+{
+	intptr_t distance = (intptr_t)future->ops - (intptr_t)&rota__done_ops;
+
+	return distance == (int32_t)distance ? (uint32_t)distance : 0;
+}
+
+/* The name behind a code. */
+static inline const char *rota__future_code_name(uint32_t code)
+{
+	const struct rota_future_ops *ops = &rota__done_ops;
+	const char *name;
+
+	ops = (const void *)((const unsigned char *)ops + (int32_t)code);
+	name = ops->name;
+	return name != NULL ? name : "a future without a name";
+}
+
 #endif

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "alloc_internal.h"
+#include "future_internal.h"
 #include "log_internal.h"
 #include "park_internal.h"
 #include "runtime_internal.h"
@@ -398,25 +399,31 @@ static void cancel_task(rota_task *task, void *arg)
 static void report_task(rota_task *task, void *arg)
 {
 	static const char *const kinds[] = { "fiber", "future", "blocking job" };
+	/* Hints: it may go on meanwhile. */
+	bool rests = task->kind != ROTA__TASK_JOB && !(rota__load(&task->state, RELAXED) & ROTA__ACTIVE);
+	const char *waits_for = rota__future_code_name(rota__load(&task->waits_for, RELAXED));
 	unsigned *reported = arg;
 
 	if ((*reported)++ < REPORT_MAX)
-		rota__log("shutdown: %s %llu \"%s\", spawned at %p, is still alive", kinds[task->kind],
-			  (unsigned long long)task->id, task->name, task->spawned_at);
+		rota__log("shutdown: %s %llu \"%s\", spawned at %p, is still alive: it %s%s", kinds[task->kind],
+			  (unsigned long long)task->id, task->name, task->spawned_at,
+			  rests ? "waits in " : "runs, or is about to", rests ? waits_for : "");
 	rota__task_unref(task);
 }
 
 /* Cancels all tasks until none is left. 0, -ETIMEDOUT. */
 static int drain(rota_runtime *rt, uint64_t deadline)
 {
-	for (;;) {
+	for (bool first = true;; first = false) {
 		uint32_t drained = rota__load(&rt->drained, SEQ_CST);
 		uint64_t now, again;
 
 		if (rota__runtime_alive(rt) == 0 && rota__load(&rt->guests, SEQ_CST) == 0)
 			return 0;
-		rota__task_pool_each(&rt->tasks, cancel_task, NULL);
 		now = rota__sys_clock();
+		if (now >= deadline && !first)
+			return -ETIMEDOUT; /* those who have had their last round lie still, and tell what they wait for */
+		rota__task_pool_each(&rt->tasks, cancel_task, NULL);
 		if (now >= deadline)
 			return -ETIMEDOUT;
 		again = deadline - now < CANCEL_AGAIN_NS ? deadline : now + CANCEL_AGAIN_NS;

@@ -42,7 +42,7 @@ static void place_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops place_ops = { place_poll, place_cancel, "a place in its scope" };
+static const struct rota_future_ops place_ops = { place_poll, place_cancel, "scope place" };
 
 int rota__scope_reserve(struct rota_scope *scope)
 {
@@ -117,7 +117,7 @@ static void next_cancel(struct rota_future *self)
 	next_of(self)->cancelled_ = true;
 }
 
-static const struct rota_future_ops next_ops = { next_poll, next_cancel, "the next child of its scope" };
+static const struct rota_future_ops next_ops = { next_poll, next_cancel, "scope next" };
 
 void rota_scope_next_init(struct rota_scope_next_op *op, struct rota_scope *scope)
 {
@@ -167,7 +167,7 @@ static void close_cancel(struct rota_future *self)
 	(void)self;
 }
 
-static const struct rota_future_ops close_ops = { close_poll, close_cancel, "the children of its scope" };
+static const struct rota_future_ops close_ops = { close_poll, close_cancel, "scope close" };
 
 /* The opener has left a scope: is there still a reason to stop? */
 static void forget_reason(rota_task *task)

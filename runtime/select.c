@@ -61,7 +61,7 @@ static void all_cancel(struct rota_future *self)
 	cancel_rest(op->futures_, op->count_);
 }
 
-static const struct rota_future_ops all_ops = { all_poll, all_cancel, "several waits" };
+static const struct rota_future_ops all_ops = { all_poll, all_cancel, "wait for all" };
 
 void rota_all_init(struct rota_all_op *op, struct rota_future *const futures[], size_t n)
 {
@@ -149,7 +149,7 @@ static void any_cancel(struct rota_future *self)
 	cancel_rest(op->futures_, op->count_);
 }
 
-static const struct rota_future_ops any_ops = { any_poll, any_cancel, "the first of several waits" };
+static const struct rota_future_ops any_ops = { any_poll, any_cancel, "wait for any" };
 
 void rota_any_init(struct rota_any_op *op, struct rota_future *const futures[], size_t n)
 {

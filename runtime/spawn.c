@@ -3,8 +3,8 @@
 #include <errno.h>
 
 #include "runtime_internal.h"
-#include "scope_internal.h"
 #include "scope.h"
+#include "scope_internal.h"
 
 /* What is asked for, by whichever call. */
 struct request {
@@ -38,6 +38,23 @@ static int check(const struct request *request)
 	return 0;
 }
 
+/* A job is no task to its code, and has no values. */
+static int inherit(rota_task *task)
+{
+	const rota_task *parent = rota__task_current();
+
+	if (parent == NULL || parent->extra == NULL || task->kind == ROTA__TASK_JOB)
+		return 0;
+	return rota__locals_inherit(task, parent);
+}
+
+static void discard(rota_task *task, const struct request *request)
+{
+	if (task->extra != NULL)
+		rota__locals_clear(task->extra);
+	rota__task_discard(task, references(request));
+}
+
 /* A task that only its scope knows, if it has one. On failure nothing has changed. With a limit this waits. */
 static int make(rota_task **ret, const struct request *request, enum rota__task_kind kind)
 {
@@ -51,13 +68,16 @@ static int make(rota_task **ret, const struct request *request, enum rota__task_
 	rc = rota__task_new(&task, request->rt, kind, references(request), name, request->caller);
 	if (rc < 0)
 		goto unreserve;
-	if (scope != NULL && (rc = rota__scope_enter(scope, task)) < 0)
+	rc = inherit(task);
+	if (rc == 0 && scope != NULL)
+		rc = rota__scope_enter(scope, task);
+	if (rc < 0)
 		goto discard;
 	*ret = task;
 	return 0;
 
 discard:
-	rota__task_discard(task, references(request));
+	discard(task, request);
 unreserve:
 	if (scope != NULL)
 		rota__scope_unreserve(scope);
@@ -68,7 +88,7 @@ static void unmake(rota_task *task, const struct request *request)
 {
 	if (request->scope != NULL)
 		rota__scope_leave(task);
-	rota__task_discard(task, references(request));
+	discard(task, request);
 }
 
 /* The task may end before this returns. */

@@ -63,6 +63,7 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	set_name(task, name);
 	task->spawned_at = spawned_at;
 	task->extra = NULL;
+	rota__store(&task->waits_for, 0, RELAXED);
 	rota__state_init(&task->state, references);
 	*ret = task;
 	return 0;
@@ -195,7 +196,7 @@ static void join_cancel(struct rota_future *self)
 	op->cancelled_ = 1;
 }
 
-static const struct rota_future_ops join_ops = { .poll = join_poll, .cancel = join_cancel };
+static const struct rota_future_ops join_ops = { join_poll, join_cancel, "join" };
 
 void rota_join_init(struct rota_join_op *op, rota_task *task)
 {
@@ -250,7 +251,7 @@ bool rota_cancelled(void)
 {
 	rota_task *task = rota__task_current();
 
-	return task != NULL && rota__task_cancelled(task);
+	return task != NULL ? rota__task_cancelled(task) : rota__blocking_cancelled();
 }
 
 void rota_shield_enter(void)
@@ -311,7 +312,7 @@ static void yield_cancel(struct rota_future *self)
 	self->status = -ECANCELED;
 }
 
-static const struct rota_future_ops yield_ops = { yield_poll, yield_cancel, "its turn" };
+static const struct rota_future_ops yield_ops = { yield_poll, yield_cancel, "yield" };
 
 void rota_yield_init(struct rota_yield_op *op)
 {

@@ -48,8 +48,9 @@ ROTA_API int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *
 /*
  * Runs fn(arg) on a thread of the blocking pool, where it may block. The handle is an ordinary one. Waits while the
  * pool's queue is full (then a cancelled caller gets -ECANCELED and nothing was spawned). A job that is cancelled
- * while queued never runs: its status is -ECANCELED; one that runs is not interrupted. A job is no place to wait as a task: there rota_task_id is 0, rota_cancelled false,
- * and rota_block_on allowed. Errors as rota_spawn;
+ * while queued never runs: its status is -ECANCELED; one that runs sees it in rota_cancelled, and is interrupted if it has
+ * said how (rota_interrupter_enter, blocking.h). A job is no place to wait as a task: there rota_task_id is 0, and
+ * rota_block_on is allowed. Errors as rota_spawn;
  * -EAGAIN when the pool has no thread and none can be created, and when the queue is full and the caller may not wait
  * for it: inside the poll of a stackless task, or in a job of the pool itself.
  */
@@ -81,7 +82,8 @@ ROTA_API void rota_detach(rota_task *task);
  */
 ROTA_API int rota_cancel(rota_task *task);
 
-/* Whether the calling task was asked to stop (a shield hides it). false outside of tasks. Never waits. */
+/* Whether the calling task was asked to stop (a shield hides it), or the calling blocking job. false elsewhere. Never
+ * waits. */
 ROTA_API bool rota_cancelled(void);
 
 /* Between the two, waits of the calling fiber ignore cancellation, so that cleanup may wait. They nest. */

@@ -40,7 +40,10 @@ struct rota_task {
 		void *sp;              /* a suspended fiber's stack pointer; NULL before it started */
 		rota_task *queue_prev; /* a queued job */
 	};
-	struct rota__stack *stack;
+	union {
+		struct rota__stack *stack;            /* of a fiber that has started */
+		struct rota_interrupter *interrupter; /* of a job, under the pool's lock; NULL: none */
+	};
 	uint64_t id;
 	/* what its ending needs */
 	struct rota_waker join_waker;
@@ -50,8 +53,9 @@ struct rota_task {
 	uint16_t shield; /* depth of rota_shield_enter */
 	uint32_t home;   /* worker of a pinned task */
 	char name[ROTA_TASK_NAME_MAX + 1];
-	const void *spawned_at;    /* the caller of spawn, for reports */
-	struct rota__extra *extra; /* what only some tasks have; NULL: nothing */
+	struct rota_atomic_u32 waits_for; /* a hint for reports (rota__future_code) of what it waited for last */
+	const void *spawned_at;           /* the caller of spawn, for reports */
+	struct rota__extra *extra;        /* what only some tasks have; NULL: nothing */
 } __attribute__((aligned(ROTA__CACHE_LINE)));
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");

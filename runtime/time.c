@@ -72,7 +72,7 @@ static void timer_cancel(struct rota_future *self)
 		rota__store(&timer->state_, ROTA__TIMER_CANCELLED, RELAXED); /* not started: only its owner looks */
 }
 
-static const struct rota_future_ops timer_ops = { .poll = timer_poll, .cancel = timer_cancel };
+static const struct rota_future_ops timer_ops = { timer_poll, timer_cancel, "timer" };
 
 void rota_timer_init(struct rota_timer *timer, uint64_t deadline)
 {

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "future_internal.h"
 #include "runtime_internal.h"
 #include "scope_internal.h"
 #include "sys_internal.h"
@@ -280,6 +281,14 @@ static void leave_task(struct rota__worker *worker)
 	rota__store(&worker->running, NULL, RELAXED);
 }
 
+/* The body has returned: what it had besides its stack goes, while the task still is the current one. */
+static void leave_extra(rota_task *task)
+{
+	if (task->extra->opened != NULL)
+		rota__scope_left_open(task);
+	rota__locals_clear(task->extra);
+}
+
 static void fiber_body(void *arg)
 {
 	rota_task *task = arg;
@@ -287,8 +296,8 @@ static void fiber_body(void *arg)
 
 	rota__fiber_arrived(task);
 	int status = task->fn(task->arg);
-	if (task->extra != NULL && task->extra->opened != NULL)
-		rota__scope_left_open(task);
+	if (task->extra != NULL)
+		leave_extra(task);
 	worker = rota__worker_self();
 	worker->exit_status = status;
 	worker->verdict = ROTA__VERDICT_EXIT;
@@ -358,11 +367,15 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 		rota_future_cancel(task->future);
 	}
 	polled = rota_future_poll(task->future, &cx);
+	if (polled == ROTA_READY && task->extra != NULL)
+		leave_extra(task);
 	leave_task(worker);
 	if (polled == ROTA_READY)
 		rota__task_finish(task, future_status(task));
-	else
+	else {
+		rota__store(&task->waits_for, rota__future_code(task->future), RELAXED);
 		rest(worker, task);
+	}
 }
 
 static void run(struct rota__worker *worker, rota_task *task)

@@ -55,7 +55,7 @@ static void until_cancel(struct rota_future *self)
 	rota_future_cancel(until_of(self)->child);
 }
 
-static const struct rota_future_ops until_ops = { .poll = until_poll, .cancel = until_cancel };
+static const struct rota_future_ops until_ops = { until_poll, until_cancel, "wait with a deadline" };
 
 static int thread_await_until(struct rota_future *future, uint64_t deadline)
 {

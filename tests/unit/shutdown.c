@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "../../runtime/runtime_internal.h"
+#include <sys/socket.h>
+
 #include "unit.h"
 
 static int give(void *arg)
@@ -100,6 +102,86 @@ RUNTIME_TEST(shutdown, a_task_that_ignores_cancellation_is_reported)
 	}
 	rota__store(&be_reasonable, 1, SEQ_CST);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+}
+
+/* --- what those that are left wait for ------------------------------------------------------------------------------------ */
+
+struct stubborn_waits {
+	struct rota_channel channel;
+	struct rota_timer timer;
+	struct rota_op op;
+	rota_task *tasks[3];
+	int fds[2];
+};
+
+static int receive_shielded(void *arg)
+{
+	struct stubborn_waits *waits = arg;
+	int value;
+
+	rota_shield_enter();
+	expect(rota_channel_recv(&waits->channel, &value), ==, -EPIPE);
+	rota_shield_leave();
+	return 0;
+}
+
+static int read_shielded(void *arg)
+{
+	struct stubborn_waits *waits = arg;
+	char byte;
+
+	rota_shield_enter();
+	expect(rota_recv(waits->fds[0], &byte, 1, 0), ==, 0);
+	rota_shield_leave();
+	return 0;
+}
+
+static int sleep_shielded(void *arg)
+{
+	struct stubborn_waits *waits = arg;
+
+	rota_shield_enter();
+	while (rota__load(&be_reasonable, SEQ_CST) == 0)
+		rota_sleep(ROTA_MS(300));
+	rota_shield_leave();
+	(void)waits;
+	return 0;
+}
+
+static int leave_waits(void *arg)
+{
+	static rota_fn *const fns[] = { receive_shielded, read_shielded, sleep_shielded };
+	struct stubborn_waits *waits = arg;
+
+	for (int i = 0; i < 3; i++) {
+		expect(rota_spawn(&waits->tasks[i], fns[i], waits), ==, 0);
+		unit_until_resting(waits->tasks[i]);
+	}
+	return 0;
+}
+
+RUNTIME_TEST(shutdown, what_is_left_is_reported_with_what_it_waits_for)
+{
+	struct unit_capture capture;
+	struct stubborn_waits waits;
+
+	expect(rota_channel_init(&waits.channel, sizeof(int), 1), ==, 0);
+	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, waits.fds), ==, 0);
+	expect(rota_block_on(rt, leave_waits, &waits), ==, 0);
+	unit_capture_begin(&capture);
+	expect(rota_runtime_shutdown(rt, ROTA_MS(20)), ==, -ETIMEDOUT);
+	unit_capture_end(&capture);
+	expect_contains(capture.text, "it waits in recv");
+	expect_contains(capture.text, "it waits in channel receive");
+	expect_contains(capture.text, "it waits in timer");
+	for (int i = 0; i < 3; i++)
+		rota_detach(waits.tasks[i]);
+	rota_channel_close(&waits.channel);
+	close(waits.fds[1]);
+	rota__store(&be_reasonable, 1, SEQ_CST);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	close(waits.fds[0]);
+	rota_channel_deinit(&waits.channel);
 }
 
 RUNTIME_TEST(shutdown, a_report_of_very_many_is_short)
