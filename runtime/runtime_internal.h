@@ -67,6 +67,16 @@ void rota__runtime_withdraw(rota_runtime *rt);
 int rota__runtime_admit_guest(rota_runtime *rt);
 void rota__runtime_dismiss_guest(rota_runtime *rt);
 
+/* The current-thread flavour: one thread at a time may play the worker; false: another one does. */
+bool rota__runtime_occupy(rota_runtime *rt);
+void rota__runtime_vacate(rota_runtime *rt);
+
+/* The calling thread, which occupies the runtime, plays the only worker until done(arg) or the deadline. */
+void rota__runtime_play_worker(rota_runtime *rt, bool (*done)(void *arg), void *arg, uint64_t deadline);
+
+/* All threads end. */
+void rota__runtime_threads_stop(rota_runtime *rt);
+
 /* Tasks that have been spawned and have not ended. */
 uint64_t rota__runtime_alive(rota_runtime *rt);
 
