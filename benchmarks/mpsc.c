@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Several producers, one consumer, one bounded channel: taken one by one, and by rota_channel_recv_many. */
+/* Several producers, one consumer, one channel: taken one by one, by rota_channel_recv_many, and unbounded. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -19,6 +19,7 @@ struct works {
 	struct rota_channel channel;
 	size_t producers;
 	uint64_t messages;
+	size_t capacity;
 	rota_task **handles;
 	int (*consume)(struct works *works, uint64_t *sum);
 };
@@ -80,7 +81,7 @@ static int mpsc_step(void *arg)
 	struct works *works = arg;
 	uint64_t sum = 0, n = works->messages;
 	size_t spawned = 0;
-	int rc = rota_channel_init(&works->channel, sizeof(uint64_t), (size_t)bench_param("capacity"));
+	int rc = rota_channel_init(&works->channel, sizeof(uint64_t), works->capacity);
 
 	if (rc < 0)
 		return rc;
@@ -97,12 +98,13 @@ static int mpsc_step(void *arg)
 	return rc;
 }
 
-static int measure(const char *name, struct works *works, int (*consume)(struct works *, uint64_t *))
+static int measure(const char *name, struct works *works, size_t capacity, int (*consume)(struct works *, uint64_t *))
 {
 	double ns = 0;
 	int rc;
 
 	works->consume = consume;
+	works->capacity = capacity;
 	rc = bench_time(mpsc_step, works, &ns);
 	if (rc == 0)
 		bench_report(name, ns / (double)(works->producers * works->messages), "ns");
@@ -111,9 +113,14 @@ static int measure(const char *name, struct works *works, int (*consume)(struct 
 
 static int inside(void *arg)
 {
-	int rc = measure("mpsc", arg, consume_each);
+	const size_t capacity = (size_t)bench_param("capacity");
+	int rc = measure("mpsc", arg, capacity, consume_each);
 
-	return rc < 0 ? rc : measure("mpsc_recv_many", arg, consume_many);
+	if (rc == 0)
+		rc = measure("mpsc_recv_many", arg, capacity, consume_many);
+	if (rc == 0)
+		rc = measure("mpsc_unbounded", arg, ROTA_UNBOUNDED, consume_each);
+	return rc;
 }
 
 static int round_of_mpsc(void)
@@ -133,7 +140,7 @@ static int round_of_mpsc(void)
 
 static const struct bench bench = {
 	.name = "mpsc",
-	.about = "four producers, one consumer, one bounded channel; per message",
+	.about = "four producers, one consumer, one channel; per message",
 	.round = round_of_mpsc,
 	.params = params,
 };

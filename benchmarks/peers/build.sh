@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds the programs that the benchmarks are compared with: build.sh DIRECTORY
-# tokio-peer: needs Debian's cargo and librust-tokio-dev; works without a network. epoll-peer: needs a C compiler.
+# tokio-peer: needs Debian's cargo and librust-tokio-dev; works without a network. go-peer: needs Go, on the PATH or as
+# Debian installs it. epoll-peer: needs a C compiler.
 # What cannot be built is left out, with a note: the harness skips absent peers.
 set -eu
 
@@ -52,5 +53,21 @@ build_epoll()
 	echo "$out/epoll-peer"
 }
 
+build_go()
+{
+	go=
+	for candidate in "$(command -v go || true)" /usr/lib/go-*/bin/go; do
+		[ -x "$candidate" ] && go=$candidate
+	done
+	if [ -z "$go" ]; then
+		note "no Go (Debian: golang-go), go-peer left out"
+	elif (cd "$here/go" && GOCACHE="$out/go-cache" GOFLAGS=-mod=mod GOTOOLCHAIN=local "$go" build -o "$out/go-peer" .); then
+		echo "$out/go-peer"
+	else
+		note "go-peer left out"
+	fi
+}
+
 build_tokio
+build_go
 build_epoll

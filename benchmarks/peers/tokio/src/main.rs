@@ -4,17 +4,23 @@
 //! ones that it knows. Exit code 77: no such workload here.
 
 mod blocking;
+mod broadcast;
+mod channel;
 mod echo;
 mod file_reads;
 mod idle;
 mod measure;
 mod mpsc;
 mod mutex;
+mod notify;
 mod oneshot;
 mod pingpong;
+mod rwlock;
+mod semaphore;
 mod sleepers;
 mod spawn;
 mod timers;
+mod watch;
 mod yields;
 
 use measure::Params;
@@ -49,6 +55,12 @@ fn main() {
         "oneshot" => oneshot::round(&params),
         "mpsc" => mpsc::round(&params),
         "mutex" => mutex::round(&params),
+        "semaphore" => semaphore::round(&params),
+        "rwlock" => rwlock::round(&params),
+        "notify" => notify::round(&params),
+        "channel" => channel::round(&params),
+        "broadcast" => broadcast::round(&params),
+        "watch" => watch::round(&params),
         "blocking" => blocking::round(&params),
         "file_reads" => file_reads::round(&params),
         "timers" => timers::round(&params),

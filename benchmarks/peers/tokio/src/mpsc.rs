@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-//! Several producers, one consumer, one bounded channel.
+//! Several producers, one consumer, one channel: bounded, and unbounded.
 
 use crate::measure::{report, run_on_worker, time, Params};
 use tokio::sync::mpsc;
@@ -12,6 +12,9 @@ pub fn round(params: &Params) {
     let p = params.clone();
     let ns = run_on_worker(&rt, async move { time(&p, || produce(producers, messages, capacity)).await });
     report("mpsc", ns / (producers * messages) as f64, "ns");
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move { time(&p, || produce_unbounded(producers, messages)).await });
+    report("mpsc_unbounded", ns / (producers * messages) as f64, "ns");
 }
 
 async fn produce(producers: u64, messages: u64, capacity: usize) {
@@ -21,6 +24,24 @@ async fn produce(producers: u64, messages: u64, capacity: usize) {
         tokio::spawn(async move {
             for i in 0..messages {
                 sender.send(i).await.expect("send");
+            }
+        });
+    }
+    drop(sender);
+    let mut sum = 0;
+    while let Some(value) = receiver.recv().await {
+        sum += value;
+    }
+    assert_eq!(sum, producers * (messages * (messages - 1) / 2));
+}
+
+async fn produce_unbounded(producers: u64, messages: u64) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    for _ in 0..producers {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            for i in 0..messages {
+                sender.send(i).expect("send");
             }
         });
     }

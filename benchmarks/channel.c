@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* One sender, one receiver, one channel: one by one, and in batches. */
+#include <errno.h>
+
+#include "crowd.h"
+#include "harness.h"
+#include "measure.h"
+
+enum { BATCH = 256, CAPACITY = 4096 };
+
+static struct bench_param params[] = {
+	{ "messages", 100000, 10000, "messages at a time" },
+	{ NULL, 0, 0, NULL },
+};
+
+struct works {
+	struct rota_channel channel;
+	uint64_t messages;
+	size_t batch;
+};
+
+static int send_all(void *arg)
+{
+	struct works *works = arg;
+	uint64_t values[BATCH], sent = 0;
+	ssize_t n = 0;
+
+	while (sent < works->messages && n >= 0) {
+		size_t count = works->batch;
+
+		if (count == 1) {
+			n = rota_channel_send(&works->channel, &sent);
+			sent++;
+			continue;
+		}
+		count = count < works->messages - sent ? count : (size_t)(works->messages - sent);
+		for (size_t i = 0; i < count; i++)
+			values[i] = sent + i;
+		n = rota_channel_send_many(&works->channel, values, count);
+		sent += count;
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+static int receive_all(void *arg)
+{
+	struct works *works = arg;
+	uint64_t values[BATCH], got = 0, sum = 0;
+
+	while (got < works->messages) {
+		ssize_t n = 1;
+
+		if (works->batch == 1)
+			n = rota_channel_recv(&works->channel, values) < 0 ? -EPIPE : 1;
+		else
+			n = rota_channel_recv_many(&works->channel, values, works->batch);
+		if (n < 0)
+			return (int)n;
+		for (ssize_t i = 0; i < n; i++)
+			sum += values[i];
+		got += (uint64_t)n;
+	}
+	return sum == works->messages * (works->messages - 1) / 2 ? 0 : -EBADMSG;
+}
+
+static int channel_step(void *arg)
+{
+	return crowd_run(1, send_all, receive_all, arg);
+}
+
+static int measure(const char *name, struct works *works, size_t batch)
+{
+	double ns = 0;
+	int rc;
+
+	works->batch = batch;
+	rc = bench_time(channel_step, works, &ns);
+	if (rc == 0)
+		bench_report(name, (double)works->messages * 1e9 / ns, "elements/s");
+	return rc;
+}
+
+static int inside(void *arg)
+{
+	int rc = measure("channel", arg, 1);
+
+	return rc < 0 ? rc : measure("channel_batches", arg, BATCH);
+}
+
+static int round_of_channel(void)
+{
+	struct works works = { .messages = bench_param("messages") };
+	int rc = rota_channel_init(&works.channel, sizeof(uint64_t), CAPACITY);
+
+	if (rc < 0)
+		return rc;
+	rc = works.messages == 0 ? -EINVAL : bench_run(inside, &works);
+	rota_channel_deinit(&works.channel);
+	return rc;
+}
+
+static const struct bench bench = {
+	.name = "channel",
+	.about = "one sender, one receiver, a channel of 4096 elements: one by one, and 256 at a time",
+	.round = round_of_channel,
+	.params = params,
+};
+
+int main(int argc, char **argv)
+{
+	return bench_main(&bench, argc, argv);
+}

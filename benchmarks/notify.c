@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Notifications: one that is kept and taken, a round trip between two tasks, and one to all of several. */
+#include <errno.h>
+
+#include "crowd.h"
+#include "harness.h"
+#include "measure.h"
+
+static struct bench_param params[] = {
+	{ "waiters", 8, 8, "tasks that all are notified, at most 256" },
+	{ "turns", 1000, 100, "notifications at a time" },
+	{ NULL, 0, 0, NULL },
+};
+
+struct works {
+	struct rota_notify there, back;
+	struct rota_semaphore heard;
+	uint64_t turns;
+	size_t waiters;
+};
+
+static int keep_and_take(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+		rota_notify_one(&works->there);
+		rc = rota_notify_wait(&works->there);
+	}
+	return rc;
+}
+
+static int answer(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+		rc = rota_notify_wait(&works->there);
+		rota_notify_one(&works->back);
+	}
+	return rc;
+}
+
+static int ask(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+		rota_notify_one(&works->there);
+		rc = rota_notify_wait(&works->back);
+	}
+	return rc;
+}
+
+static int round_trip_step(void *arg)
+{
+	return crowd_run(1, answer, ask, arg);
+}
+
+/* Counts each notification until it is cancelled. */
+static int hear(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	while (rc == 0) {
+		rc = rota_notify_wait(&works->there);
+		if (rc == 0)
+			rc = rota_semaphore_release(&works->heard, 1);
+	}
+	return rc == -ECANCELED ? 0 : rc;
+}
+
+/* Until each waiter was woken as often as there are turns, in the mean. */
+static int tell_all(void *arg)
+{
+	struct works *works = arg;
+	const uint64_t wanted = works->turns * works->waiters;
+	int rc = 0;
+
+	while (rota_semaphore_available(&works->heard) < wanted && rc == 0) {
+		rota_notify_all(&works->there);
+		rc = rota_yield();
+	}
+	return rc < 0 ? rc : -EINTR; /* the waiters are to be cancelled */
+}
+
+static int all_step(void *arg)
+{
+	struct works *works = arg;
+	int rc;
+
+	rota_semaphore_init(&works->heard, 0);
+	rc = crowd_run(works->waiters, hear, tell_all, works);
+	return rc == -EINTR ? 0 : rc;
+}
+
+static int inside(void *arg)
+{
+	struct works *works = arg;
+	double ns = 0;
+	int rc = bench_time(keep_and_take, works, &ns);
+
+	if (rc < 0)
+		return rc;
+	bench_report("notify_kept", ns / (double)works->turns, "ns");
+	rc = bench_time(round_trip_step, works, &ns);
+	if (rc < 0)
+		return rc;
+	bench_report("notify_round_trip", ns / (double)works->turns, "ns");
+	rc = bench_time(all_step, works, &ns);
+	if (rc == 0)
+		bench_report("notify_all", ns / (double)(works->turns * works->waiters), "ns");
+	return rc;
+}
+
+static int round_of_notify(void)
+{
+	struct works works = {
+		.there = ROTA_NOTIFY_INIT,
+		.back = ROTA_NOTIFY_INIT,
+		.turns = bench_param("turns"),
+		.waiters = (size_t)bench_param("waiters"),
+	};
+
+	if (works.waiters == 0 || works.waiters > CROWD_MAX || works.turns == 0)
+		return -EINVAL;
+	return bench_run(inside, &works);
+}
+
+static const struct bench bench = {
+	.name = "notify",
+	.about = "a notification that is kept and taken, a round trip of two, and one to all of 8, per waiter",
+	.round = round_of_notify,
+	.params = params,
+};
+
+int main(int argc, char **argv)
+{
+	return bench_main(&bench, argc, argv);
+}

@@ -1,0 +1,3 @@
+module rota/benchmarks/peers/go
+
+go 1.19

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+//! Notifications: one that is kept and taken, a round trip between two tasks, and one to all of several.
+
+use crate::measure::{report, run_on_worker, time, Params};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+pub fn round(params: &Params) {
+    let rt = params.runtime();
+    let waiters = params.get("waiters", 8);
+    let turns = params.get("turns", 1_000);
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move { time(&p, || keep_and_take(turns)).await });
+    report("notify_kept", ns / turns as f64, "ns");
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move { time(&p, || round_trips(turns)).await });
+    report("notify_round_trip", ns / turns as f64, "ns");
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move { time(&p, || tell_all(turns, waiters)).await });
+    report("notify_all", ns / (turns * waiters) as f64, "ns");
+}
+
+async fn keep_and_take(turns: u64) {
+    let notify = Notify::new();
+    for _ in 0..turns {
+        notify.notify_one();
+        notify.notified().await;
+    }
+}
+
+async fn round_trips(turns: u64) {
+    let there = Arc::new(Notify::new());
+    let back = Arc::new(Notify::new());
+    let (t, b) = (there.clone(), back.clone());
+    let other = tokio::spawn(async move {
+        for _ in 0..turns {
+            t.notified().await;
+            b.notify_one();
+        }
+    });
+    for _ in 0..turns {
+        there.notify_one();
+        back.notified().await;
+    }
+    other.await.expect("task");
+}
+
+async fn tell_all(turns: u64, waiters: u64) {
+    let notify = Arc::new(Notify::new());
+    let heard = Arc::new(AtomicU64::new(0));
+    let mut handles = Vec::with_capacity(waiters as usize);
+    for _ in 0..waiters {
+        let (notify, heard) = (notify.clone(), heard.clone());
+        handles.push(tokio::spawn(async move {
+            loop {
+                notify.notified().await;
+                heard.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    while heard.load(Ordering::Relaxed) < turns * waiters {
+        notify.notify_waiters();
+        tokio::task::yield_now().await;
+    }
+    for handle in handles {
+        handle.abort();
+        let _ = handle.await;
+    }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+//! A semaphore: by one task, and by many that want more permits than there are.
+
+use crate::measure::{report, run_on_worker, time, Params};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+const PERMITS: usize = 5;
+
+pub fn round(params: &Params) {
+    let rt = params.runtime();
+    let tasks = params.get("tasks", 64);
+    let turns = params.get("turns", 1_000);
+    let semaphore = Arc::new(Semaphore::new(PERMITS));
+    let (p, s) = (params.clone(), semaphore.clone());
+    let ns = run_on_worker(&rt, async move { time(&p, || take_turns(s.clone(), turns)).await });
+    report("semaphore_uncontended", ns / turns as f64, "ns");
+    let (p, s) = (params.clone(), semaphore);
+    let ns = run_on_worker(&rt, async move { time(&p, || contend(s.clone(), tasks, turns)).await });
+    report("semaphore_contended", ns / (tasks * turns) as f64, "ns");
+}
+
+async fn take_turns(semaphore: Arc<Semaphore>, turns: u64) {
+    for _ in 0..turns {
+        drop(semaphore.acquire().await.expect("open"));
+    }
+}
+
+async fn contend(semaphore: Arc<Semaphore>, tasks: u64, turns: u64) {
+    let mut handles = Vec::with_capacity(tasks as usize);
+    for _ in 0..tasks {
+        let semaphore = semaphore.clone();
+        handles.push(tokio::spawn(async move {
+            for _ in 0..turns {
+                let permit = semaphore.acquire().await.expect("open");
+                tokio::task::yield_now().await;
+                drop(permit);
+            }
+        }));
+    }
+    for handle in handles {
+        handle.await.expect("task");
+    }
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* A watched value: read, and changed for 8 receivers that all acknowledge. */
+#include <errno.h>
+
+#include "crowd.h"
+#include "harness.h"
+#include "measure.h"
+
+static struct bench_param params[] = {
+	{ "receivers", 8, 8, "tasks that watch, at most 256" },
+	{ "values", 1000, 100, "values at a time" },
+	{ NULL, 0, 0, NULL },
+};
+
+struct works {
+	struct rota_watch watch;
+	struct rota_watch_receiver start; /* each receiver goes on from there */
+	struct rota_semaphore seen;
+	uint64_t values;
+	size_t receivers;
+};
+
+static int read_all(void *arg)
+{
+	struct works *works = arg;
+	uint64_t sum = 0, value;
+
+	for (uint64_t i = 0; i < works->values; i++) {
+		rota_watch_get(&works->watch, &value);
+		sum += value;
+	}
+	return sum == UINT64_MAX;
+}
+
+static int watch(void *arg)
+{
+	struct works *works = arg;
+	struct rota_watch_receiver receiver = works->start;
+	uint64_t value;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < works->values && rc == 0; i++) {
+		rc = rota_watch_changed(&receiver, &value);
+		if (rc == 0)
+			rc = value == i ? rota_semaphore_release(&works->seen, 1) : -EBADMSG;
+	}
+	return rc;
+}
+
+static int change(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < works->values && rc == 0; i++) {
+		rc = rota_watch_send(&works->watch, &i);
+		if (rc == 0)
+			rc = rota_semaphore_acquire(&works->seen, works->receivers);
+	}
+	return rc;
+}
+
+static int changed_step(void *arg)
+{
+	struct works *works = arg;
+
+	rota_watch_subscribe(&works->watch, &works->start);
+	return crowd_run(works->receivers, watch, change, works);
+}
+
+static int inside(void *arg)
+{
+	struct works *works = arg;
+	double ns = 0;
+	int rc = bench_time(read_all, works, &ns);
+
+	if (rc < 0)
+		return rc;
+	bench_report("watch_get", ns / (double)works->values, "ns");
+	rc = bench_time(changed_step, works, &ns);
+	if (rc == 0)
+		bench_report("watch_changed", ns / (double)(works->values * works->receivers), "ns");
+	return rc;
+}
+
+static int round_of_watch(void)
+{
+	const uint64_t first = 0;
+	struct works works = {
+		.seen = ROTA_SEMAPHORE_INIT(0),
+		.values = bench_param("values"),
+		.receivers = (size_t)bench_param("receivers"),
+	};
+	int rc;
+
+	if (works.receivers == 0 || works.receivers > CROWD_MAX || works.values == 0)
+		return -EINVAL;
+	rc = rota_watch_init(&works.watch, sizeof(first), &first);
+	if (rc < 0)
+		return rc;
+	rc = bench_run(inside, &works);
+	rota_watch_deinit(&works.watch);
+	return rc;
+}
+
+static const struct bench bench = {
+	.name = "watch",
+	.about = "a watched value: read; changed, per value and each of 8 receivers that acknowledge it",
+	.round = round_of_watch,
+	.params = params,
+};
+
+int main(int argc, char **argv)
+{
+	return bench_main(&bench, argc, argv);
+}
