@@ -43,6 +43,26 @@ static inline bool rota__waiter_granted(const struct rota_waiter *waiter)
 	return rota__load(&waiter->state_, ACQUIRE) == ROTA__WAITER_GRANTED; /* partner: rota__waitlist_grant */
 }
 
+/* The same, and whoever granted it has dropped the lock, so it touches neither the waiter any more nor what the list is part
+ * of: both may end. Without the lock. */
+static inline bool rota__waiter_served(const struct rota_waitlist *list, const struct rota_waiter *waiter)
+{
+	unsigned spins = 0;
+
+	if (!rota__waiter_granted(waiter))
+		return false;
+	while (rota__load(&list->lock_, ACQUIRE) != 0) /* partner: rota__spin_unlock */
+		rota__spin_pause(&spins);
+	return true;
+}
+
+/* Whether nobody else touches the waiter: it is in no list, and whoever granted it is done with it. Without the lock. */
+static inline bool rota__waiter_mine(const struct rota_waiter *waiter)
+{
+	return rota__load(&waiter->state_, ACQUIRE) != ROTA__WAITER_QUEUED; /* partner: rota__waitlist_grant_to */
+}
+
+/* Under the lock; without it the answer may be old, and orders nothing. */
 static inline bool rota__waiter_queued(const struct rota_waiter *waiter)
 {
 	return rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_QUEUED;

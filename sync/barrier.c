@@ -56,7 +56,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_waiter *waiter = &op->waiter_;
 	const bool cancelled = self->status == -ECANCELED;
 
-	if (rota__waiter_granted(waiter)) {
+	if (rota__waiter_served(&b->waiters_, waiter)) {
 		self->status = 0;
 		return ROTA_READY;
 	}

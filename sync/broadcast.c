@@ -172,7 +172,7 @@ static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 	int rc = -EAGAIN;
 
 	/* Queued, it has to leave the list first. */
-	if (!cancelled && !rota__waiter_queued(waiter))
+	if (!cancelled && rota__waiter_mine(waiter))
 		rc = take(receiver, op->elem_);
 	if (rc == -EAGAIN) {
 		rota__waitlist_lock(&b->receivers_);

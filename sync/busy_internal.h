@@ -38,4 +38,17 @@ static inline void rota__busy_give(struct rota_atomic_u64 *word, uint64_t state,
 		    RELEASE); /* partner: the next take */
 }
 
+/* Whether the waiter was granted, and whoever did it has given BUSY back: until then the word does not tell of the grant, and
+ * the primitive is still touched. Without BUSY. */
+static inline bool rota__busy_served(const struct rota_atomic_u64 *word, const struct rota_waiter *waiter)
+{
+	unsigned spins = 0;
+
+	if (!rota__waiter_granted(waiter))
+		return false;
+	while (rota__load(word, ACQUIRE) & ROTA__BUSY) /* partner: rota__busy_give */
+		rota__spin_pause(&spins);
+	return true;
+}
+
 #endif

@@ -40,7 +40,7 @@ static rota_poll poll_op(struct rota_future *self, struct rota_context *cx, stru
 	struct rota__wake_batch batch;
 	int rc;
 
-	if (rota__waiter_granted(waiter)) {
+	if (rota__waiter_served(&c->receivers_, waiter)) { /* the channel's one lock */
 		self->status = granted_outcome(op);
 		return ROTA_READY;
 	}

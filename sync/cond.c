@@ -50,7 +50,7 @@ static rota_poll look(struct rota_cond_op *op, struct rota_context *cx)
 	struct rota_waitlist *list = &op->cond_->waiters_;
 	rota_poll ready = ROTA_READY;
 
-	if (rota__waiter_granted(&op->waiter_))
+	if (rota__waiter_served(list, &op->waiter_))
 		return ROTA_READY;
 	rota__waitlist_lock(list);
 	if (rota__waiter_granted(&op->waiter_)) {

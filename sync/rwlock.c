@@ -124,7 +124,7 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 	const bool cancelled = self->status == -ECANCELED;
 	uint64_t state;
 
-	if (rota__waiter_granted(waiter)) {
+	if (rota__busy_served(&l->state_, waiter)) {
 		self->status = 0;
 		return ROTA_READY;
 	}

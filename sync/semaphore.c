@@ -108,7 +108,7 @@ static rota_poll acquire_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll ready = ROTA_READY;
 	uint64_t state;
 
-	if (!rota__waiter_granted(waiter)) {
+	if (!rota__busy_served(&s->state_, waiter)) {
 		state = rota__busy_take(&s->state_);
 		if (rota__waiter_granted(waiter)) {
 			/* between the look and the lock */

@@ -93,15 +93,16 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_wait_group *g = op->group_;
 	struct rota_waiter *waiter = &op->waiter_;
 	const bool cancelled = self->status == -ECANCELED;
+	const bool first = rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_IDLE; /* its own doing */
 	rota_poll ready = ROTA_READY;
 	uint64_t state;
 
-	if (rota__waiter_granted(waiter)) {
+	if (rota__busy_served(&g->state_, waiter)) {
 		self->status = 0;
 		return ROTA_READY;
 	}
 	/* ACQUIRE, partner: done. The group may end as soon as this returns, so nothing is touched after it. */
-	if (!rota__waiter_queued(waiter) && (cancelled || rota__load(&g->state_, ACQUIRE) < ONE))
+	if (first && (cancelled || rota__load(&g->state_, ACQUIRE) < ONE))
 		return ROTA_READY;
 	state = rota__busy_take(&g->state_);
 	if (rota__waiter_granted(waiter)) {

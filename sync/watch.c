@@ -194,7 +194,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 
 	do {
 		rc = cancelled ? -ECANCELED : look(op);
-		if (rc != -EAGAIN && !rota__waiter_queued(&op->waiter_))
+		if (rc != -EAGAIN && rota__waiter_mine(&op->waiter_))
 			break;
 		rota__waitlist_lock(&w->receivers_);
 		if (rc == -EAGAIN)
