@@ -23,12 +23,13 @@
 #define DATA_IGNORE 2u
 
 #define CQ_PER_SQ 8u
+#define SMALLEST_CQ 2u
 
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 {
 	struct io_uring_params params = {
 		.flags = ROTA__RING_FLAGS | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-		.cq_entries = entries * CQ_PER_SQ,
+		.cq_entries = entries > 1 ? entries * CQ_PER_SQ : SMALLEST_CQ,
 	};
 	int rc;
 

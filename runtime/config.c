@@ -115,6 +115,31 @@ static int resolve_stall_report(struct rota_config *config)
 	return 0;
 }
 
+static int resolve_ring_entries(struct rota_config *config)
+{
+	const char *env = getenv("ROTA_RING_ENTRIES");
+	char *end;
+	unsigned long n;
+
+	if (config->ring_entries > MAX_RING_ENTRIES) {
+		rota__log("config: a ring of %u entries is larger than the %u of the kernel", config->ring_entries,
+			  MAX_RING_ENTRIES);
+		return -EINVAL;
+	}
+	if (config->ring_entries != 0)
+		return 0;
+	config->ring_entries = DEFAULT_RING_ENTRIES;
+	if (env == NULL || *env == '\0')
+		return 0;
+	n = strtoul(env, &end, 10);
+	if (*env < '0' || *env > '9' || *end != '\0' || n == 0 || n > MAX_RING_ENTRIES) {
+		rota__log("ROTA_RING_ENTRIES=%s is not a number from 1 to %u", env, MAX_RING_ENTRIES);
+		return -EINVAL;
+	}
+	config->ring_entries = (unsigned)n;
+	return 0;
+}
+
 static int resolve_sizes(struct rota_config *config)
 {
 	if (config->stack_size == 0)
@@ -131,14 +156,7 @@ static int resolve_sizes(struct rota_config *config)
 			  config->max_blocking_threads, MAX_BLOCKING_THREADS);
 		return -EINVAL;
 	}
-	if (config->ring_entries == 0)
-		config->ring_entries = DEFAULT_RING_ENTRIES;
-	if (config->ring_entries > MAX_RING_ENTRIES) {
-		rota__log("config: a ring of %u entries is larger than the %u of the kernel", config->ring_entries,
-			  MAX_RING_ENTRIES);
-		return -EINVAL;
-	}
-	return 0;
+	return resolve_ring_entries(config);
 }
 
 int rota__config_resolve(struct rota_config *config)

@@ -43,7 +43,7 @@ struct rota_config {
 	enum rota_flavor flavor;       /* MULTI_THREAD: ROTA_FLAVOR=multi_thread|current_thread may change it */
 	unsigned max_blocking_queue; /* jobs that may wait for a pool thread; 0: 4096. A full queue makes callers wait */
 	uint64_t blocking_idle_ns;   /* how long an idle pool thread stays; 0: 10 s */
-	unsigned ring_entries;       /* submission queue entries per worker; 0: 256 */
+	unsigned ring_entries;       /* submission queue entries per worker; 0: ROTA_RING_ENTRIES, else 256 */
 	uint64_t seed;               /* of the victims' order when stealing; 0: random */
 	uint64_t stall_ns;           /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
 	enum rota_stall_report stall_report; /* AUTO: ROTA_STALL_REPORT=off|brief|stack, else brief; in debug builds stack */

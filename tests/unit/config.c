@@ -13,6 +13,7 @@ static void clear_environment(void)
 	unsetenv("ROTA_WORKERS");
 	unsetenv("ROTA_BACKEND");
 	unsetenv("ROTA_FLAVOR");
+	unsetenv("ROTA_RING_ENTRIES");
 	unsetenv("ROTA_STALL_REPORT");
 }
 
@@ -122,9 +123,12 @@ UNIT_TEST(config, the_environment_sets_what_is_left_open)
 {
 	setenv("ROTA_WORKERS", "5", 1);
 	setenv("ROTA_BACKEND", "io_uring", 1);
+	setenv("ROTA_RING_ENTRIES", "7", 1);
 	struct rota_config config = resolve((struct rota_config){ 0 });
 
 	expect(config.workers, ==, 5);
+	expect(config.ring_entries, ==, 7);
+	expect(resolve((struct rota_config){ .ring_entries = 9 }).ring_entries, ==, 9);
 	expect(config.backend, ==, ROTA_BACKEND_IO_URING);
 	setenv("ROTA_BACKEND", "epoll", 1);
 	expect(resolve((struct rota_config){ 0 }).backend, ==, ROTA_BACKEND_EPOLL);
@@ -228,6 +232,14 @@ UNIT_TEST(config, a_bad_ROTA_BACKEND_is_refused)
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
 		expect_environment_refused("ROTA_BACKEND", values[i]);
+}
+
+UNIT_TEST(config, a_bad_ROTA_RING_ENTRIES_is_refused)
+{
+	static const char *const values[] = { "0", "-1", "many", "32769", "8 " };
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		expect_environment_refused("ROTA_RING_ENTRIES", values[i]);
 }
 
 UNIT_TEST(config, a_bad_ROTA_FLAVOR_is_refused)

@@ -54,11 +54,13 @@
 #define UNIT_SANITIZED 0
 #endif
 
-/* What runtimes of the test run on, unless they are told: as ROTA_BACKEND says. */
+/* What runtimes of the test run on, unless they are told: as ROTA_BACKEND says, or tests/confined.c. */
 static inline bool unit_on_epoll(void)
 {
 	const char *backend = getenv("ROTA_BACKEND");
 
+	if (backend == NULL)
+		backend = getenv("ROTA_TEST_ON");
 	return backend != NULL && strcmp(backend, "epoll") == 0;
 }
 

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What breaks in a server: no space, no buffers, no descriptors. The caller is told, nothing is lost, and it goes on. Resets,
+ * half-closed connections, broken pipes, signals and short transfers are in tcp.c, op.c, fd.c and transfer.c; descriptors
+ * that are closed while others wait in close.c; queues that overflow in op_load.c.
+ */
+#define _GNU_SOURCE
+#include <sys/uio.h>
+
+#include "../../io/op.h"
+#include "../../runtime/sys_internal.h"
+#include "places.h"
+#include "plain.h"
+
+static int carry(const struct place *place, struct rota_op *op)
+{
+	return place->carry(place, &op->future);
+}
+
+static void no_space_script(const struct place *place)
+{
+	struct iovec part = { (void *)"x", 1 };
+	struct rota_op op;
+	int fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+
+	expect(fd, >=, 0);
+	rota_op_write(&op, fd, "x", 1, -1);
+	expect(carry(place, &op), ==, -ENOSPC);
+	rota_op_writev(&op, fd, &part, 1, -1);
+	expect(carry(place, &op), ==, -ENOSPC);
+	close(fd);
+}
+
+UNIT_TEST(breaks, no_space)
+{
+	everyhow(no_space_script);
+}
+
+static void no_buffers_script(const struct place *place)
+{
+	static const int errors[] = { -ENOBUFS, -ENOMEM };
+	struct rota_op op;
+	char byte = 0;
+	int fds[2];
+
+	plain_pair(fds);
+	for (int i = 0; i < 2; i++) {
+		rota__fault_arm(ROTA__FAULT_OP, 1, errors[i]);
+		rota_op_send(&op, fds[1], "a", 1, 0);
+		expect(carry(place, &op), ==, errors[i]);
+		rota__fault_arm(ROTA__FAULT_OP, 0, 0);
+		expect(plain_waiting(fds[0]), ==, 0);
+		rota_op_send(&op, fds[1], "a", 1, 0);
+		expect(carry(place, &op), ==, 1);
+		rota_op_recv(&op, fds[0], &byte, 1, 0);
+		expect(carry(place, &op), ==, 1);
+	}
+	plain_close(fds);
+}
+
+UNIT_TEST(breaks, no_buffers)
+{
+	everyhow(no_buffers_script);
+}
+
+/* No descriptor for a connection: it stays in the listener's queue, and who tries again later gets it. */
+static void no_descriptor_script(const struct place *place)
+{
+	struct rlimit old, none;
+	struct rota_op op;
+	int port;
+	int listener = plain_listen(5, &port);
+	int peer = plain_connect(port);
+	unsigned refused = 0;
+	int fd;
+
+	expect(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+	none = (struct rlimit){ (rlim_t)listener, old.rlim_max }; /* the next free number is above */
+	expect(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+	do {
+		rota_op_accept(&op, listener, NULL, NULL);
+		fd = carry(place, &op);
+		if (fd < 0) {
+			expect(fd, ==, -EMFILE);
+			if (++refused == 3)
+				expect(setrlimit(RLIMIT_NOFILE, &old), ==, 0);
+			rota_sleep(ROTA_MS(1));
+		}
+	} while (fd < 0);
+	expect(refused, ==, 3);
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+UNIT_TEST(breaks, no_descriptor)
+{
+	everyhow(no_descriptor_script);
+}
+
+/* The table of the system is full. */
+static void no_file_script(const struct place *place)
+{
+	struct rota_op op;
+	int port;
+	int listener = plain_listen(5, &port);
+	int peer = plain_connect(port);
+
+	rota__fault_arm(ROTA__FAULT_OP, 1, -ENFILE);
+	rota_op_accept(&op, listener, NULL, NULL);
+	expect(carry(place, &op), ==, -ENFILE);
+	rota__fault_arm(ROTA__FAULT_OP, 0, 0);
+	rota_op_accept(&op, listener, NULL, NULL);
+	int fd = carry(place, &op);
+	expect(fd, >=, 0);
+	close(fd);
+	close(peer);
+	close(listener);
+}
+
+UNIT_TEST(breaks, no_file)
+{
+	everyhow(no_file_script);
+}
+
+/* The back end itself cannot wait for it: the operation fails with that, and the next one does not. */
+static void no_wait_script(const struct place *place)
+{
+	struct rota_op op;
+	char byte;
+	int fds[2];
+
+	if (!unit_on_epoll())
+		cr_skip_test("a ring needs nothing to wait");
+	plain_pipe(fds);
+	rota__fault_arm(ROTA__FAULT_EPOLL, 1, -ENOMEM);
+	rota_op_read(&op, fds[0], &byte, 1, -1);
+	expect(carry(place, &op), ==, -ENOMEM);
+	rota__fault_arm(ROTA__FAULT_EPOLL, 0, 0);
+	expect(write(fds[1], "x", 1), ==, 1);
+	rota_op_read(&op, fds[0], &byte, 1, -1);
+	expect(carry(place, &op), ==, 1);
+	plain_close(fds);
+}
+
+UNIT_TEST(breaks, no_memory_to_wait)
+{
+	everyhow_inside(no_wait_script, 0);
+}
