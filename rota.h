@@ -12,6 +12,7 @@
 #ifndef ROTA_H
 #define ROTA_H
 
+#include "io/dir.h"
 #include "io/duplex.h"
 #include "io/fd.h"
 #include "io/file.h"
@@ -21,6 +22,7 @@
 #include "io/stream.h"
 #include "io/stream_copy.h"
 #include "io/tcp.h"
+#include "io/whole_file.h"
 #include "runtime/async.h"
 #include "runtime/blocking.h"
 #include "runtime/future.h"

@@ -64,3 +64,11 @@ int rota_ftruncate(int fd, off_t length)
 	rota_op_ftruncate(&op, fd, length);
 	return rota_await(&op.future);
 }
+
+ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t to_offset, size_t len)
+{
+	struct rota_pooled_op op;
+
+	rota_op_copy_file_range(&op, from, from_offset, to, to_offset, len);
+	return rota_await(&op.future);
+}

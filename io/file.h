@@ -36,6 +36,13 @@ ROTA_API int rota_fallocate(int fd, int mode, off_t offset, off_t len) ROTA_MUST
 /* As ftruncate(2): the file is then `length` bytes long. */
 ROTA_API int rota_ftruncate(int fd, off_t length) ROTA_MUST_USE;
 
+/*
+ * As copy_file_range(2): from one file to another inside the kernel, which may share the blocks instead. An offset of -1
+ * is the descriptor's own position. A count, at most 16 MiB of one call; 0: the end of `from`. -EXDEV, -EINVAL: these two
+ * files cannot; read and write then. A thread of the blocking pool makes the call.
+ */
+ROTA_API ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t to_offset, size_t len) ROTA_MUST_USE;
+
 /* The same as operations; see op.h for rota_op_open, rota_op_fsync and rota_op_statx. */
 ROTA_API void rota_op_openat(struct rota_op *op, int dirfd, const char *path, int flags, mode_t mode);
 ROTA_API void rota_op_openat2(struct rota_op *op, int dirfd, const char *path, const struct open_how *how);
@@ -52,6 +59,8 @@ struct rota_pooled_op {
 	struct rota_offload_op offload_;
 	bool pooled_;
 };
+ROTA_API void rota_op_copy_file_range(struct rota_pooled_op *op, int from, off_t from_offset, int to, off_t to_offset,
+				      size_t len);                                /* in no ring */
 ROTA_API void rota_op_ftruncate(struct rota_pooled_op *op, int fd, off_t length); /* in rings since Linux 6.9 */
 
 ROTA_END_DECLS

@@ -100,3 +100,15 @@ void rota_op_readlinkat(struct rota_pooled_op *op, int dirfd, const char *path, 
 	rota__op_prepare(&op->op_, ROTA__OP_READLINKAT, dirfd, path, size, (uintptr_t)buf, 0);
 	rota__pooled_op_init(op);
 }
+
+#define COPY_MAX (16u * 1024 * 1024) /* of one call, which holds a thread of the pool */
+
+void rota_op_copy_file_range(struct rota_pooled_op *op, int from, off_t from_offset, int to, off_t to_offset, size_t len)
+{
+	rota__op_prepare(&op->op_, ROTA__OP_COPY_FILE_RANGE, from, NULL, len < COPY_MAX ? len : COPY_MAX,
+			 (uint64_t)from_offset, (uint32_t)to);
+	op->op_.addr_ = (uint64_t)to_offset; /* not an address */
+	if (from_offset < -1 || to_offset < -1)
+		rota__op_refuse(&op->op_, -EINVAL);
+	rota__pooled_op_init(op);
+}

@@ -29,7 +29,8 @@ enum rota__op_code {
 	ROTA__OP_FTRUNCATE = 55,
 	ROTA__OP_CALLS = 128,
 	ROTA__OP_READLINKAT = ROTA__OP_CALLS,
-	ROTA__OP_GETDENTS
+	ROTA__OP_GETDENTS,
+	ROTA__OP_COPY_FILE_RANGE
 };
 
 static inline struct rota_op *rota__op_of(struct rota_future *future)

@@ -4,6 +4,7 @@
 #define ROTA_IO_POOLED_OP_INTERNAL_H
 
 #include "file.h"
+#include "op_internal.h"
 
 /* `op->op_` was filled in: the future of `op` carries it out. */
 void rota__pooled_op_init(struct rota_pooled_op *op);

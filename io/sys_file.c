@@ -15,6 +15,22 @@ static int result(long rc)
 	return rc < 0 ? -errno : (int)rc;
 }
 
+size_t rota__sys_size(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? (size_t)status.st_size : 0;
+}
+
+/* From fd_ at offset_ to the descriptor in flags_ at addr_. */
+static int copy_range(const struct rota_op *op)
+{
+	off64_t from = (off64_t)op->offset_, to = (off64_t)op->addr_;
+
+	return result(copy_file_range(op->fd_, from != -1 ? &from : NULL, (int)op->flags_, to != -1 ? &to : NULL,
+				      op->len_, 0));
+}
+
 int rota__sys_make_file_call(const struct rota_op *op, bool nowait)
 {
 	void *addr = (void *)(uintptr_t)op->addr_;
@@ -40,6 +56,8 @@ int rota__sys_make_file_call(const struct rota_op *op, bool nowait)
 		return result(linkat(op->fd_, addr, (int)op->len_, second, (int)op->flags_));
 	case ROTA__OP_READLINKAT:
 		return result(readlinkat(op->fd_, addr, second, op->len_));
+	case ROTA__OP_COPY_FILE_RANGE:
+		return copy_range(op);
 	case ROTA__OP_GETDENTS:
 		return result(syscall(SYS_getdents64, op->fd_, addr, op->len_));
 	default:

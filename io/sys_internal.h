@@ -72,6 +72,9 @@ bool rota__sys_has_offset(int fd);
 /* true: a regular file that was opened without O_DIRECT. */
 bool rota__sys_is_cached(int fd);
 
+/* Of a regular file; 0 of anything else. */
+size_t rota__sys_size(int fd);
+
 /* preadv2(2) that does not wait for a disk: -EAGAIN. offset -1: the descriptor's own position. */
 int rota__sys_read_cached(int fd, const struct iovec *iov, int iovcnt, off_t offset);
 
