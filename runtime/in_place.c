@@ -14,6 +14,8 @@
 #include "blocking.h"
 #include "runtime_internal.h"
 
+_Thread_local rota_task *rota__in_place_task;
+
 static void step_aside(struct rota__worker *worker)
 {
 	rota_runtime *rt = worker->rt;
@@ -22,11 +24,13 @@ static void step_aside(struct rota__worker *worker)
 	rota__worker_hand_over(worker);
 	rota__store(&worker->blocked, 1, RELEASE); /* partner: the monitor's look */
 	rota__monitor_alert(rt);
+	rota__in_place_task = worker->current;
 	rota__worker_tls = NULL;
 }
 
 static void step_back(struct rota__worker *worker)
 {
+	rota__in_place_task = NULL;
 	rota__worker_tls = worker;
 	rota__store(&worker->blocked, 0, RELEASE);
 }

@@ -71,6 +71,9 @@ struct rota__worker {
 extern _Thread_local struct rota__worker *rota__worker_tls
 	__attribute__((visibility("hidden"), tls_model("initial-exec")));
 
+/* The task whose rota_block_in_place the calling thread is inside of, or NULL. */
+extern _Thread_local rota_task *rota__in_place_task __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
 /* The worker that the calling thread is, if it is one of `rt`; or NULL. */
 static inline struct rota__worker *rota__worker_of(const rota_runtime *rt)
 {

@@ -49,9 +49,15 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 
 void rota_channel_deinit(struct rota_channel *c)
 {
-	if (rota__sync_deinit(&c->receivers_, "rota_channel_deinit while somebody waits to receive") < 0 ||
-	    rota__sync_deinit(&c->senders_, "rota_channel_deinit while somebody waits to send") < 0)
+	bool waiting;
+
+	rota__channel_lock(c);
+	waiting = !rota__waitlist_empty(&c->receivers_) || !rota__waitlist_empty(&c->senders_);
+	rota__waitlist_unlock(&c->receivers_);
+	if (waiting) {
+		rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
 		return;
+	}
 	if (c->buffer_ != NULL)
 		rota__free(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
 	c->buffer_ = NULL;

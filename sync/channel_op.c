@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "../runtime/runtime_internal.h"
 #include "channel_internal.h"
 #include "until_internal.h"
 
@@ -199,10 +200,22 @@ void rota_channel_reserve_init(struct rota_channel_op *op, struct rota_channel *
 	init_op(op, &reserve_ops, c, NULL, 0);
 }
 
+/* The direct calls try first, which is cheaper than to begin a wait; but who was asked to stop learns it in the wait, even
+ * if there is nothing to wait for. */
+static int tried(int rc)
+{
+	if (rc != -EAGAIN)
+		rota__worker_spend();
+	return rc;
+}
+
 int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t deadline)
 {
 	struct rota_channel_op op;
+	int rc = rota_cancelled() ? -EAGAIN : tried(rota_channel_try_send(c, elem));
 
+	if (rc != -EAGAIN)
+		return rc;
 	rota_channel_send_init(&op, c, elem);
 	return rota__await_until(&op.future, deadline);
 }
@@ -210,7 +223,10 @@ int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t d
 int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t deadline)
 {
 	struct rota_channel_op op;
+	int rc = rota_cancelled() ? -EAGAIN : tried(rota_channel_try_recv(c, ret_elem));
 
+	if (rc != -EAGAIN)
+		return rc;
 	rota_channel_recv_init(&op, c, ret_elem);
 	return rota__await_until(&op.future, deadline);
 }

@@ -16,11 +16,15 @@ static inline int rota__sync_misuse(const char *what, int error)
 	return error;
 }
 
-/* For the end of a primitive. -EBUSY, reported, when somebody waits: then it must stay as it is. Without the lock: who
- * ends a primitive is alone with it, or has made a mistake that this cannot always see. */
-static inline int rota__sync_deinit(const struct rota_waitlist *list, const char *what)
+/* For the end of a primitive with a list. -EBUSY, reported, when somebody waits: then it must stay as it is. */
+static inline int rota__sync_deinit(struct rota_waitlist *list, const char *what)
 {
-	return __atomic_load_n(&list->first_, __ATOMIC_RELAXED) == NULL ? 0 : rota__sync_misuse(what, -EBUSY);
+	bool waiting;
+
+	rota__waitlist_lock(list);
+	waiting = !rota__waitlist_empty(list);
+	rota__waitlist_unlock(list);
+	return waiting ? rota__sync_misuse(what, -EBUSY) : 0;
 }
 
 #endif

@@ -14,12 +14,14 @@
 /* Its address stands for the thread. Defined in mutex.c. */
 extern _Thread_local char rota__owner_thread __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
-/* The calling task, or what stands for a thread outside of tasks. */
+/* The calling task, also inside its rota_block_in_place, or what stands for a thread outside of tasks. */
 static inline void *rota__owner_self(void)
 {
 	struct rota__worker *worker = rota__worker_self();
 
-	return worker != NULL && worker->current != NULL ? (void *)worker->current : (void *)&rota__owner_thread;
+	if (worker != NULL && worker->current != NULL)
+		return worker->current;
+	return rota__in_place_task != NULL ? (void *)rota__in_place_task : (void *)&rota__owner_thread;
 }
 
 static inline void rota__owner_set(struct rota_atomic_ptr *owner)

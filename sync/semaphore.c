@@ -29,7 +29,9 @@ void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits)
 
 int rota_semaphore_deinit(struct rota_semaphore *s)
 {
-	return rota__sync_deinit(&s->waiters_, "rota_semaphore_deinit while somebody waits");
+	if (rota__load(&s->state_, RELAXED) & ROTA__WAITERS) /* who ends it is alone with it */
+		return rota__sync_misuse("rota_semaphore_deinit while somebody waits", -EBUSY);
+	return 0;
 }
 
 static struct rota_semaphore_op *op_of(struct rota_future *future)

@@ -21,7 +21,9 @@ void rota_wait_group_init(struct rota_wait_group *g)
 
 int rota_wait_group_deinit(struct rota_wait_group *g)
 {
-	return rota__sync_deinit(&g->waiters_, "rota_wait_group_deinit while somebody waits");
+	if (rota__load(&g->state_, RELAXED) & ROTA__WAITERS) /* who ends it is alone with it */
+		return rota__sync_misuse("rota_wait_group_deinit while somebody waits", -EBUSY);
+	return 0;
 }
 
 void rota_wait_group_add(struct rota_wait_group *g, uint32_t n)

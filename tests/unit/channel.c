@@ -911,7 +911,7 @@ UNIT_TEST(channel, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISU
 	expect(poll_by_hand(&op.future), ==, ROTA_PENDING);
 	unit_capture_begin(&capture);
 	rota_channel_deinit(&c);
-	expect_contains(unit_capture_end(&capture), "waits to receive");
+	expect_contains(unit_capture_end(&capture), "while somebody waits");
 	send_it(&c, 7); /* it is still there */
 	expect(poll_by_hand(&op.future), ==, ROTA_READY);
 	expect_element(bytes, 7, 8);

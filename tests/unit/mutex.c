@@ -421,3 +421,38 @@ UNIT_TEST(mutex, unlocking_for_another_is_reported, .signal = UNIT_MISUSE_SIGNAL
 	rota_mutex_unlock(&mutex);
 	expect(rota_mutex_deinit(&mutex), ==, 0);
 }
+
+/* --- blocking in place ----------------------------------------------------------------------------------------------------- */
+
+static int lock_in_place(void *arg)
+{
+	rota_mutex_lock(arg);
+	return 0;
+}
+
+static int unlock_in_place(void *arg)
+{
+	rota_mutex_unlock(arg);
+	return 0;
+}
+
+/* It is the same task inside, so nothing is reported. */
+static void in_place_script(const struct place *place)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+
+	(void)place;
+	rota_mutex_lock(&mutex);
+	expect(rota_block_in_place(unlock_in_place, &mutex), ==, 0);
+	expect(rota_mutex_trylock(&mutex), ==, 0);
+	rota_mutex_unlock(&mutex);
+	expect(rota_block_in_place(lock_in_place, &mutex), ==, 0);
+	expect(rota_mutex_trylock(&mutex), ==, -EBUSY);
+	rota_mutex_unlock(&mutex);
+	expect(mutex.state_.value, ==, 0);
+}
+
+UNIT_TEST(mutex, a_task_that_blocks_in_place_is_the_same)
+{
+	place_run(&place_kinds[1], 0, in_place_script, NULL);
+}
