@@ -142,7 +142,9 @@ static void worker_wake(struct rota__worker *worker)
 
 static unsigned worker_rescue(struct rota__worker *worker)
 {
-	return rota__ring_rescue(worker->io);
+	struct reactor_ring *own = worker->rt->io;
+
+	return rota__ring_rescue(worker->io, &own->ring);
 }
 
 static void wake_reactor(rota_runtime *rt)

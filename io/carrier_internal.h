@@ -6,6 +6,7 @@
 #ifndef ROTA_IO_CARRIER_INTERNAL_H
 #define ROTA_IO_CARRIER_INTERNAL_H
 
+#include "../runtime/atomic_internal.h"
 #include "op_internal.h"
 
 struct rota__carrier {
@@ -29,7 +30,7 @@ struct rota__carrier_ops {
 /* Of an operation that was started. */
 static inline struct rota__carrier *rota__op_carrier(const struct rota_op *op)
 {
-	return op->carrier_;
+	return rota__load(&op->carrier_, RELAXED); /* a rescue may change it to another of the same kind */
 }
 
 #endif

@@ -16,7 +16,7 @@
 
 static struct rota__poller *poller_of(const struct rota_op *op)
 {
-	return op->carrier_;
+	return rota__load(&op->carrier_, RELAXED); /* constant here */
 }
 
 static rota_poll finish(struct rota_op *op, int status)
@@ -126,7 +126,7 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
 {
 	(void)carrier; /* a worker's: the operation is with the reactor's */
-	op->carrier_ = rota__runtime_self()->io;
+	rota__store(&op->carrier_, rota__runtime_self()->io, RELAXED);
 	return go_on(op, waker);
 }
 

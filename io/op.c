@@ -220,7 +220,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->len_ = (uint32_t)(len < LENGTH_MAX ? len : LENGTH_MAX);
 	op->flags_ = flags;
 	rota__store(&op->state_, ROTA__SLOT_EMPTY, RELAXED);
-	op->carrier_ = NULL;
+	rota__store(&op->carrier_, NULL, RELAXED);
 	op->mail_ = ROTA__MAIL_NONE;
 	op->cancelled_ = 0;
 	op->polling_ = ROTA__POLL_NEVER;

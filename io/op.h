@@ -35,7 +35,7 @@ struct rota_op {
 	struct rota_atomic_u32 state_;
 	int32_t result_;
 	struct rota_waker waker_;
-	void *carrier_;
+	struct rota_atomic_ptr carrier_;
 	struct rota_op *mail_next_, *backlog_next_;
 	uint8_t mail_;
 	uint8_t cancelled_;

@@ -160,6 +160,7 @@ void rota__ring_submit(struct rota__ring *ring, struct rota_op *op)
 {
 	if (ring->backlog_first == NULL && put_op(ring, op))
 		return;
+	rota__store(&ring->backlogged, 1, RELAXED); /* a hint: cancel_for */
 	op->backlog_next_ = NULL;
 	if (ring->backlog_last != NULL)
 		ring->backlog_last->backlog_next_ = op;
@@ -217,6 +218,7 @@ void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closi
 {
 	ring->closing = closing;
 	ring->closing_seen = rota__load(&closing->sequence, ACQUIRE);
+	ring->rescuer_seen = ring->closing_seen;
 }
 
 void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
@@ -225,8 +227,10 @@ void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
 
 	if (closer == NULL)
 		return;
-	rota__ring_mail(closer->carrier_, closer, ROTA__MAIL_SUBMIT);
-	rota__ring_wake(closer->carrier_);
+	struct rota__ring *to = rota__load(&closer->carrier_, RELAXED); /* who waits has it constant */
+
+	rota__ring_mail(to, closer, ROTA__MAIL_SUBMIT);
+	rota__ring_wake(to);
 }
 
 static bool is_closing(const struct rota__ring *ring, const struct rota_op *op)
@@ -275,6 +279,8 @@ static void end_here(struct rota__ring *ring, struct rota_op *op, int result)
 
 static void submit_backlog(struct rota__ring *ring)
 {
+	if (ring->backlog_first == NULL)
+		return;
 	while (ring->backlog_first != NULL) {
 		struct rota_op *op = ring->backlog_first;
 		struct rota_op *next = op->backlog_next_;
@@ -290,6 +296,7 @@ static void submit_backlog(struct rota__ring *ring)
 			end_here(ring, op, -ECANCELED);
 		}
 	}
+	rota__store(&ring->backlogged, 0, RELAXED);
 }
 
 /* An operation that was in the mailbox cannot have fired: its slot can be taken. */
@@ -342,10 +349,18 @@ static void take_mail(struct rota__ring *ring)
 /* One round of taking completions, by the owner or in its place. */
 struct reaping {
 	bool rescue;
-	bool owner_needed; /* something was left that only the owner can do */
-	unsigned ended;    /* operations */
+	struct rota__ring *rescuer; /* where to submit what the owner cannot; NULL: it waits for the owner */
+	bool owner_needed;          /* something was left that only the owner can do */
+	unsigned ended;             /* operations */
 	struct rota__wake_batch batch;
 };
+
+/* Whether an operation may be submitted to another ring than its own: it uses nothing that is registered there. */
+static bool may_move(const struct rota_op *op)
+{
+	return (op->entry_flags_ & (IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE)) == 0 &&
+	       op->opcode_ != IORING_OP_READ_FIXED && op->opcode_ != IORING_OP_WRITE_FIXED;
+}
 
 /* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
  * completion has to wait until the owner has taken it out. */
@@ -360,9 +375,14 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struc
 	}
 	again = rota__op_again(op, &res);
 	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !is_closing(ring, op)) {
+		if (reaping->rescuer != NULL && may_move(op)) {
+			ring = reaping->rescuer;
+			rota__store(&op->carrier_, ring, RELAXED); /* under the slot */
+		} else {
+			reaping->owner_needed = true;
+		}
 		rota__ring_mail(ring, op, again);
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
-		reaping->owner_needed = true;
 		return true;
 	}
 	rota__ring_closing_leave(ring, op);
@@ -452,21 +472,100 @@ bool rota__ring_unsubmitted(const struct rota__ring *ring)
 	return has_mail(ring) || ring->backlog_first != NULL || unconsumed(ring) > 0;
 }
 
-unsigned rota__ring_rescue(struct rota__ring *ring)
+/* Whether the kernel has all that the owner has begun: only then can a cancel from another thread find it. */
+static bool all_submitted(const struct rota__ring *ring)
 {
-	struct reaping reaping = { .rescue = true };
+	return !rota__load(&ring->entered, RELAXED) && !rota__load(&ring->backlogged, RELAXED) && unconsumed(ring) == 0;
+}
 
+/* As cancel_for_closes, by the rescuer. */
+static void cancel_for_closes_of(struct rota__ring *ring)
+{
+	if (ring->closing == NULL || !all_submitted(ring))
+		return;
+	/* partner: the RELEASE in rota__closing_begin */
+	while (rota__load(&ring->closing->sequence, ACQUIRE) != ring->rescuer_seen) {
+		const int fd = rota__closing_next(ring->closing, &ring->rescuer_seen);
+
+		if (fd >= 0)
+			rota__sys_cancel_for(&ring->uring, 0, fd);
+	}
+}
+
+/* A cancel in the owner's place. false: it is left to the owner, who may hold the operation in its backlog, or has not
+ * submitted it yet. */
+static bool cancel_for(struct rota__ring *ring, struct rota_op *op)
+{
+	int rc;
+
+	if (!all_submitted(ring))
+		return false;
+	rc = rota__sys_cancel_for(&ring->uring, (uintptr_t)op, -1);
+	return rc == 0 || rc == -ENOENT || rc == -EALREADY || rc == -ETIME;
+}
+
+/* As open_letter, by the rescuer: what is to be submitted becomes its own. While the letter is not done with, the
+ * operation cannot end, so that a cancel by its address means no other. */
+static void forward_letter(struct rota__ring *ring, struct rota_op *op, struct reaping *reaping)
+{
+	const enum rota__op_mail mail = (enum rota__op_mail)op->mail_;
+	const bool told = mail == ROTA__MAIL_CANCEL && cancel_for(ring, op);
+
+	rota__slot_take(&op->state_);
+	op->mail_ = ROTA__MAIL_NONE;
+	if (mail == ROTA__MAIL_CANCEL) {
+		if (!told)
+			rota__ring_mail(ring, op, mail);
+	} else if (op->cancelled_ || is_closing(ring, op)) {
+		rota__ring_closing_leave(ring, op);
+		op->result_ = -ECANCELED;
+		rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
+		reaping->ended++;
+		return;
+	} else if (!may_move(op)) {
+		rota__ring_mail(ring, op, mail);
+	} else {
+		rota__store(&op->carrier_, reaping->rescuer, RELAXED); /* under the slot */
+		rota__ring_mail(reaping->rescuer, op, mail);
+	}
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+}
+
+static void forward_mail(struct rota__ring *ring, struct reaping *reaping)
+{
+	struct rota_op *op;
+
+	if (reaping->rescuer == NULL || !has_mail(ring))
+		return;
+	rota__wake_batch_init(&reaping->batch);
+	op = rota__swap(&ring->mail, NULL, ACQUIRE); /* partner: rota__ring_mail */
+	while (op != NULL) {
+		struct rota_op *next = op->mail_next_;
+
+		forward_letter(ring, op, reaping);
+		if (rota__wake_batch_full(&reaping->batch))
+			rota__wake_batch_submit(&reaping->batch);
+		op = next;
+	}
+	rota__wake_batch_submit(&reaping->batch);
+}
+
+unsigned rota__ring_rescue(struct rota__ring *ring, struct rota__ring *rescuer)
+{
+	struct reaping reaping = { .rescue = true, .rescuer = rescuer };
 	const unsigned left = unconsumed(ring);
 
 	/* What the owner has not submitted yet: the requests are then those of the calling thread. While the owner is at
 	 * it, this would wait for the ring's lock in the kernel. */
 	if (left > 0 && !rota__load(&ring->entered, RELAXED))
 		rota__sys_submit_for(&ring->uring, left);
+	forward_mail(ring, &reaping);
+	cancel_for_closes_of(ring);
 	if (kernel_has_news(ring))
 		rota__sys_nudge_threads();
 	reap(ring, &reaping);
 	/* The owner may be about to park, without having seen what was taken, or left, here. */
-	if (reaping.owner_needed)
+	if (reaping.owner_needed || has_mail(ring))
 		rota__ring_wake(ring);
 	return reaping.ended;
 }

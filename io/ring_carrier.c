@@ -18,7 +18,7 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 	struct rota__ring *ring = (struct rota__ring *)(void *)carrier;
 	struct rota__worker *worker = rota__worker_self();
 
-	op->carrier_ = ring;
+	rota__store(&op->carrier_, ring, RELAXED);
 	if (!rota__closing_enter(ring->closing, op)) {
 		rota__ring_closing_leave(ring, op);
 		op->future.status = -ECANCELED;
@@ -57,7 +57,7 @@ static void ring_cancel(struct rota_op *op)
 		return; /* it is made, and does not take long */
 	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
 		return;
-	ring = op->carrier_;
+	ring = rota__load(&op->carrier_, RELAXED); /* under the slot */
 	if (!op->cancelled_) {
 		op->cancelled_ = 1;
 		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */

@@ -4,7 +4,7 @@
  *
  * Only the owner's thread fills entries in, and publishes each at once. It hands them to the kernel in batches; when it is
  * stuck before that, the reactor does (so the ring is not SINGLE_ISSUER), in whose name these requests then run: it
- * outlives them. Completions are taken under `cq_lock` by the owner, or by the reactor when the owner is stuck. What
+ * outlives them; it also takes the mail over. Completions are taken under `cq_lock` by the owner, or by the reactor when the owner is stuck. What
  * another thread wants done here goes through `mail`, a stack of operations, and a wake.
  *
  * Waking: `notified` says that a wake is on its way, so that many wakes cost one write to the eventfd, which a multishot
@@ -36,10 +36,12 @@ struct rota__ring {
 	/* owner only */
 	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
 	uint32_t closing_seen;                        /* the latest close whose operations were cancelled */
+	uint32_t rescuer_seen;                        /* the same of who cancels in the owner's place: the reactor's */
 	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
 	struct rota_atomic_u32 wake_armed; /* the multishot poll is in the ring */
+	struct rota_atomic_u32 backlogged; /* something may be in the backlog; anybody reads */
 	struct rota_atomic_u32 entered;    /* the owner is in the kernel; anybody reads */
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified;
@@ -74,8 +76,9 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns);
 /* Whether something waits for the owner's next turn. Owner. */
 bool rota__ring_unsubmitted(const struct rota__ring *ring);
 
-/* Submits and takes completions in the owner's place. The reactor's thread. */
-unsigned rota__ring_rescue(struct rota__ring *ring);
+/* Submits, cancels, and takes completions in the owner's place; what has to be submitted again goes to the ring of the
+ * rescuer, on whose thread this is. */
+unsigned rota__ring_rescue(struct rota__ring *ring, struct rota__ring *rescuer);
 
 /* Ends the owner's present or next wait. Any thread. */
 void rota__ring_wake(struct rota__ring *ring);

@@ -51,6 +51,17 @@ void rota__sys_submit_for(struct io_uring *ring, unsigned n)
 	syscall(__NR_io_uring_enter, ring->ring_fd, n, 0, 0, NULL, 0);
 }
 
+int rota__sys_cancel_for(struct io_uring *ring, uint64_t user_data, int fd)
+{
+	struct io_uring_sync_cancel_reg what = {
+		.addr = user_data,
+		.fd = fd,
+		.flags = fd >= 0 ? IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL : 0,
+	};
+
+	return result(syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1));
+}
+
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params)
 {
 	int rc = rota__fault(ROTA__FAULT_RING);

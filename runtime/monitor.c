@@ -29,13 +29,13 @@ struct sight {
 
 static size_t watch_size(const rota_runtime *rt)
 {
-	return (size_t)2 * rt->worker_count * sizeof(struct rota__watch);
+	return rt->worker_places * sizeof(struct rota__watch);
 }
 
 /* What was seen before a sleep says nothing after it: all count as having moved. */
 static void forget(rota_runtime *rt)
 {
-	for (unsigned i = 0; i < 2 * rt->worker_count; i++)
+	for (unsigned i = 0; i < rt->worker_places; i++)
 		rt->monitor.watch[i].runs = UINT64_MAX;
 }
 
@@ -172,7 +172,7 @@ static void mind_spares(rota_runtime *rt, uint64_t now, const struct sight *sigh
 	if (spare_needed(rt, sight)) {
 		monitor->calm = 0;
 		if (sight->waiting && !sight->spare_free)
-			rota__spares_call(rt, now);
+			rota__spares_call(rt, rt->worker_count + sight->blocked, now);
 	} else if (sight->blocked == 0 || sight->asleep) {
 		if (++monitor->calm >= CALM_LOOKS)
 			rota__spares_dismiss(rt);

@@ -12,7 +12,6 @@
 #include "sys_internal.h"
 
 #define RUN_DRAIN_NS 10000000000u
-#define WITH_SPARES(rt) (2 * (rt)->worker_count)
 
 static _Thread_local rota_runtime *entered;
 
@@ -131,14 +130,14 @@ static int workers_start(rota_runtime *rt)
 
 static void runtime_free(rota_runtime *rt)
 {
-	for (unsigned i = 0; rt->workers != NULL && i < WITH_SPARES(rt); i++)
+	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count + rt->spares.launched; i++)
 		rota__worker_deinit(&rt->workers[i]);
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);
 	rota__monitor_deinit(rt);
 	rota__spares_deinit(rt);
-	rota__idle_deinit(&rt->idle, WITH_SPARES(rt));
-	rota__free(rt->workers, WITH_SPARES(rt) * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	rota__idle_deinit(&rt->idle, rt->worker_places);
+	rota__free(rt->workers, rt->worker_places * sizeof(*rt->workers), ROTA__CACHE_LINE);
 	rota__free(rt, sizeof(*rt), ROTA__CACHE_LINE);
 }
 
@@ -151,15 +150,18 @@ static int runtime_alloc(rota_runtime **ret, const struct rota_config *config)
 		return -ENOMEM;
 	rt->config = *config;
 	rt->worker_count = config->workers;
+	rt->worker_places = config->workers;
+	if (config->flavor != ROTA_FLAVOR_CURRENT_THREAD)
+		rt->worker_places += config->workers + ROTA__SPARES_FOR_BLOCKED;
 	rota__stack_pool_init(&rt->stacks, config->stack_size, config->workers);
 	rota__blocking_init(&rt->blocking, config->max_blocking_threads, config->max_blocking_queue,
 			    config->blocking_idle_ns);
 	rota__wheel_init(&rt->outside, rota__sys_clock());
 	rota__spares_init(rt);
-	rt->workers = rota__alloc(WITH_SPARES(rt) * sizeof(*rt->workers), ROTA__CACHE_LINE);
-	for (unsigned i = 0; rt->workers != NULL && i < WITH_SPARES(rt); i++)
+	rt->workers = rota__alloc(rt->worker_places * sizeof(*rt->workers), ROTA__CACHE_LINE);
+	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count; i++)
 		rota__worker_init(&rt->workers[i], rt, i);
-	if (rt->workers == NULL || rota__idle_init(&rt->idle, WITH_SPARES(rt)) < 0 || rota__monitor_init(rt) < 0) {
+	if (rt->workers == NULL || rota__idle_init(&rt->idle, rt->worker_places) < 0 || rota__monitor_init(rt) < 0) {
 		runtime_free(rt);
 		return -ENOMEM;
 	}

@@ -17,7 +17,8 @@ struct rota_runtime {
 	struct rota_config config; /* resolved: no field is 0 that means a default */
 	const struct rota__driver *driver;
 	unsigned worker_count;
-	struct rota__worker *workers; /* as many spares behind the worker_count configured ones */
+	unsigned worker_places;       /* of them and of spares */
+	struct rota__worker *workers; /* the configured ones, then spares */
 	void *io;                     /* the driver's reactor */
 
 	/* each with its own rules */

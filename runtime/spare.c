@@ -82,6 +82,7 @@ static void reap_failure(rota_runtime *rt, uint64_t now)
 		pthread_join(worker->thread, NULL);
 		worker->has_thread = false;
 		spares->launched--;
+		rota__count(&spares->on_duty, -1u);
 	}
 	pthread_mutex_unlock(&spares->lock);
 	spares->retry_at = now + RETRY_NS;
@@ -98,6 +99,7 @@ static bool launch(rota_runtime *rt, uint64_t now)
 	pthread_mutex_lock(&spares->lock);
 	if (!spares->closed) {
 		worker = &rt->workers[rt->worker_count + spares->launched];
+		rota__worker_init(worker, rt, rt->worker_count + spares->launched);
 		rota__store(&worker->on_duty, 1, RELAXED); /* the new thread sees it */
 		snprintf(name, sizeof(name), "rota-spare-%u", spares->launched);
 		rc = rota__sys_thread(&worker->thread, name, spare_main, worker);
@@ -129,20 +131,22 @@ static bool recall(rota_runtime *rt)
 	return false;
 }
 
-bool rota__spares_call(rota_runtime *rt, uint64_t now)
+void rota__spares_call(rota_runtime *rt, unsigned most, uint64_t now)
 {
 	struct rota__spares *spares = &rt->spares;
 
 	reap_failure(rt, now);
+	if (rota__load(&spares->on_duty, RELAXED) >= most)
+		return;
 	if (!recall(rt)) {
 		if (rota__load(&spares->ready, RELAXED) < spares->launched)
-			return false; /* one is about to come */
-		if (spares->launched == rt->worker_count || now < spares->retry_at || !launch(rt, now))
-			return false;
+			return; /* one is about to come */
+		if (rt->worker_count + spares->launched == rt->worker_places || now < spares->retry_at ||
+		    !launch(rt, now))
+			return;
 	}
 	rota__count(&spares->on_duty, 1);
 	rota__count(&spares->calls, 1);
-	return true;
 }
 
 void rota__spares_dismiss(rota_runtime *rt)
@@ -156,7 +160,7 @@ void rota__spares_dismiss(rota_runtime *rt)
 			continue;
 		rota__store(&worker->on_duty, 0, RELAXED); /* the wake publishes it */
 		rt->driver->wake(worker);
-		rota__store(&rt->spares.on_duty, rota__load(&rt->spares.on_duty, RELAXED) - 1, RELAXED);
+		rota__count(&rt->spares.on_duty, -1u);
 	}
 }
 

@@ -27,6 +27,10 @@
 
 struct rota__worker;
 
+/* Spares that may be there for workers in rota_block_in_place, besides those for workers that are stuck: as many as
+ * these. */
+#define ROTA__SPARES_FOR_BLOCKED 128u
+
 struct rota__spares {
 	/* anybody reads */
 	struct rota_atomic_u32 ready;   /* spares that have been started */
@@ -44,8 +48,8 @@ struct rota__spares {
 void rota__spares_init(rota_runtime *rt);
 void rota__spares_deinit(rota_runtime *rt);
 
-/* Calls one that is on stand-by, or launches one; false: there is none to be had now. On the reactor's thread. */
-bool rota__spares_call(rota_runtime *rt, uint64_t now);
+/* Calls one that is on stand-by, or launches one, unless `most` are on duty. On the reactor's thread. */
+void rota__spares_call(rota_runtime *rt, unsigned most, uint64_t now);
 
 /* All go on stand-by as soon as they are between two tasks. On the reactor's thread. */
 void rota__spares_dismiss(rota_runtime *rt);

@@ -146,8 +146,8 @@ static uint64_t cpu_time(rota_runtime *rt, struct rota__worker *worker)
 	uint64_t ns = 0;
 
 	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
-	if (!rt->spares.closed && worker->has_thread)
-		ns = rota__sys_thread_cpu(worker->thread);
+	if (!rt->spares.closed)
+		ns = rota__sys_thread_cpu(worker->self);
 	pthread_mutex_unlock(&rt->spares.lock);
 	return ns;
 }
@@ -178,8 +178,8 @@ static bool ask(rota_runtime *rt, struct rota__worker *worker)
 	    !rota__cas_strong(&worker->capture.state, &idle, ROTA__CAPTURE_WANTED, RELEASE)) /* partner: on_signal */
 		return false;
 	pthread_mutex_lock(&rt->spares.lock);
-	if (!rt->spares.closed && worker->has_thread)
-		sent = pthread_kill(worker->thread, SIGURG) == 0;
+	if (!rt->spares.closed)
+		sent = pthread_kill(worker->self, SIGURG) == 0;
 	pthread_mutex_unlock(&rt->spares.lock);
 	if (!sent)
 		rota__store(&worker->capture.state, ROTA__CAPTURE_IDLE, RELAXED); /* no signal is on its way */

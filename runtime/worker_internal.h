@@ -43,6 +43,7 @@ struct rota__worker {
 	struct rota__stack_cache stacks;
 	pthread_t thread;
 	bool has_thread;
+	pthread_t self; /* the thread again, for who sees the worker awake */
 	void *signal_stack;
 
 	/* the worker writes, others read */

@@ -104,15 +104,16 @@ static int in_place_until(void *arg)
 	return 0;
 }
 
-/* Four tasks that wait for each other, on two workers. */
+/* Tasks that wait for each other, more than workers and spares for those who compute. */
+#define BLOCKERS 20u
 static int all_block(void *arg)
 {
-	rota_task *tasks[4];
+	rota_task *tasks[BLOCKERS];
 
 	(void)arg;
-	for (unsigned i = 0; i < 4; i++)
-		tasks[i] = unit_spawn(in_place_until, number(4));
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < BLOCKERS; i++)
+		tasks[i] = unit_spawn(in_place_until, number(BLOCKERS));
+	for (unsigned i = 0; i < BLOCKERS; i++)
 		unit_expect_join(tasks[i], 0);
 	return 0;
 }
@@ -185,6 +186,104 @@ static int block_before_operations(void *arg)
 UNIT_TEST(in_place, submits_what_is_not_submitted_and_keeps_operations_going)
 {
 	run_on(1, block_before_operations);
+}
+
+/* Waits on a descriptor that says "not now": the operation is made again by whoever sees that. */
+static int block_before_nonblocking(void *arg)
+{
+	rota_task *task;
+	int ends[2];
+
+	(void)arg;
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), ==, 0);
+	expect(fcntl(ends[1], F_SETFL, 0), ==, 0);
+	for (unsigned i = 0; i < 20000; i++)
+		expect(rota_yield(), ==, 0);
+	task = unit_spawn(answer, ends);
+	unit_until_resting(task);
+	expect(rota_block_in_place(ask, ends), ==, 'x');
+	unit_expect_join(task, 0);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+UNIT_TEST(in_place, keeps_operations_going_that_must_be_made_again)
+{
+	run_on(1, block_before_nonblocking);
+}
+
+static int wait_in_vain(void *arg)
+{
+	char byte;
+
+	return (int)rota_recv(*(const int *)arg, &byte, 1, 0);
+}
+
+static int cancel_and_join(void *arg)
+{
+	int status = 0;
+
+	expect(rota_cancel(arg), ==, 0);
+	expect(rota_join(arg, &status), ==, 0);
+	return status;
+}
+
+/* The operation is in the ring of the very worker that waits for it to be cancelled. */
+static int cancel_in_place(void *arg)
+{
+	rota_task *task;
+	int ends[2];
+
+	(void)arg;
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+	for (unsigned i = 0; i < 200; i++) {
+		task = unit_spawn(wait_in_vain, ends);
+		unit_until_resting(task);
+		if (i % 2 == 1)
+			expect(rota_sleep(1), ==, 0); /* it has been submitted */
+		expect(rota_block_in_place(cancel_and_join, task), ==, -ECANCELED);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+UNIT_TEST(in_place, lets_others_be_cancelled)
+{
+	run_on(1, cancel_in_place);
+	run_on(2, cancel_in_place);
+}
+
+static int close_it(void *arg)
+{
+	return rota_close(*(const int *)arg);
+}
+
+/* A close waits for what others have under way on the descriptor, here in the ring of the worker that waits. */
+static int close_in_place(void *arg)
+{
+	rota_task *task;
+	int ends[2];
+
+	(void)arg;
+	for (unsigned i = 0; i < 50; i++) {
+		expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+		task = unit_spawn(wait_in_vain, ends);
+		unit_until_resting(task);
+		if (i % 2 == 1)
+			expect(rota_sleep(1), ==, 0);
+		expect(rota_block_in_place(close_it, ends), ==, 0);
+		unit_expect_join(task, -ECANCELED);
+		close(ends[1]);
+	}
+	return 0;
+}
+
+UNIT_TEST(in_place, lets_descriptors_be_closed)
+{
+	run_on(1, close_in_place);
+	run_on(2, close_in_place);
 }
 
 /* --- what the function sees ------------------------------------------------------------------------------------- */

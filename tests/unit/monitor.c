@@ -40,6 +40,7 @@ static const struct rota__driver driver = { .rescue = rescue, .wake = wake, .wak
 static struct rota_runtime runtime = {
 	.driver = &driver,
 	.worker_count = WORKERS,
+	.worker_places = 2 * WORKERS,
 	.workers = workers,
 	.config = { .stall_ns = STALL, .seed = 1 },
 };

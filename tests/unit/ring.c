@@ -28,7 +28,7 @@ static void make_ready(struct rota_op *op)
 static void submit(struct rota__ring *ring, struct rota_op *op)
 {
 	make_ready(op);
-	op->carrier_ = ring;
+	rota__store(&op->carrier_, ring, RELAXED);
 	rota__ring_submit(ring, op);
 }
 
@@ -301,7 +301,7 @@ static void *rescue_all_the_time(void *arg)
 	struct sleeper *s = arg;
 
 	while (__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE) == 0) {
-		rota__ring_rescue(&s->ring);
+		rota__ring_rescue(&s->ring, NULL);
 		sched_yield();
 	}
 	return NULL;
@@ -383,7 +383,7 @@ UNIT_TEST(ring, a_wake_that_another_has_taken)
 	__atomic_store_n(&s.told, 1, __ATOMIC_RELEASE);
 	rota__ring_wake(&s.ring);
 	for (int i = 0; i < 100; i++) {
-		rota__ring_rescue(&s.ring);
+		rota__ring_rescue(&s.ring, NULL);
 		usleep(100);
 	}
 	__atomic_store_n(&s.heard, 1, __ATOMIC_RELEASE);
@@ -438,7 +438,7 @@ static void *send_letters(void *arg)
 	for (int i = 0; i < LETTERS; i++) {
 		rota_op_read(&post->op[i], post->fds[0], &post->byte[i], 1, -1);
 		make_ready(&post->op[i]);
-		post->op[i].carrier_ = &post->s.ring;
+		rota__store(&post->op[i].carrier_, &post->s.ring, RELAXED);
 		rota__ring_mail(&post->s.ring, &post->op[i], ROTA__MAIL_SUBMIT);
 		rota__ring_wake(&post->s.ring);
 		if (i % 3 == 1)
@@ -518,9 +518,9 @@ UNIT_TEST(ring, completions_of_a_stuck_owner_are_taken)
 	rota__sys_nudge_threads_register();
 	expect(pthread_create(&thread, NULL, be_stuck, &stuck), ==, 0);
 	expect_eventually(__atomic_load_n(&stuck.ready, __ATOMIC_ACQUIRE) != 0);
-	expect(rota__ring_rescue(&stuck.ring), ==, 0);
+	expect(rota__ring_rescue(&stuck.ring, NULL), ==, 0);
 	expect(write(stuck.fds[1], "x", 1), ==, 1);
-	expect_eventually(rota__ring_rescue(&stuck.ring) == 1);
+	expect_eventually(rota__ring_rescue(&stuck.ring, NULL) == 1);
 	expect(rota__slot_fired(&stuck.op.state_), ==, true);
 	expect(stuck.op.result_, ==, 1);
 	expect(stuck.byte, ==, 'x');
