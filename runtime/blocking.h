@@ -38,7 +38,7 @@ ROTA_API void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *a
 /*
  * Runs fn(arg) on the calling thread, for code that blocks or computes for long and had better not change threads; returns
  * fn's status. On a worker, what is queued there is given to others first, its completions and timers are taken over
- * meanwhile, and a spare thread is started when no other worker is free (128 of them at
+ * meanwhile, and a spare thread is started when no other worker is free (64 of them at
  * most: beyond that, others wait). Tasks of rota_spawn_local of this worker wait.
  *
  * Inside fn the thread is as one of the blocking pool: the direct calls of rota block it, rota_task_id is 0, the task's

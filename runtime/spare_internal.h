@@ -29,7 +29,7 @@ struct rota__worker;
 
 /* Spares that may be there for workers in rota_block_in_place, besides those for workers that are stuck: as many as
  * these. */
-#define ROTA__SPARES_FOR_BLOCKED 128u
+#define ROTA__SPARES_FOR_BLOCKED 64u
 
 struct rota__spares {
 	/* anybody reads */
