@@ -68,6 +68,19 @@ build_go()
 	fi
 }
 
+build_uv()
+{
+	if ! pkg-config --exists libuv; then
+		note "no libuv (Debian: libuv1-dev), uv-peer left out"
+		return
+	fi
+	# shellcheck disable=SC2046
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uv-peer" "$here/uv_hogs.c" \
+		$(pkg-config --cflags --libs libuv)
+	echo "$out/uv-peer"
+}
+
 build_tokio
 build_go
 build_epoll
+build_uv

@@ -39,14 +39,14 @@ struct Flags {
     stop: AtomicBool,
 }
 
-struct Outcome {
-    trips: u64,
-    seconds: f64,
-    cpu_ns: u64,
-    latency: Histogram,
+pub struct Outcome {
+    pub trips: u64,
+    pub seconds: f64,
+    pub cpu_ns: u64,
+    pub latency: Histogram,
 }
 
-async fn measure(clients: u64, bytes: usize, warmup: Duration, length: Duration) -> Outcome {
+pub async fn measure(clients: u64, bytes: usize, warmup: Duration, length: Duration) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let server = tokio::spawn(serve(listener, bytes));

@@ -8,6 +8,7 @@ mod broadcast;
 mod channel;
 mod echo;
 mod file_reads;
+mod hogs;
 mod idle;
 mod measure;
 mod mpsc;
@@ -50,6 +51,7 @@ fn main() {
         "yield" => yields::round(&params),
         "echo" => echo::round(&params),
         "sleepers" => sleepers::round(&params),
+        "hogs" => hogs::round(&params),
         "idle" => idle::round(&params),
         "pingpong" => pingpong::round(&params),
         "oneshot" => oneshot::round(&params),

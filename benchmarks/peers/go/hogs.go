@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+
+// A ticker of 1 kHz, and echo, beside goroutines that compute in steps and yield after each.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const piece = 1000
+
+var sink uint64
+
+func work(pieces int64) {
+	state, sum := uint64(pieces), uint64(0)
+	for i := int64(0); i < pieces*piece; i++ {
+		state += 0x9e3779b97f4a7c15
+		z := state
+		z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+		z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+		sum ^= z ^ (z >> 31)
+	}
+	atomic.StoreUint64(&sink, sum)
+}
+
+// Pieces of work in a millisecond of a CPU that does nothing else: the best of some tries.
+func piecesPerMs() int64 {
+	const pieces = 200
+	best := time.Hour
+	for i := 0; i < 30; i++ {
+		start := time.Now()
+		work(pieces)
+		if took := time.Since(start); took < best {
+			best = took
+		}
+	}
+	return int64(time.Millisecond) * pieces / int64(best)
+}
+
+type den struct {
+	stop  uint32
+	steps uint64
+	wait  sync.WaitGroup
+}
+
+func letLoose(hogs, pieces int64) *den {
+	d := &den{}
+	d.wait.Add(int(hogs))
+	for i := int64(0); i < hogs; i++ {
+		go func() {
+			defer d.wait.Done()
+			for atomic.LoadUint32(&d.stop) == 0 {
+				work(pieces)
+				atomic.AddUint64(&d.steps, 1)
+				runtime.Gosched()
+			}
+		}()
+	}
+	return d
+}
+
+func (d *den) catchAll() {
+	atomic.StoreUint32(&d.stop, 1)
+	d.wait.Wait()
+}
+
+func quantile(values []time.Duration, share float64) float64 {
+	sort.Slice(values, func(i, j int) bool { return values[i] < values[j] })
+	return float64(values[int(share*float64(len(values)-1))]) / 1e3
+}
+
+func ticker(hogs, pieces, ticks int64, warmup time.Duration) {
+	d := letLoose(hogs, pieces)
+	time.Sleep(warmup)
+	lateness := make([]time.Duration, 0, ticks)
+	due := time.Now()
+	for i := int64(0); i < ticks; i++ {
+		due = due.Add(time.Millisecond)
+		time.Sleep(time.Until(due))
+		late := time.Since(due)
+		lateness = append(lateness, late)
+		due = due.Add(late / time.Millisecond * time.Millisecond) // what was missed is left out
+	}
+	d.catchAll()
+	report(fmt.Sprintf("ticker_%d_p50", hogs), quantile(lateness, 0.50), "us")
+	report(fmt.Sprintf("ticker_%d_p99", hogs), quantile(lateness, 0.99), "us")
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "go-peer:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			buffer := make([]byte, 64)
+			for {
+				n, err := conn.Read(buffer)
+				if err != nil {
+					conn.Close()
+					return
+				}
+				_, err = conn.Write(buffer[:n])
+				check(err)
+			}
+		}()
+	}
+}
+
+type client struct {
+	trips   uint64
+	latency []time.Duration
+}
+
+type flags struct{ measuring, stop uint32 }
+
+func (c *client) run(conn net.Conn, f *flags, wait *sync.WaitGroup) {
+	defer wait.Done()
+	message, answer := make([]byte, 64), make([]byte, 64)
+	measuring := false
+	before := time.Now()
+	for atomic.LoadUint32(&f.stop) == 0 {
+		_, err := conn.Write(message)
+		check(err)
+		_, err = io.ReadFull(conn, answer)
+		check(err)
+		now := time.Now()
+		if measuring {
+			c.latency = append(c.latency, now.Sub(before))
+		}
+		before = now
+		measuring = measuring || atomic.LoadUint32(&f.measuring) != 0
+		atomic.AddUint64(&c.trips, 1)
+	}
+	conn.Close()
+}
+
+func total(clients []*client) (sum uint64) {
+	for _, c := range clients {
+		sum += atomic.LoadUint64(&c.trips)
+	}
+	return sum
+}
+
+func besideEcho(hogs, pieces, count int64, warmup, length time.Duration) {
+	begin := time.Now()
+	d := letLoose(hogs, pieces)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	go serve(listener)
+	var wait sync.WaitGroup
+	f := &flags{}
+	clients := make([]*client, count)
+	for i := range clients {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		check(err)
+		clients[i] = &client{}
+		wait.Add(1)
+		go clients[i].run(conn, f, &wait)
+	}
+	time.Sleep(warmup)
+	atomic.StoreUint32(&f.measuring, 1)
+	trips, start := total(clients), time.Now()
+	time.Sleep(length)
+	trips = total(clients) - trips
+	seconds := time.Since(start).Seconds()
+	atomic.StoreUint32(&f.stop, 1)
+	wait.Wait()
+	listener.Close()
+	d.catchAll()
+	var latency []time.Duration
+	for _, c := range clients {
+		latency = append(latency, c.latency...)
+	}
+	report("echo", float64(trips)/seconds, "rt/s")
+	if len(latency) > 0 {
+		report("echo_p50", quantile(latency, 0.50), "us")
+		report("echo_p99", quantile(latency, 0.99), "us")
+	}
+	report("echo_steps", float64(d.steps)/time.Since(begin).Seconds(), "steps/s")
+}
+
+func hogs(p params) {
+	warmup := time.Duration(p.get("warmup-ms", 200)) * time.Millisecond
+	length := time.Duration(p.get("round-ms", 2000)) * time.Millisecond
+	most, perMs := int64(p.get("hogs", 2)), piecesPerMs()
+	for n := int64(0); n <= most; n++ {
+		ticker(n, perMs*int64(p.get("ticker-step-ms", 100)), int64(p.get("ticks", 3000)), warmup)
+	}
+	besideEcho(most, perMs*int64(p.get("echo-step-ms", 7)), int64(p.get("clients", 50)), warmup, length)
+}
