@@ -158,13 +158,13 @@ static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over
 static void start_timer(struct rota_scope *scope, uint64_t timeout_ns)
 {
 	const struct rota_waker waker = { &timer_waker_ops, scope };
-	struct rota_context cx = { &waker };
+	struct rota__wheel *wheel = &rota__worker_self()->wheel;
 	uint64_t now = rota_now();
 
 	rota_timer_init(&scope->timer_, timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER);
 	scope->timed_ = true;
-	if (rota_future_poll(&scope->timer_.future, &cx) == ROTA_READY)
-		time_is_over(scope);
+	scope->timer_.wheel_ = wheel;
+	rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* filed, even if it should be over already */
 }
 
 bool rota__scope_stop_timer(struct rota_scope *scope)

@@ -108,7 +108,7 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 		rota__waitlist_remove(&scope->opener_waits_, &op->waiter_);
 	rota__scope_unlock(scope);
 	if (task != NULL)
-		rota__task_unref(task);
+		rota__task_unref_ended(task);
 	return ready;
 }
 
@@ -193,7 +193,7 @@ int rota_scope_close(struct rota_scope *scope)
 	rota_await(&op.future);
 	/* Nobody else has the scope any more. */
 	while ((task = pop_ended(scope)) != NULL)
-		rota__task_unref(task);
+		rota__task_unref_ended(task);
 	opener->extra->opened = scope->outer_;
 	reason = rota__scope_reason(scope);
 	if (reason != 0)

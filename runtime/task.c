@@ -103,6 +103,12 @@ void rota__task_unref(rota_task *task)
 		task_free(task);
 }
 
+void rota__task_unref_ended(rota_task *task)
+{
+	if (rota__state_unref_ended(&task->state) == ROTA__DROP_FREE)
+		task_free(task);
+}
+
 void rota__task_finish(rota_task *task, int status)
 {
 	const bool child = task->extra != NULL && task->extra->scope != NULL;
@@ -223,8 +229,7 @@ int rota_join(rota_task *task, int *ret_status)
 	}
 	if (ret_status != NULL)
 		*ret_status = task->status;
-	if (rota__state_unref_ended(&task->state) == ROTA__DROP_FREE)
-		task_free(task);
+	rota__task_unref_ended(task);
 	return 0;
 }
 

@@ -67,6 +67,7 @@ void rota__task_submit(rota_task *task);
 void rota__task_finish(rota_task *task, int status);
 
 void rota__task_unref(rota_task *task);
+void rota__task_unref_ended(rota_task *task); /* the same of one whose end was seen: often without a locked instruction */
 
 /* A new task of `rt`, ACTIVE, with a reference for the runtime and others for the caller: `references` together. What a
  * walker of all tasks reads of it is filled in: name (may be NULL), and where it was spawned. 0, -ENOMEM, -ESHUTDOWN. */
