@@ -25,6 +25,8 @@
 #include "io/whole_file.h"
 #include "runtime/async.h"
 #include "runtime/blocking.h"
+#include "runtime/fork.h"
+#include "runtime/fork_task.h"
 #include "runtime/future.h"
 #include "runtime/local.h"
 #include "runtime/park.h"

@@ -277,7 +277,7 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 	if (placed)
 		pool->promised++;
 	unlock(pool);
-	if (!placed && (pool_thread || (caller != NULL && caller->kind == ROTA__TASK_FUTURE)))
+	if (!placed && (pool_thread || (caller != NULL && !rota__task_may_wait(caller))))
 		return -EAGAIN;
 	if (!placed) {
 		rota_future_init(&op.future, &place_ops);

@@ -81,7 +81,7 @@ int rota_await(struct rota_future *future)
 
 	if (worker == NULL || worker->current == NULL)
 		return thread_await(future);
-	if (worker->current->kind != ROTA__TASK_FIBER) {
+	if (!rota__task_may_wait(worker->current)) {
 		rota__misuse(
 			"a wait inside the poll of stackless task %llu would block its worker: poll the future instead",
 			(unsigned long long)worker->current->id);

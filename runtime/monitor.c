@@ -81,6 +81,7 @@ static bool all_asleep(rota_runtime *rt)
  * queue; queued tasks become worth stealing. Returns whether there was anything. */
 static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
 {
+	const struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: rota_forks_self, resume */
 	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
 		      rota__inject_length(&rt->inject) > 0;
 
@@ -93,7 +94,8 @@ static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 		behind = true;
 	if (rota__wheel_expire(&worker->wheel, now) > 0)
 		behind = true;
-	if (behind)
+	/* Frames are for who has nothing to do: a spare would not take them. */
+	if (behind || (forks != NULL && rota__fork_any(forks)))
 		rota__idle_wake_one(rt);
 	return behind;
 }

@@ -134,6 +134,7 @@ static void runtime_free(rota_runtime *rt)
 		rota__worker_deinit(&rt->workers[i]);
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);
+	rota__fork_registry_deinit(&rt->forks);
 	rota__monitor_deinit(rt);
 	rota__spares_deinit(rt);
 	rota__idle_deinit(&rt->idle, rt->worker_places);

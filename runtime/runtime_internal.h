@@ -5,6 +5,7 @@
 
 #include "blocking_internal.h"
 #include "driver_internal.h"
+#include "fork_internal.h"
 #include "idle_internal.h"
 #include "inject_internal.h"
 #include "monitor_internal.h"
@@ -30,6 +31,7 @@ struct rota_runtime {
 	struct rota__wheel outside; /* timers of threads that are not workers; the reactor expires them */
 	struct rota__monitor monitor;
 	struct rota__spares spares;
+	struct rota__fork_registry forks;
 
 	struct rota_atomic_u32 closing;            /* no new tasks */
 	struct rota_atomic_u32 stopping;           /* workers leave */

@@ -103,6 +103,7 @@ static void stop(struct rota_scope *scope, int reason)
 			if (task->kind == ROTA__TASK_JOB)
 				cancel_job(scope, task);
 		}
+		rota__fork_tell_cancelled(scope->opener_->rt);
 	}
 	rota__scope_unlock(scope);
 	rota__wake_batch_submit(&batch);
@@ -200,6 +201,7 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	scope->failure_ = 0;
 	rota__store(&scope->reason_, 0, RELAXED); /* nobody else knows the scope yet */
 	scope->closing_ = scope->timed_ = false;
+	scope->forked_ = rota__fork_latest();
 	extra->opened = scope;
 	if (attr->timeout_ns != 0)
 		start_timer(scope, attr->timeout_ns);

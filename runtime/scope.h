@@ -32,6 +32,8 @@
 
 ROTA_BEGIN_DECLS
 
+struct rota_fork_base;
+
 enum rota_scope_flags {
 	ROTA_SCOPE_INDEPENDENT = 1, /* a child that fails cancels nobody */
 };
@@ -54,6 +56,7 @@ struct rota_scope {
 	int failure_;
 	struct rota_atomic_u32 reason_; /* the errno that waits inside end with; 0: not cancelled */
 	bool closing_, timed_;
+	struct rota_fork_base *forked_; /* the opener's latest fork outside */
 	struct rota_timer timer_;
 };
 

@@ -187,6 +187,35 @@ static int spawn_job(const struct request *request, rota_fn *fn, void *arg)
 	return rc;
 }
 
+/* --- for rota's own use ------------------------------------------------------------------------------------------- */
+
+int rota__spawn_make(rota_task **ret_task, struct rota__worker *worker, const struct rota_task_attr *attr, rota_fn *fn)
+{
+	const struct request request = { .rt = worker->rt, .attr = attr, .caller = __builtin_return_address(0) };
+	rota_task *task;
+	int rc = make(&task, &request, ROTA__TASK_FIBER);
+
+	if (rc < 0)
+		return rc;
+	rc = give_stack(task, attr->stack_size);
+	if (rc < 0) {
+		unmake(task, &request);
+		return rc;
+	}
+	task->fn = fn;
+	*ret_task = task;
+	return 0;
+}
+
+void rota__spawn_discard(struct rota__worker *worker, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_OWN_STACK)
+		rota__stack_free(&worker->rt->stacks, task->stack);
+	else
+		rota__stack_unreserve(&worker->rt->stacks, &worker->stacks);
+	rota__task_discard(task, 1);
+}
+
 /* --- the calls --------------------------------------------------------------------------------------------------- */
 
 int rota_spawn(rota_task **ret_task, rota_fn *fn, void *arg)

@@ -15,12 +15,15 @@
 
 #include "atomic_internal.h"
 
+struct rota__forks;
+
 /* Describes a stack; it stands at its top end, in the page that every fiber touches. */
 struct rota__stack {
-	struct rota__stack *next; /* in a free list */
-	void *limit;              /* lowest usable byte; the guard lies below */
-	size_t size;              /* usable bytes, this description included */
-	void *sanitizer;          /* what the sanitizers keep of a fiber */
+	struct rota__stack *next;  /* in a free list */
+	void *limit;               /* lowest usable byte; the guard lies below */
+	size_t size;               /* usable bytes, this description included */
+	void *sanitizer;           /* what the sanitizers keep of a fiber */
+	struct rota__forks *forks; /* the fiber's, when it is marked FORKED */
 };
 
 struct rota__stack_slab;

@@ -245,6 +245,7 @@ int rota_cancel(rota_task *task)
 		return -EINVAL;
 	if (rota__state_cancel(&task->state) == ROTA__WAKE_SUBMIT)
 		rota__task_submit(task);
+	rota__fork_tell_cancelled(task->rt);
 	if (task->kind == ROTA__TASK_JOB)
 		rota__blocking_cancel(task->rt, task);
 	return 0;
@@ -290,7 +291,7 @@ int rota_yield(void)
 		rota__sys_yield();
 		return 0;
 	}
-	if (task->kind != ROTA__TASK_FIBER) {
+	if (!rota__task_may_wait(task)) {
 		rota__misuse("rota_yield inside the poll of stackless task %llu", (unsigned long long)task->id);
 		return -EDEADLK;
 	}

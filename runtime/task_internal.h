@@ -24,6 +24,9 @@ enum {
 	ROTA__TASK_CANCEL_TOLD = 2, /* a future's root was asked to cancel */
 	ROTA__TASK_OWN_STACK = 4,   /* the stack is not of the runtime's size */
 	ROTA__TASK_FRESH = 8,       /* has not run yet */
+	ROTA__TASK_NO_WAIT = 16,    /* carries out a frame that was forked in a poll: it may not wait, as polls may not */
+	ROTA__TASK_FORKED = 32,     /* a fiber that has forks: they are noted at its stack */
+	ROTA__TASK_FORKLESS = 64,   /* there was no memory for its forks: it runs them itself */
 };
 
 struct rota_task {
@@ -77,11 +80,22 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 /* Frees a task that was made and never submitted; `references` as it was made. */
 void rota__task_discard(rota_task *task, unsigned references);
 
+/* A detached fiber of the calling worker's runtime, for rota's own use: the caller sets `arg` and runs it, or discards
+ * it. 0, -ENOMEM, -ESHUTDOWN. (spawn.c) */
+int rota__spawn_make(rota_task **ret_task, struct rota__worker *worker, const struct rota_task_attr *attr, rota_fn *fn);
+void rota__spawn_discard(struct rota__worker *worker, rota_task *task);
+
 /* The task that the calling thread runs, or NULL. */
 rota_task *rota__task_current(void);
 
 /* Why waits of the task must end: -ECANCELED, -ETIMEDOUT; 0: they need not. A shield aside. By the one who runs it. */
 int rota__task_reason(const rota_task *task);
+
+/* Whether the task may suspend. By the one who runs it. */
+static inline bool rota__task_may_wait(const rota_task *task)
+{
+	return task->kind == ROTA__TASK_FIBER && !(task->flags & ROTA__TASK_NO_WAIT);
+}
 
 /* Whether waits of the task must end. By the one who runs it. */
 static inline bool rota__task_cancelled(const rota_task *task)

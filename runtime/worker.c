@@ -335,6 +335,8 @@ static void run_fiber(struct rota__worker *worker, rota_task *task)
 	}
 	rota__fiber_resume(&worker->host, task);
 	leave_task(worker);
+	if (rota__load(&worker->forks, RELAXED) != NULL)
+		rota__forks_rest(worker, task);
 	switch (worker->verdict) {
 	case ROTA__VERDICT_WAIT:
 		rest(worker, task);
@@ -371,6 +373,8 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 	if (polled == ROTA_READY && task->extra != NULL)
 		leave_extra(task);
 	leave_task(worker);
+	if (rota__load(&worker->forks, RELAXED) != NULL)
+		rota__forks_rest(worker, task);
 	if (polled == ROTA_READY)
 		rota__task_finish(task, future_status(task));
 	else {
@@ -392,6 +396,8 @@ static void run(struct rota__worker *worker, rota_task *task)
 		if (rota__load(&worker->fresh, RELAXED) > 0) /* 0: it was stolen, or came from another thread */
 			rota__store(&worker->fresh, rota__load(&worker->fresh, RELAXED) - 1, RELAXED);
 	}
+	if (task->flags & ROTA__TASK_FORKED)
+		rota__forks_resume(worker, task);
 	if (task->kind == ROTA__TASK_FIBER)
 		run_fiber(worker, task);
 	else
@@ -531,7 +537,7 @@ static bool work_visible(struct rota__worker *worker)
 		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], WAKE_COST_NS))
 			return true;
 	}
-	return false;
+	return rota__fork_visible(worker);
 }
 
 /* The searcher has found something. If it was the last one, somebody may have relied on it for something else. */
@@ -559,7 +565,7 @@ static rota_task *search(struct rota__worker *worker)
 		if (worker->searching)
 			task = steal(worker);
 	}
-	return task;
+	return task != NULL ? task : rota__fork_steal(worker);
 }
 
 /* --- gathering ------------------------------------------------------------------------------------------------ */
@@ -648,6 +654,7 @@ static void park(struct rota__worker *worker, uint64_t deadline)
 	}
 	rota__count(&worker->operations, rt->driver->park(worker, timeout));
 	rota__store(&worker->asleep, 0, RELAXED);
+	worker->fork_refused = false;
 	rota__monitor_rouse(rt);
 	if (rota__idle_awake(&rt->idle, worker->index))
 		worker->searching = true;

@@ -31,6 +31,7 @@ struct rota__worker {
 	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
 	unsigned ticks;       /* tasks run since the last poll */
 	bool searching;
+	bool fork_refused;  /* a frame could not be stolen: not again before the next park */
 	bool again;         /* the current task has woken itself */
 	bool unsubmitted;   /* operations wait in the ring for the next poll */
 	uint64_t polled_at; /* clock at the last poll */
@@ -55,6 +56,7 @@ struct rota__worker {
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
 	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
 	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
+	struct rota_atomic_ptr forks;  /* of the fiber that runs, if it has any: where thieves look */
 	void *io;                      /* the driver's part; set before the worker is published */
 
 	/* anybody */
