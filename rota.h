@@ -29,6 +29,7 @@
 #include "runtime/fork_task.h"
 #include "runtime/future.h"
 #include "runtime/local.h"
+#include "runtime/parallel.h"
 #include "runtime/park.h"
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
