@@ -3,6 +3,7 @@
 # Builds the programs that the benchmarks are compared with: build.sh DIRECTORY
 # tokio-peer: needs Debian's cargo and librust-tokio-dev; works without a network. go-peer: needs Go, on the PATH or as
 # Debian installs it. epoll-peer: needs a C compiler.
+# tbb-peer: needs libtbb-dev. rayon-peer: needs cargo and librust-rayon-dev.
 # What cannot be built is left out, with a note: the harness skips absent peers.
 set -eu
 
@@ -53,6 +54,33 @@ build_epoll()
 	echo "$out/epoll-peer"
 }
 
+build_tbb()
+{
+	"${CXX:-c++}" -std=c++17 -O3 -Wall -Wextra -o "$out/tbb-peer" "$here/tbb/fork.cpp" -ltbb 2>/dev/null &&
+		echo "$out/tbb-peer" || note "no oneTBB (Debian: libtbb-dev), tbb-peer left out"
+}
+
+build_rayon()
+{
+	rayon=
+	for directory in "$registry"/rayon-1.*; do
+		[ -d "$directory" ] && rayon=${directory##*/}
+	done
+	if [ -z "$rayon" ]; then
+		note "no rayon in $registry (Debian: librust-rayon-dev), rayon-peer left out"
+		return 0
+	fi
+	rm -rf "$out/rayon-src"
+	cp -R "$here/rayon" "$out/rayon-src"
+	PEER_RAYON_VERSION=${rayon#rayon-} PEER_RUSTC_VERSION=$("${RUSTC:-rustc}" --version) \
+		"${CARGO:-cargo}" build --quiet --offline --release --manifest-path "$out/rayon-src/Cargo.toml" \
+		--target-dir "$out/rayon-target" \
+		--config 'source.crates-io.replace-with="debian"' \
+		--config "source.debian.directory=\"$registry\"" &&
+		cp "$out/rayon-target/release/rayon-peer" "$out/rayon-peer" &&
+		echo "$out/rayon-peer" || note "rayon-peer left out"
+}
+
 build_go()
 {
 	go=
@@ -84,3 +112,5 @@ build_tokio
 build_go
 build_epoll
 build_uv
+build_tbb
+build_rayon
