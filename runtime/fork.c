@@ -10,7 +10,8 @@
 #include "task_internal.h"
 
 #define FORK_WAKE_NS 10000u /* as much as a wake costs */
-#define HELP_SPINS 128u     /* looks at a taken frame and at its thief before the fiber suspends */
+#define FORK_WAKE_AGAIN_NS 50000u
+#define HELP_SPINS 128u /* looks at a taken frame and at its thief before the fiber suspends */
 
 /* --- fork: somebody has asked -------------------------------------------------------------------------------------- */
 
@@ -23,13 +24,13 @@ static void wake_when_it_pays(struct rota__forks *forks)
 	if (!rota__idle_wakeable(&forks->rt->idle))
 		return;
 	now = rota__sys_clock();
-	if (forks->outer.head_->prev_ == NULL && forks->wake_at < now + FORK_WAKE_NS)
-		forks->wake_at = now + FORK_WAKE_NS; /* the first frame: nobody knows how much will come */
+	if (forks->wake_at == 0)
+		forks->wake_at = now + FORK_WAKE_NS; /* nobody knows how much will come */
 	if (now < forks->wake_at) {
 		rota__fork_ask(forks, ROTA__ASKED_SHARE);
 		return;
 	}
-	forks->wake_at = now + FORK_WAKE_NS;
+	forks->wake_at = now + FORK_WAKE_AGAIN_NS;
 	rota__idle_wake_one(forks->rt);
 }
 

@@ -22,6 +22,8 @@
  *  - Inside the poll of a stackless task the join of a frame that was taken cannot suspend: it helps, and otherwise
  *    spins until the frame has ended. The rule of polls holds for such frames wherever they run: a wait is refused
  *    (-EDEADLK).
+ *  - What a local task (rota_spawn_local) forks stays on its thread.
+ *  - Task-local values (local.h) are the task's: a frame that was taken does not see its forker's.
  *  - Outside of tasks (plain threads, blocking jobs) everything runs at its join, on the caller.
  *  - Cancellation: once the calling task is cancelled, or a scope that it has open, and not inside rota_shield_enter/leave, its next fork gives up
  *    what it has forked inside of that and has not started, and cancels what has been taken, waits and all. So does

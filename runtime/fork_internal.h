@@ -42,8 +42,8 @@
  *
  * No parallelism is lost to sleep: forks are published with a request in `asked_`. A worker that found nothing leaves
  * requests, registers as asleep, and looks again (idle_internal.h); a fiber that answers a request shares, fences, and
- * wakes a sleeper if nobody searches. It holds that back until the wake is likely to pay: the fiber has been forking
- * for FORK_WAKE_NS, and as long has passed since its last wake.
+ * wakes a sleeper if nobody searches. It holds that back until the wake is likely to pay: FORK_WAKE_NS after the fiber's
+ * first fork, and FORK_WAKE_AGAIN_NS after its last wake (fork.c).
  *
  * Cancellation comes as a bit in `asked_`, which whoever cancels a task or a scope sets in the forks of all fibers that
  * run, and which is set when a fiber resumes. The fiber then looks whether it is meant. If so, it gives up what is private
@@ -70,6 +70,7 @@ struct rota__forks {
 	rota_runtime *rt;
 	struct rota_atomic_u64 stack_size; /* of a thief's fiber; 0: the runtime's */
 	bool bounded;                      /* nobody may suspend here */
+	bool local;                        /* of a task that never leaves its thread: nobody else may run its frames */
 	bool rests;                        /* was put among the resting ones */
 	uint64_t wake_at;                  /* clock before which nobody is woken */
 	struct rota_fork_base *mended;     /* from this frame down to `floor` all have been given up */
@@ -136,6 +137,9 @@ void rota__fork_share(struct rota__forks *forks, bool all);
 
 /* The fiber takes its latest shared frame back; false: a thief was faster. */
 bool rota__fork_take_back(struct rota__forks *forks, struct rota_fork_base *base);
+
+/* Takes all off the list without a look at them: their memory is gone. */
+void rota__fork_forget(struct rota__forks *forks);
 
 /* Gives up the latest shared frame; false: a thief was faster. */
 bool rota__fork_give_up_shared(struct rota__forks *forks, struct rota_fork_base *base);

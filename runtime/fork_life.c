@@ -53,6 +53,7 @@ struct rota__forks *rota__forks_new(rota_task *task, size_t stack_size)
 	forks->outer.head_ = NULL;
 	rota__store(&forks->stack_size, stack_size, RELAXED);
 	forks->bounded = !rota__task_may_wait(task);
+	forks->local = (task->flags & ROTA__TASK_PINNED) != 0;
 	forks->rests = false;
 	forks->wake_at = 0;
 	forks->mended = NULL;
@@ -165,7 +166,7 @@ static void ended(struct rota__forks *forks, rota_task *task)
 	if (forks->outer.head_ != NULL) {
 		rota__misuse("task %llu \"%s\" ended with frames that were forked and not joined",
 			     (unsigned long long)task->id, task->name);
-		rota__fork_give_up(forks, NULL);
+		rota__fork_forget(forks);
 	}
 	rota__forks_free(forks);
 }

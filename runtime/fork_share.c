@@ -34,7 +34,7 @@ void rota__fork_share(struct rota__forks *forks, bool all)
 	unsigned n = count_private(forks);
 	unsigned kept = all ? 0 : n / 2;
 
-	if (n == 0)
+	if (n == 0 || forks->local)
 		return;
 	for (unsigned i = 0; i < kept; i++)
 		latest = latest->prev_;
@@ -88,6 +88,15 @@ bool rota__fork_take_back(struct rota__forks *forks, struct rota_fork_base *base
 	}
 	rota__spin_unlock(&forks->lock);
 	return true;
+}
+
+void rota__fork_forget(struct rota__forks *forks)
+{
+	rota__spin_lock(&forks->lock);
+	rota__store(&forks->first, NULL, RELAXED);
+	forks->last = NULL;
+	forks->shared = 0;
+	rota__spin_unlock(&forks->lock);
 }
 
 bool rota__fork_give_up_shared(struct rota__forks *forks, struct rota_fork_base *base)

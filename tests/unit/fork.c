@@ -213,6 +213,38 @@ TASK_TEST(fork, waits_at_every_depth)
 	expect(leaves(7, 1), ==, 2187);
 }
 
+static int note_thread(void *arg)
+{
+	*(pthread_t *)arg = pthread_self();
+	return 0;
+}
+
+static int fork_locally(void *arg)
+{
+	struct rota_frame frames[3];
+	pthread_t threads[3];
+
+	(void)arg;
+	for (int round = 0; round < 300; round++) {
+		for (int i = 0; i < 3; i++)
+			rota_fork(&frames[i], note_thread, &threads[i]);
+		expect(rota_sleep(ROTA_US(10)), ==, 0);
+		for (int i = 3; i-- > 0;) {
+			expect(rota_fork_join(&frames[i]), ==, 0);
+			expect(pthread_equal(threads[i], pthread_self()), !=, 0);
+		}
+	}
+	return 0;
+}
+
+TASK_TEST(fork, frames_of_a_local_task_stay_on_its_thread)
+{
+	rota_task *task;
+
+	expect(rota_spawn_local(&task, fork_locally, NULL), ==, 0);
+	unit_expect_join(task, 0);
+}
+
 /* --- cancellation ------------------------------------------------------------------------------------------------------ */
 
 struct cancelled {
