@@ -20,6 +20,8 @@ int rota__driver_find(enum rota_backend wanted, const struct rota__driver **ret)
 	static struct rota_atomic_u32 told;
 	int rc = wanted == ROTA_BACKEND_EPOLL ? 0 : rota__uring_try();
 
+	while (rc == -EINTR) /* a signal says nothing about the kernel */
+		rc = rota__uring_try();
 	if (rc == 0) {
 		*ret = wanted == ROTA_BACKEND_EPOLL ? &rota__driver_epoll : &rota__driver_uring;
 		return 0;

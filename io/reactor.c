@@ -3,7 +3,7 @@
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
-#include "resolve_internal.h"
+#include "outside_internal.h"
 
 /* How long until the next timer or look of the monitor; ROTA_NEVER. */
 static uint64_t time_to_sleep(rota_runtime *rt)
@@ -55,7 +55,7 @@ int rota__reactor_start(struct rota__reactor *reactor, rota_runtime *rt, const s
 
 void rota__reactor_stop(struct rota__reactor *reactor)
 {
-	rota__resolve_settle();
+	rota__outside_settle();
 	rota__store(&reactor->stop, 1, RELEASE); /* partner: the loop */
 	reactor->ops->wake(reactor->part);
 	pthread_join(reactor->thread, NULL);

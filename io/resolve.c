@@ -9,8 +9,7 @@
  *
  * The thread that has the answer closes the question, so that nobody joins it any more, then copies the answer to one
  * asker after the other, under the lock, which is how an asker that is cancelled knows whether its memory was written.
- * It holds `delivery` from the first grant to the last wake: a woken task may end, and its runtime with it, while this
- * thread still touches the runtime's queues; so who stops a runtime takes `delivery` once.
+ * From the first grant to the last wake it delivers as outside_internal.h says.
  *
  * The threads are detached, belong to no runtime, and touch nothing but the lane, their question and who they wake.
  */
@@ -26,7 +25,7 @@
 #include "../runtime/alloc_internal.h"
 #include "../runtime/sys_internal.h"
 #include "../runtime/waitlist_internal.h"
-#include "resolve_internal.h"
+#include "outside_internal.h"
 #include "sys_internal.h"
 
 #define THREADS_MAX 4
@@ -55,8 +54,6 @@ static struct {
 	unsigned idle, notified;     /* threads without a question; of them, woken and not yet arrived */
 	struct rota_atomic_u32 bell; /* futex of idle threads: a sequence number */
 } lane;
-
-static pthread_mutex_t delivery = PTHREAD_MUTEX_INITIALIZER;
 
 static struct rota_resolve_op *op_of(struct rota_future *future)
 {
@@ -188,7 +185,7 @@ static void deliver(struct question *q, const struct rota_address *found, int co
 	struct rota__wake_batch batch;
 
 	rota__wake_batch_init(&batch);
-	pthread_mutex_lock(&delivery);
+	rota__outside_begin();
 	lock();
 	close_question(q);
 	while (!rota__waitlist_empty(&q->askers)) {
@@ -204,14 +201,8 @@ static void deliver(struct question *q, const struct rota_address *found, int co
 		lock();
 	}
 	unlock();
-	pthread_mutex_unlock(&delivery);
+	rota__outside_end();
 	question_free(q);
-}
-
-void rota__resolve_settle(void)
-{
-	pthread_mutex_lock(&delivery);
-	pthread_mutex_unlock(&delivery);
 }
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ enum rota__fault_kind {
 	ROTA__FAULT_SOCKET,
 	ROTA__FAULT_OP, /* an operation, save close; a positive `error` instead cuts what it moves to so many bytes */
 	ROTA__FAULT_EPOLL, /* making one, and registering a descriptor there */
+	ROTA__FAULT_SPAWN,
+	ROTA__FAULT_PIDFD,
 	ROTA__FAULT_KINDS,
 };
 

@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include <rota.h>
 
@@ -100,8 +101,11 @@ static void *stress_watch(void *arg)
 {
 	uint64_t seen = 0;
 	unsigned seconds = 0;
+	sigset_t all;
 
 	(void)arg;
+	sigfillset(&all); /* a signal would cut its seconds short */
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	while (seconds < EXPECT_HANG_S) {
 		uint64_t moves = rota__load(&stress_moves, RELAXED);
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "outside_internal.h"
+
+#include <pthread.h>
+
+static pthread_mutex_t delivery = PTHREAD_MUTEX_INITIALIZER;
+
+void rota__outside_begin(void)
+{
+	pthread_mutex_lock(&delivery);
+}
+
+void rota__outside_end(void)
+{
+	pthread_mutex_unlock(&delivery);
+}
+
+void rota__outside_settle(void)
+{
+	pthread_mutex_lock(&delivery);
+	pthread_mutex_unlock(&delivery);
+}
