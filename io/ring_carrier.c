@@ -53,12 +53,10 @@ static void ring_cancel(struct rota_op *op)
 	struct rota__ring *ring;
 	bool mailed = false;
 
-	if (op->opcode_ == IORING_OP_CLOSE)
-		return; /* it is made, and does not take long */
 	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
 		return;
-	ring = rota__load(&op->carrier_, RELAXED); /* under the slot */
-	if (!op->cancelled_) {
+	ring = rota__load(&op->carrier_, RELAXED); /* under the slot, as the opcode */
+	if (!op->cancelled_ && op->opcode_ != IORING_OP_CLOSE) { /* that one is made, and does not take long */
 		op->cancelled_ = 1;
 		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */
 		if (mailed)
