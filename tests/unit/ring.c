@@ -70,7 +70,7 @@ UNIT_TEST(ring, leaves_nothing_behind)
 UNIT_TEST(ring, runtime_without_rings)
 {
 	static const enum rota__fault_kind kinds[] = { ROTA__FAULT_EVENTFD, ROTA__FAULT_RING, ROTA__FAULT_THREAD };
-	const struct rota_config config = { .workers = 2 };
+	const struct rota_config config = { .workers = 2, .backend = ROTA_BACKEND_IO_URING };
 	const unsigned before = unit_descriptors();
 	const unsigned threads = unit_threads();
 	unsigned failed = 0;
