@@ -22,7 +22,7 @@
 #endif
 
 #define SECOND_NS 1000000000u
-#define PATIENCE_NS 10000000u /* for the stuck thread to take the signal */
+#define PATIENCE_NS 100000000u /* for the stuck thread to take the signal: it may have to wait for a CPU */
 #define PLACE_MAX 160
 
 /* --- the handler ------------------------------------------------------------------------------------------------ */

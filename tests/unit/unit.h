@@ -218,7 +218,7 @@ static inline void unit_until_alive(rota_runtime *rt, unsigned n)
 
 struct unit_capture {
 	int saved, file;
-	char text[4096];
+	char text[8192];
 };
 
 static inline void unit_capture_begin(struct unit_capture *capture)
@@ -231,16 +231,22 @@ static inline void unit_capture_begin(struct unit_capture *capture)
 	expect_output_ = capture->saved;
 }
 
-/* What was written to standard error since the beginning. */
-static inline const char *unit_capture_end(struct unit_capture *capture)
+/* What was written to standard error since the beginning; one thread at a time. */
+static inline const char *unit_capture_so_far(struct unit_capture *capture)
 {
-	ssize_t n;
+	const ssize_t n = pread(capture->file, capture->text, sizeof(capture->text) - 1, 0);
 
-	fflush(stderr);
-	dup2(capture->saved, STDERR_FILENO);
-	n = pread(capture->file, capture->text, sizeof(capture->text) - 1, 0);
 	expect(n, >=, 0);
 	capture->text[n] = '\0';
+	return capture->text;
+}
+
+/* The same, and no more is captured. */
+static inline const char *unit_capture_end(struct unit_capture *capture)
+{
+	fflush(stderr);
+	dup2(capture->saved, STDERR_FILENO);
+	unit_capture_so_far(capture);
 	close(capture->saved);
 	close(capture->file);
 	expect_output_ = STDERR_FILENO;
