@@ -55,7 +55,7 @@ static void ring_cancel(struct rota_op *op)
 
 	if (rota__slot_take(&op->state_) == ROTA__SLOT_FIRED)
 		return;
-	ring = rota__load(&op->carrier_, RELAXED); /* under the slot, as the opcode */
+	ring = rota__load(&op->carrier_, RELAXED);               /* under the slot, as the opcode */
 	if (!op->cancelled_ && op->opcode_ != IORING_OP_CLOSE) { /* that one is made, and does not take long */
 		op->cancelled_ = 1;
 		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */

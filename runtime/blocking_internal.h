@@ -23,9 +23,9 @@ struct rota__blocking {
 	rota_task *first, *last;
 	unsigned queued, promised, queue_max;
 	unsigned threads, threads_max;
-	unsigned idle;     /* threads waiting for a job */
-	unsigned notified; /* of them, woken and not yet arrived */
-	unsigned running;  /* jobs in progress */
+	unsigned idle;      /* threads waiting for a job */
+	unsigned notified;  /* of them, woken and not yet arrived */
+	unsigned running;   /* jobs in progress */
 	unsigned errands;   /* calls of the driver's errand that nobody has begun */
 	bool errand_before; /* what a thread took last */
 	bool stopping;

@@ -27,11 +27,10 @@ static inline uint32_t rota__future_code(const struct rota_future *future)
 /* The name behind a code. */
 static inline const char *rota__future_code_name(uint32_t code)
 {
-	const struct rota_future_ops *ops = &rota__done_ops;
-	const char *name;
+	/* By whole numbers: it is another object than the one that is counted from. */
+	const uintptr_t table = (uintptr_t)&rota__done_ops + (uintptr_t)(intptr_t)(int32_t)code;
+	const char *name = ((const struct rota_future_ops *)table)->name;
 
-	ops = (const void *)((const unsigned char *)ops + (int32_t)code);
-	name = ops->name;
 	return name != NULL ? name : "a future without a name";
 }
 

@@ -24,9 +24,9 @@ enum {
 	ROTA__TASK_CANCEL_TOLD = 2, /* a future's root was asked to cancel */
 	ROTA__TASK_OWN_STACK = 4,   /* the stack is not of the runtime's size */
 	ROTA__TASK_FRESH = 8,       /* has not run yet */
-	ROTA__TASK_NO_WAIT = 16,    /* carries out a frame that was forked in a poll: it may not wait, as polls may not */
-	ROTA__TASK_FORKED = 32,     /* a fiber that has forks: they are noted at its stack */
-	ROTA__TASK_FORKLESS = 64,   /* there was no memory for its forks: it runs them itself */
+	ROTA__TASK_NO_WAIT = 16,  /* carries out a frame that was forked in a poll: it may not wait, as polls may not */
+	ROTA__TASK_FORKED = 32,   /* a fiber that has forks: they are noted at its stack */
+	ROTA__TASK_FORKLESS = 64, /* there was no memory for its forks: it runs them itself */
 };
 
 struct rota_task {
