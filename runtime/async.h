@@ -31,8 +31,9 @@
  *
  * Rules. At a ROTA_AWAIT the function may return to its caller and be entered again later: local variables do not
  * keep their values across it (gcc warns, with -Wall and -O1 or more; clang always), the struct does. A
- * ROTA_AWAIT may stand in loops and switches, but not in a block with a variable-length array or a cleanup attribute, nor
- * in a statement expression (gcc refuses them). An async function awaits another by its `async.future`. It may
+ * ROTA_AWAIT may stand in loops and switches, but not in a block with a variable-length array (the compilers refuse it)
+ * or a cleanup attribute (clang refuses it; under gcc the cleanup runs at each wait), nor in a statement expression (gcc
+ * refuses it). An async function awaits another by its `async.future`. It may
  * not call what waits (rota_await, rota_sleep, rota_mutex_lock): that is refused with -EDEADLK.
  *
  * Cancelled, the function has the future that it awaits cancelled, and each later one before it starts; what it

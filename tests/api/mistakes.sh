@@ -20,6 +20,7 @@ mistake()
 #include <rota.h>
 int work(void *arg);
 void use(int value);
+void clean(int *value);
 EOF
 		cat
 	} >"$work/piece.c"
@@ -83,6 +84,16 @@ async 'an await beside an array of variable length' <<'EOF'
 	char array[s->kept];
 	array[0] = 1;
 	use(array[0]);
+#endif
+	ROTA_AWAIT(s, cx, &s->timer.future);
+	ROTA_ASYNC_END(s);
+EOF
+
+# gcc runs the cleanup at each wait, and says nothing.
+! $CC --version | grep -q clang || async 'an await beside a cleanup attribute' <<'EOF'
+	ROTA_ASYNC_BEGIN(s);
+#ifdef MISTAKE
+	int cleaned __attribute__((cleanup(clean), unused)) = s->kept;
 #endif
 	ROTA_AWAIT(s, cx, &s->timer.future);
 	ROTA_ASYNC_END(s);
