@@ -7,6 +7,9 @@ import re
 import subprocess
 import sys
 
+ALONE = os.environ.get("ROTA_FLAVOR") == "current_thread"
+RECEIVED = "".join(f"Received value: {value}\\n" for value in ("false", "true", "false", "true"))
+
 CLAIMS = {
     "future_by_hand": [
         r"^polled: PENDING, rung, polled: READY$",
@@ -40,10 +43,47 @@ CLAIMS = {
         r"^scope: the task of 120 ms after \d+ ms$",
         r"^scope: the task of 180 ms after \d+ ms$",
     ],
+    "cancellation": [
+        r"^endless: Operation canceled, cleaned up: yes$",
+        r"^cancelled: Operation canceled$",
+        r"^quick: done$",
+        r"^slow: Connection timed out, cleaned up: yes$",
+        r"^scope: Connection timed out$",
+        r"^deadline: Connection timed out$",
+    ],
+    "streams": [
+        r"^call 0 after \d+ ms$",
+        r"^call 2 after \d+ ms$",
+        r"^9 items, at most 3 at once, in \d+ ms$",
+        r"^stream: 0 4 16 36 64, sum 120$",
+    ],
+    "joined_request": [
+        r"^task: done after \d+\.\d\d units$",
+        r'^request: "HTTP/1.1 200 OK" after \d+\.\d\d units$',
+        r"^together: \d+\.\d\d units \(published for the original: 5\.49\)$",
+    ],
+    "mistakes": [
+        r"^result dropped: received 7\nresult dropped: received 7\n",
+        r"^result checked: received 7\nresult checked: Broken pipe$",
+        r"^blocks: a task of 5 ms ticks was late by \d+\.\d ms at most$",
+        r"^offloads: a task of 5 ms ticks was late by \d+\.\d ms at most$",
+        r"^two waits of 50 ms, called: \d+ ms$",
+        r"^two waits of 50 ms, spawned: \d+ ms$",
+    ],
+    "condition": [
+        r"^two threads\n" + RECEIVED,
+        r"^two tasks\n" + RECEIVED,
+    ],
+    "flavors": [
+        r"^configured as current_thread: 8 tasks, 8 of them on the main thread, 1 workers$",
+        r"^as the environment says: 8 tasks, %d of them on the main thread" % (8 if ALONE else 0),
+    ],
 }
 REPORTS = {
     "future_by_hand": [r"future 0x[0-9a-f]+ was polled after it was ready"],
     "block_on": [r"rota_block_on inside task \d+ .* would block its worker"],
+    # Alone, there is no thread that could tell.
+    "mistakes": [] if ALONE else [r'stall: fiber \d+ "blocks" has run for .* while others wait; spawned at \S+\+0x'],
 }
 
 
