@@ -193,9 +193,8 @@ static int call_thread(rota_runtime *rt)
 
 /* --- submitting ----------------------------------------------------------------------------------------------- */
 
-/* Waits for a place in the queue: READY with 0 in *ret_status when the caller has one promised. */
-static rota_poll poll_place(struct rota__blocking *pool, struct rota_waiter *waiter, const struct rota_waker *waker,
-			    bool cancelled, int *ret_status)
+rota_poll rota__blocking_poll_place(struct rota__blocking *pool, struct rota_waiter *waiter,
+				    const struct rota_waker *waker, bool cancelled, int *ret_status)
 {
 	rota_poll ready = ROTA_READY;
 
@@ -217,8 +216,7 @@ static rota_poll poll_place(struct rota__blocking *pool, struct rota_waiter *wai
 	return ready;
 }
 
-/* Uses the promised place. */
-static int submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task)
+int rota__blocking_submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task)
 {
 	struct rota__blocking *pool = &rt->blocking;
 	struct rota__wake_batch batch;
@@ -242,6 +240,18 @@ static int submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task)
 	return rc < 0 ? rc : 0;
 }
 
+void rota__blocking_return_place(struct rota__blocking *pool)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	lock(pool);
+	pool->promised--;
+	free_place(pool, &batch);
+	unlock(pool);
+	rota__wake_batch_submit(&batch);
+}
+
 struct place_op {
 	struct rota_future future;
 	struct rota__blocking *pool;
@@ -253,7 +263,7 @@ static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct place_op *op = (struct place_op *)(void *)self;
 
-	return poll_place(op->pool, &op->waiter, cx->waker, op->cancelled, &self->status);
+	return rota__blocking_poll_place(op->pool, &op->waiter, cx->waker, op->cancelled, &self->status);
 }
 
 static void place_cancel(struct rota_future *self)
@@ -283,7 +293,7 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 		rota_future_init(&op.future, &place_ops);
 		rc = rota_await(&op.future);
 	}
-	return rc < 0 ? rc : submit_placed(rt, job, ret_task);
+	return rc < 0 ? rc : rota__blocking_submit_placed(rt, job, ret_task);
 }
 
 /* With the lock held: takes the right to interrupt a job that runs. NULL: it has not said how, or it was done. */
@@ -408,102 +418,4 @@ unsigned rota__blocking_threads(rota_runtime *rt)
 	threads = rt->blocking.threads;
 	unlock(&rt->blocking);
 	return threads;
-}
-
-/* --- a job and its end as one wait ---------------------------------------------------------------------------- */
-
-static struct rota_offload_op *offload_of(struct rota_future *future)
-{
-	return (struct rota_offload_op *)(void *)future;
-}
-
-/* Gives a promised place up. */
-static void return_place(struct rota__blocking *pool)
-{
-	struct rota__wake_batch batch;
-
-	rota__wake_batch_init(&batch);
-	lock(pool);
-	pool->promised--;
-	free_place(pool, &batch);
-	unlock(pool);
-	rota__wake_batch_submit(&batch);
-}
-
-/* Has a promised place. */
-static int offload_start(struct rota_offload_op *op)
-{
-	const void *place = (const void *)(uintptr_t)op->fn_; /* the caller's address is not known here */
-	int rc = -ECANCELED;
-
-	if (!op->cancelled_)
-		rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, 2, NULL, place);
-	if (rc < 0) {
-		return_place(&op->rt_->blocking);
-		return rc;
-	}
-	op->job_->fn = op->fn_;
-	op->job_->arg = op->arg_;
-	rc = submit_placed(op->rt_, op->job_, NULL);
-	if (rc < 0) {
-		rota__task_discard(op->job_, 2);
-		op->job_ = NULL;
-		return rc;
-	}
-	rota_join_init(&op->join_, op->job_);
-	return 0;
-}
-
-/* First a place, then the job's end. */
-static rota_poll offload_poll(struct rota_future *self, struct rota_context *cx)
-{
-	struct rota_offload_op *op = offload_of(self);
-
-	if (op->rt_ == NULL) {
-		op->rt_ = rota__runtime_self();
-		if (op->rt_ == NULL || rota__task_current() == NULL) {
-			self->status = op->cancelled_ ? -ECANCELED : op->fn_(op->arg_); /* a thread that may block */
-			return ROTA_READY;
-		}
-	}
-	if (op->job_ == NULL) {
-		if (poll_place(&op->rt_->blocking, &op->waiter_, cx->waker, op->cancelled_, &self->status) ==
-		    ROTA_PENDING)
-			return ROTA_PENDING;
-		if (self->status < 0 || (self->status = offload_start(op)) < 0)
-			return ROTA_READY;
-	}
-	if (rota_future_poll(&op->join_.future, cx) == ROTA_PENDING)
-		return ROTA_PENDING;
-	self->status = op->job_->status;
-	rota__task_unref(op->job_);
-	return ROTA_READY;
-}
-
-/* A job that is queued ends at once; one that runs is waited for, since it may use the caller's memory. */
-static void offload_cancel(struct rota_future *self)
-{
-	struct rota_offload_op *op = offload_of(self);
-
-	op->cancelled_ = true;
-	if (op->job_ != NULL)
-		rota_cancel(op->job_);
-}
-
-static const struct rota_future_ops offload_ops = { offload_poll, offload_cancel, "offload" };
-
-void rota_offload_init(struct rota_offload_op *op, rota_fn *fn, void *arg)
-{
-	*op = (struct rota_offload_op){ .fn_ = fn, .arg_ = arg };
-	rota_future_init(&op->future, &offload_ops);
-}
-
-int rota_offload(rota_fn *fn, void *arg)
-{
-	struct rota_offload_op op;
-
-	if (fn == NULL)
-		return -EINVAL;
-	rota_offload_init(&op, fn, arg);
-	return rota_await(&op.future);
 }

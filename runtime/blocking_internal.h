@@ -40,6 +40,13 @@ void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsi
  * (may be NULL) was set before the job could run. -ECANCELED, -EAGAIN, -ESHUTDOWN: the job is untouched. */
 int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task);
 
+/* The same in two steps. First a place in the queue: READY with 0 in *ret_status when the caller has one promised, or with
+ * -ECANCELED. Then the place is used, or given back. */
+rota_poll rota__blocking_poll_place(struct rota__blocking *pool, struct rota_waiter *waiter,
+				    const struct rota_waker *waker, bool cancelled, int *ret_status);
+int rota__blocking_submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task);
+void rota__blocking_return_place(struct rota__blocking *pool);
+
 /* Takes the job out if it is still queued, and completes it with -ECANCELED; interrupts it if it runs and has said how. */
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 
