@@ -32,19 +32,16 @@ static rota_poll bell_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct bell_wait *wait = (struct bell_wait *)self;
 	struct rota_waker mine = rota_context_waker(cx), former;
-	bool rung;
+	bool rung, ready;
 
 	pthread_mutex_lock(&wait->bell->lock);
 	rung = wait->bell->rung;
+	ready = rung || wait->cancelled;
 	former = wait->bell->waker;
-	wait->bell->waker = (struct rota_waker){ NULL, NULL };
-	if (!rung && !wait->cancelled) {
-		wait->bell->waker = mine;
-		mine = (struct rota_waker){ NULL, NULL };
-	}
+	wait->bell->waker = ready ? (struct rota_waker){ NULL, NULL } : mine;
 	pthread_mutex_unlock(&wait->bell->lock);
 	rota_waker_drop(&former); /* an empty one: nothing happens */
-	if (mine.ops == NULL)
+	if (!ready)
 		return ROTA_PENDING;
 	rota_waker_drop(&mine);
 	self->status = rung ? 0 : -ECANCELED;

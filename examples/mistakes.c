@@ -107,8 +107,11 @@ static int beside_ticker(const char *name, rota_fn *fn)
 	rc = rota_scope_spawn(&scope, NULL, tick, &ticker);
 	if (rc == 0)
 		rc = rota_scope_spawn_with(&scope, &task, &attr, fn, NULL);
-	if (rc == 0)
-		rc = rota_join(task, NULL); /* 0: `task` is gone */
+	if (rc == 0) {
+		rc = rota_join(task, NULL);
+		if (rc < 0) /* the handle is still ours; the task is the scope's */
+			rota_detach(task);
+	}
 	atomic_store(&ticker.stop, true);
 	closed = rota_scope_close(&scope);
 	if (rc == 0 && closed == 0)
