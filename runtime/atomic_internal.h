@@ -30,7 +30,8 @@
 /* Adds to a counter that one thread writes and any may read: no locked instruction. */
 #define rota__count(a, n) rota__store((a), rota__load((a), RELAXED) + (n), RELAXED)
 
-#if defined(__SANITIZE_THREAD__)
+#if defined(ROTA__MODEL) /* tests/model: compiled as for the thread sanitizer, checked by another */
+#elif defined(__SANITIZE_THREAD__)
 #define ROTA__TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)

@@ -17,7 +17,10 @@
 
 #include "atomic_internal.h"
 
+/* A power of two. The model checker has a smaller one. */
+#ifndef ROTA__DEQUE_CAPACITY
 #define ROTA__DEQUE_CAPACITY 256u
+#endif
 
 struct rota__deque {
 	struct rota_atomic_u64 head; /* steal in the upper half, real in the lower */

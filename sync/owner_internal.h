@@ -14,6 +14,13 @@
 /* Its address stands for the thread. Defined in mutex.c. */
 extern _Thread_local char rota__owner_thread __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
+#ifdef ROTA__MODEL /* the threads of a model share one address */
+void *model_owner_thread(void);
+#define ROTA__OWNER_THREAD model_owner_thread()
+#else
+#define ROTA__OWNER_THREAD ((void *)&rota__owner_thread)
+#endif
+
 /* The calling task, also inside its rota_block_in_place, or what stands for a thread outside of tasks. */
 static inline void *rota__owner_self(void)
 {
@@ -21,7 +28,7 @@ static inline void *rota__owner_self(void)
 
 	if (worker != NULL && worker->current != NULL)
 		return worker->current;
-	return rota__in_place_task != NULL ? (void *)rota__in_place_task : (void *)&rota__owner_thread;
+	return rota__in_place_task != NULL ? (void *)rota__in_place_task : ROTA__OWNER_THREAD;
 }
 
 static inline void rota__owner_set(struct rota_atomic_ptr *owner)

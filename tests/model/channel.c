@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channel, by plain threads that block on their parkers, with the real waitlist, wakers and parking below: each
+ * element arrives once, in its sender's order; a cancelled wait leaves what was meant for it to others; close ends all.
+ */
+#include "../../sync/channel.h"
+
+#include <errno.h>
+
+#include "seams.h"
+
+static struct rota_channel channel;
+static unsigned got[4];
+static unsigned count;
+
+static void setup(void)
+{
+	model_check(rota_channel_init(&channel, sizeof(unsigned), 1) == 0);
+	got[0] = got[1] = got[2] = got[3] = 0;
+	count = 0;
+	model_misuse_expected = true; /* a send after close */
+}
+
+static void setup_unbounded(void)
+{
+	model_check(rota_channel_init(&channel, sizeof(unsigned), ROTA_UNBOUNDED) == 0);
+	got[0] = got[1] = got[2] = got[3] = 0;
+}
+
+static void setup_filled(void)
+{
+	const unsigned elem = 3;
+
+	setup();
+	model_check(rota_channel_try_send(&channel, &elem) == 0);
+}
+
+static void send(unsigned elem)
+{
+	model_check(rota_channel_send(&channel, &elem) == 0);
+}
+
+static unsigned recv(void)
+{
+	unsigned elem = 0;
+
+	model_check(rota_channel_recv(&channel, &elem) == 0);
+	got[elem]++;
+	return elem;
+}
+
+static void send_1(void)
+{
+	send(1);
+}
+
+static void send_1_2(void)
+{
+	send(1);
+	send(2);
+}
+
+static void recv_one(void)
+{
+	recv();
+}
+
+static void recv_1_2(void)
+{
+	model_check(recv() == 1);
+	model_check(recv() == 2);
+}
+
+static void recv_3_1(void)
+{
+	model_check(recv() == 3);
+	model_check(recv() == 1);
+}
+
+/* Sends, but asks for the end at once. */
+static void send_1_or_give_up(void)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct rota_context cx = { &waker };
+	struct rota_channel_op op;
+	const unsigned elem = 1;
+
+	rota_channel_send_init(&op, &channel, &elem);
+	if (rota_future_poll(&op.future, &cx) == ROTA_PENDING) {
+		rota_future_cancel(&op.future);
+		model_check(rota_future_poll(&op.future, &cx) == ROTA_READY);
+	}
+	model_check(op.future.status == 0 || op.future.status == -ECANCELED);
+	model_outcome(op.future.status == 0 ? 0 : 1);
+	model_free(&op, sizeof(op)); /* nobody else knows of it any more */
+}
+
+static void recv_or_give_up(void)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct rota_context cx = { &waker };
+	struct rota_channel_op op;
+	unsigned elem = 0;
+
+	rota_channel_recv_init(&op, &channel, &elem);
+	if (rota_future_poll(&op.future, &cx) == ROTA_PENDING) {
+		rota_future_cancel(&op.future);
+		model_check(rota_future_poll(&op.future, &cx) == ROTA_READY);
+	}
+	if (op.future.status == 0)
+		got[elem]++;
+	model_outcome(op.future.status == 0 ? 0 : 1);
+	model_free(&op, sizeof(op));
+}
+
+static void try_send_1(void)
+{
+	const unsigned elem = 1;
+
+	model_check(rota_channel_try_send(&channel, &elem) == 0);
+}
+
+static void close_it(void)
+{
+	rota_channel_close(&channel);
+}
+
+static void recv_until_closed(void)
+{
+	unsigned elem;
+	int rc;
+
+	while ((rc = rota_channel_recv(&channel, &elem)) == 0)
+		got[elem]++;
+	model_check(rc == -EPIPE);
+}
+
+static void send_1_if_open(void)
+{
+	const unsigned elem = 1;
+	int rc = rota_channel_send(&channel, &elem);
+
+	model_check(rc == 0 || rc == -EPIPE);
+	count += rc == 0;
+}
+
+static void got_one_each(void)
+{
+	model_check(got[1] == 1 && got[2] == 1);
+	model_check(rota_channel_length(&channel) == 0);
+}
+
+static void got_1(void)
+{
+	model_check(got[1] == 1);
+}
+
+static void got_what_was_sent(void)
+{
+	model_check(got[1] + rota_channel_length(&channel) == count);
+	model_outcome(count);
+}
+
+static void nothing_lost(void)
+{
+	model_check(got[1] + rota_channel_length(&channel) == 1);
+}
+
+static void got_3(void)
+{
+	model_check(got[3] == 1);
+}
+
+const struct model_scenario model_scenarios[] = {
+	{ "channel: send, recv", setup, { send_1, recv_one }, got_1, 0, 0, 0 },
+	{ "channel: two each", setup, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
+	{ "channel: full, send, recv", setup_filled, { send_1, recv_3_1 }, got_1, 0, 0, 0 },
+	{ "channel: unbounded", setup_unbounded, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
+	{ "channel: sender, two receivers", setup, { send_1_2, recv_one, recv_one }, got_one_each, 0, 0, 1 },
+	{ "channel: recv cancelled", setup, { try_send_1, recv_or_give_up }, nothing_lost, 0x3, 0, 0 },
+	{ "channel: send cancelled", setup_filled, { send_1_or_give_up, recv_one }, got_3, 0x3, 0, 0 },
+	{ "channel: close, recv", setup, { close_it, recv_until_closed }, NULL, 0, 0, 0 },
+	{ "channel: send, close, recv",
+	  setup,
+	  { send_1_if_open, close_it, recv_until_closed },
+	  got_what_was_sent,
+	  0x3,
+	  0,
+	  1 },
+	{ .name = NULL },
+};

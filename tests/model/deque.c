@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run queue, with a capacity of eight: the owner pushes and pops while one or two thieves take halves, over the wrap
+ * of the ring and of the indices. Each task is had exactly once, and who has it may touch it.
+ */
+#include "../../runtime/deque_internal.h"
+
+#include "../../runtime/task_internal.h"
+#include "model.h"
+
+#define TASKS (2 * ROTA__DEQUE_CAPACITY)
+
+static struct rota__deque victim, mine[2];
+static struct rota_task tasks[TASKS];
+static unsigned pushed, overflowed;
+static unsigned pops, steals; /* of the finish */
+
+static void start_at(uint32_t index)
+{
+	victim = (struct rota__deque){ .tail = { index } };
+	victim.head.value = (uint64_t)index << 32 | index;
+	for (unsigned i = 0; i < 2; i++)
+		mine[i] = (struct rota__deque){ .tail = { 7 }, .head = { 7ull << 32 | 7 } };
+	/* A slot is not filled before a thief has read it, nor read before it is filled. */
+	model_ordered(victim.buffer, sizeof(victim.buffer));
+	model_ordered(mine[0].buffer, sizeof(mine[0].buffer));
+	for (unsigned i = 0; i < TASKS; i++)
+		tasks[i] = (struct rota_task){ .home = 0 };
+	pushed = overflowed = pops = steals = 0;
+}
+
+static bool push(void)
+{
+	rota_task *task = &tasks[pushed];
+
+	task->arg = task; /* what the release in push must cover */
+	if (!rota__deque_push(&victim, task))
+		return false;
+	pushed++;
+	return true;
+}
+
+/* Whoever has a task may write to it: had by two, that is a race, or counted twice. */
+static void have(rota_task *task)
+{
+	model_check(task->arg == task);
+	task->home++;
+}
+
+static bool pop(void)
+{
+	rota_task *task = rota__deque_pop(&victim);
+
+	if (task == NULL)
+		return false;
+	have(task);
+	return true;
+}
+
+static void steal_into(unsigned thief)
+{
+	unsigned moved = 0, had = 0;
+	rota_task *task = rota__deque_steal(&victim, &mine[thief], &moved);
+
+	for (; task != NULL; task = rota__deque_pop(&mine[thief]), had++)
+		have(task);
+	model_check(had <= moved); /* others may steal in turn */
+}
+
+static void thief_0(void)
+{
+	steal_into(0);
+}
+
+static void thief_1(void)
+{
+	steal_into(1);
+}
+
+static void thief_twice(void)
+{
+	steal_into(0);
+	steal_into(0);
+}
+
+/* --- two tasks are there; the owner takes what it can -------------------------------------------------------------- */
+
+static void setup_two(void)
+{
+	start_at(UINT32_MAX - 1);
+	push();
+	push();
+}
+
+static void owner_pops(void)
+{
+	while (pop())
+		pops++;
+}
+
+static void owner_pushes_and_pops(void)
+{
+	model_check(push());
+	if (pop())
+		pops++;
+}
+
+/* --- the ring is full: a slot that a thief still copies from must not be filled ------------------------------------- */
+
+static void setup_full(void)
+{
+	start_at(UINT32_MAX - 2);
+	for (unsigned i = 0; i < ROTA__DEQUE_CAPACITY; i++)
+		push();
+}
+
+static void owner_pushes_when_full(void)
+{
+	rota_task *first, *last;
+
+	if (push())
+		return;
+	overflowed = rota__deque_overflow(&victim, &first, &last);
+	if (overflowed == 0)
+		return;
+	model_check(last->queue_next == NULL);
+	for (; first != NULL; first = first->queue_next)
+		have(first);
+	model_check(push());
+}
+
+static void owner_pops_and_pushes(void)
+{
+	if (pop())
+		pops++;
+	push();
+}
+
+/* A second thief into what the first one has put in its own queue. */
+static void thief_of_thief(void)
+{
+	unsigned moved;
+	rota_task *task = rota__deque_steal(&mine[0], &mine[1], &moved);
+
+	if (task == NULL)
+		return;
+	have(task);
+	while ((task = rota__deque_pop(&mine[1])) != NULL)
+		have(task);
+}
+
+/* --- the thief's own queue is full, of tasks that another thief takes ------------------------------------------ */
+
+static void setup_full_thief(void)
+{
+	setup_two();
+	push();
+	push();
+	for (unsigned i = 0; i < ROTA__DEQUE_CAPACITY; i++, pushed++) {
+		tasks[pushed].arg = &tasks[pushed];
+		model_check(rota__deque_push(&mine[0], &tasks[pushed]));
+	}
+}
+
+/* Keeps what it has stolen. */
+static void thief_into_full(void)
+{
+	unsigned moved;
+	rota_task *task = rota__deque_steal(&victim, &mine[0], &moved);
+
+	if (task != NULL)
+		have(task);
+}
+
+static void finish_full_thief(void)
+{
+	rota_task *task;
+
+	while (pop()) {
+	}
+	while ((task = rota__deque_pop(&mine[0])) != NULL)
+		have(task);
+	while (steals < pushed)
+		model_check(tasks[steals++].home == 1);
+}
+
+static void finish(void)
+{
+	unsigned had = 0;
+
+	for (unsigned i = 0; i < pushed; i++)
+		had += tasks[i].home;
+	model_outcome(had == pushed ? 0 : 1);
+	while (pop()) {
+	}
+	while (steals < pushed)
+		model_check(tasks[steals++].home == 1);
+}
+
+const struct model_scenario model_scenarios[] = {
+	{ "deque: pop, thief", setup_two, { owner_pops, thief_0 }, finish, 0x1, 1, 0 },
+	{ "deque: push, pop, thief", setup_two, { owner_pushes_and_pops, thief_0 }, finish, 0x3, 1, 0 },
+	{ "deque: push, pop, two thieves", setup_two, { owner_pushes_and_pops, thief_0, thief_1 }, finish, 0x3, 0, 2 },
+	{ "deque: pop, thief twice", setup_full, { owner_pops_and_pushes, thief_twice }, finish, 0x2, 0, 0 },
+	{ "deque: full, thief", setup_full, { owner_pushes_when_full, thief_0 }, finish, 0x2, 1, 0 },
+	{ "deque: full, two thieves", setup_full, { owner_pushes_when_full, thief_0, thief_1 }, finish, 0x2, 0, 2 },
+	{ "deque: thief of a thief", setup_full, { owner_pops_and_pushes, thief_0, thief_of_thief }, finish, 0x2, 0, 2 },
+	{ "deque: into a full one, thief",
+	  setup_full_thief,
+	  { thief_into_full, thief_of_thief },
+	  finish_full_thief,
+	  0,
+	  1,
+	  0 },
+	{ .name = NULL },
+};
