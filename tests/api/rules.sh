@@ -55,7 +55,7 @@ sources()
 }
 
 # Tests, examples and benchmarks that nobody builds would rot: each is named in its folder's meson.build.
-for file in runtime/*.c io/*.c sync/*.c examples/*.c benchmarks/*.c tests/unit/*.c tests/stress/*.c; do
+for file in runtime/*.c io/*.c sync/*.c examples/*.c benchmarks/*.c tests/unit/*.c tests/stress/*.c tests/model/*.c; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file" .c)
 	if ! grep -qE "'$name(\.c)?'" "$(dirname "$file")/meson.build"; then
@@ -63,6 +63,45 @@ for file in runtime/*.c io/*.c sync/*.c examples/*.c benchmarks/*.c tests/unit/*
 		failed=1
 	fi
 done
+
+# The names of all atomic fields and variables: struct.field without the prefix of the struct, or the variable's.
+atomics()
+{
+	code "$1" | awk '
+		/^[ \t]*(static )?struct [a-z_0-9]+( [^()]*)?\{|^(static )?struct \{/ {
+			if (++depth == 1) {
+				owner = ""
+				if (match($0, /struct [a-z_0-9]+/))
+					owner = substr($0, RSTART + 7, RLENGTH - 7)
+				sub(/^rota__?/, "", owner)
+			}
+			next
+		}
+		/^}/ { depth = 0 }
+		/struct rota_atomic_(u32|u64|ptr) [a-z_]/ && !/\(.*struct rota_atomic|\* *[a-z_]+ *=|extern/ {
+			text = $0
+			sub(/.*struct rota_atomic_(u32|u64|ptr) /, "", text)
+			sub(/[;=].*/, "", text)
+			count = split(text, name, /, */)
+			for (i = 1; i <= count; i++) {
+				sub(/[[ ].*/, "", name[i])
+				if (name[i] != "never") # a futex that nobody wakes
+					print (depth == 0 ? "" : owner != "" ? owner "." : "[a-z_]*.") name[i]
+			}
+		}'
+}
+
+# docs/memory-ordering.md or docs/fork.md has a row for each, which names it in its first column.
+set -f # the names may be patterns
+for file in $(find runtime io sync -name '*.[ch]' | sort); do
+	for name in $(atomics "$file"); do
+		if ! grep -qE "^\|[^|]*\`(rota__?)?$(printf '%s' "$name" | sed 's/\./\\./')(\[\])?[\`.]" docs/memory-ordering.md docs/fork.md; then
+			echo "$file: docs/memory-ordering.md has no row for \`$name\`"
+			failed=1
+		fi
+	done
+done
+set +f
 
 include='^[ 	]*#[ 	]*include[ 	]*["<]'
 # File names here have no spaces.
