@@ -236,18 +236,22 @@ static int measure_product(void)
 
 	if (a == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < n * n; i++) {
-		a[i] = (float)(i / n % 4);
-		a[n * n + i] = (float)(i % n % 3);
-		a[2 * n * n + i] = 0;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++) {
+			a[i * n + j] = (float)(i % 4);
+			a[(n + i) * n + j] = (float)(j % 3);
+			a[(2 * n + i) * n + j] = 0;
+		}
 	}
 	start = rota_now();
 	multiply((struct product){ a, a + n * n, a + 2 * n * n, n }, n);
 	bench_report("matmul", ms_since(start), "ms");
 	/* Rows of a and columns of b are constant. */
-	for (size_t i = 0; i < n * n && rc == 0; i++) {
-		if (a[2 * n * n + i] != (float)n * (float)(i / n % 4) * (float)(i % n % 3))
-			rc = -EPROTO;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++) {
+			if (a[(2 * n + i) * n + j] != (float)n * (float)(i % 4) * (float)(j % 3))
+				rc = -EPROTO;
+		}
 	}
 	free(a);
 	return rc;

@@ -145,7 +145,7 @@ static int run_ticker(void *arg)
 static int run_echo(void *arg)
 {
 	struct ticking *ticking = arg;
-	struct bench_hall hall;
+	struct bench_hall hall = { 0 };
 	struct den den;
 	uint64_t start = rota_now();
 	int rc = let_loose(&den, ticking->hogs, ticking->pieces);

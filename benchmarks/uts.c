@@ -159,9 +159,10 @@ static __attribute__((noinline)) uint64_t count_children(struct rota_forks *rota
 static int count_tree(void *arg)
 {
 	const struct state root = root_state();
+	const unsigned n = children_of(&root, 0);
 	uint64_t *nodes = arg;
 
-	*nodes = 1 + count_children(rota_forks_self(), &root, 0, children_of(&root, 0));
+	*nodes = n == 0 ? 1 : 1 + count_children(rota_forks_self(), &root, 0, n);
 	return 0;
 }
 

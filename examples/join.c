@@ -54,9 +54,10 @@ static int sum_of_squares(const int *numbers, int *ret_sum)
 		else if (rc == 0)
 			rc = result;
 	}
-	if (rc == 0)
-		*ret_sum = sum;
-	return rc;
+	if (rc < 0)
+		return rc;
+	*ret_sum = sum;
+	return 0;
 }
 
 static int print_sums(void)

@@ -100,12 +100,11 @@ static int by_size(const void *a, const void *b)
 
 static void print_latency(const char *name, struct ticker *ticker, uint64_t took)
 {
-	const int n = ticker->ticks;
+	const int n = ticker->ticks, middle = n / 2, high = n * 99 / 100;
 
 	qsort(ticker->late, (size_t)n, sizeof(ticker->late[0]), by_size);
 	printf("%-12s%10" PRIu64 "%10d%12.2f%12.2f%12.2f\n", name, took / ROTA_MS(1), n,
-	       (double)ticker->late[n / 2] / 1e6, (double)ticker->late[n * 99 / 100] / 1e6,
-	       (double)ticker->late[n - 1] / 1e6);
+	       (double)ticker->late[middle] / 1e6, (double)ticker->late[high] / 1e6, (double)ticker->late[n - 1] / 1e6);
 }
 
 /* --- the computations ------------------------------------------------------------------------------------------- */

@@ -58,8 +58,9 @@ static int print_changes(struct watch *watch, int changes)
 		size_t len;
 
 		rc = rota_notify_wait(&watch->changed);
-		if (rc == 0)
-			rc = rota_read_file(watch->path, LIMIT, &text, &len);
+		if (rc < 0)
+			break;
+		rc = rota_read_file(watch->path, LIMIT, &text, &len);
 		if (rc < 0)
 			break;
 		printf("change %d: %zu bytes: %.*s\n", i, len, (int)strcspn(text, "\n"), text);

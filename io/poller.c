@@ -132,7 +132,9 @@ static void end_wait(struct rota__op_list *list, struct rota_op *op, int result,
 
 short rota__poller_events(const struct rota_op *op)
 {
-	return op->opcode_ == IORING_OP_POLL_ADD ? (short)op->flags_ : rota__sys_call(op)->events;
+	if (op->opcode_ == IORING_OP_POLL_ADD)
+		return (short)op->flags_;
+	return rota__sys_call(op)->events;
 }
 
 /* Tells the kernel all that the list's operations wait for on the descriptor. With the lock held. */

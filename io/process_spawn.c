@@ -172,7 +172,7 @@ int rota__process_start(struct rota_process *ret, const struct rota_process_conf
 {
 	struct plan plan = { .least = 3 + (int)config->fd_count, .own = { -1, -1, -1 } };
 	struct rota__orphan *orphan;
-	pid_t pid;
+	pid_t pid = -1;
 	int rc = check(config);
 
 	if (rc < 0)

@@ -16,7 +16,7 @@
  * close, which change dispositions, apart from each other. The thread leaves when it finds no stream.
  */
 #define _GNU_SOURCE
-#include "signal.h"
+#include "../io/signal.h" /* not the one of the system */
 
 #include <errno.h>
 #include <pthread.h>

@@ -33,6 +33,7 @@
 #define ROTA_FORK_JOIN(name, frame) name##_join_(rota_forks_, (frame))
 #define ROTA_FORK_CALL(name, ...) name##_body_(rota_forks_, __VA_ARGS__)
 
+/* Types and names of parameters cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define ROTA_FORK_DEFINE_1(R, name, T1, a1) \
 	ROTA_FORK_DEFINE_(R, name, (T1 a1), (a1), ROTA_FORK_FIELDS_1_(T1), (frame_->a1_ = a1), (frame_->a1_))
 #define ROTA_FORK_DEFINE_2(R, name, T1, a1, T2, a2) \
@@ -90,5 +91,6 @@
 		return name##_body_(rota_forks_self(), ROTA_FORK_LIST_ names); \
 	} \
 	static R name##_body_(ROTA_FORK_UNUSED_ struct rota_forks *rota_forks_, ROTA_FORK_LIST_ params)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
