@@ -22,6 +22,22 @@ ssize_t rota_write(int fd, const void *buf, size_t len)
 	return rota_await(&op.future);
 }
 
+ssize_t rota_readv(int fd, const struct iovec *iov, int iovcnt)
+{
+	struct rota_op op;
+
+	rota_op_readv(&op, fd, iov, iovcnt, -1);
+	return rota_await(&op.future);
+}
+
+ssize_t rota_writev(int fd, const struct iovec *iov, int iovcnt)
+{
+	struct rota_op op;
+
+	rota_op_writev(&op, fd, iov, iovcnt, -1);
+	return rota_await(&op.future);
+}
+
 ssize_t rota_pread(int fd, void *buf, size_t len, off_t offset)
 {
 	struct rota_op op;

@@ -23,13 +23,26 @@ short rota__op_poll_events(const struct rota_op *op)
 	return rota__sys_call(op)->events;
 }
 
+static bool takes_message_flags(const struct rota_op *op)
+{
+	switch (op->opcode_) {
+	case IORING_OP_RECV:
+	case IORING_OP_RECVMSG:
+	case IORING_OP_SEND:
+	case IORING_OP_SENDMSG:
+	case ROTA__OP_SEND_ZC:
+	case ROTA__OP_SENDMSG_ZC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool rota__op_would_block(const struct rota_op *op, int res)
 {
-	bool socket_call = op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND;
-
 	if (res != -EAGAIN && !((res == -EINPROGRESS || res == -EALREADY) && op->opcode_ == IORING_OP_CONNECT))
 		return false;
-	if (socket_call && op->flags_ & MSG_DONTWAIT)
+	if (takes_message_flags(op) && op->flags_ & MSG_DONTWAIT)
 		return false; /* the caller asked not to wait */
 	return rota__op_poll_events(op) != 0;
 }
@@ -67,6 +80,18 @@ static void learn(const struct rota_op *op, int status)
 #define ERESTART_FIRST 512
 #define ERESTART_LAST 516
 
+/* Turns a zero-copy send that kernel, socket or limits do not allow into a send. false: `res` does not mean that. */
+static bool could_not_lend(struct rota_op *op, int res)
+{
+	if (op->more_ != ROTA__MORE_NOTIFICATION)
+		return false;
+	if (res != -EOPNOTSUPP && res != -EINVAL && res != -ENOMEM && res != -ENOBUFS)
+		return false;
+	op->opcode_ = op->opcode_ == ROTA__OP_SEND_ZC ? IORING_OP_SEND : IORING_OP_SENDMSG;
+	op->more_ = ROTA__MORE_NONE;
+	return true;
+}
+
 enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 {
 	if (*res <= -ERESTART_FIRST && *res >= -ERESTART_LAST)
@@ -80,7 +105,7 @@ enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 	/* ECANCELED unasked: the thread that submitted it has ended, in the current-thread flavour. */
 	if (*res == -EINTR || *res == -ECANCELED)
 		return op->opcode_ == IORING_OP_CONNECT ? ROTA__MAIL_POLL : ROTA__MAIL_SUBMIT;
-	if (rota__op_was_no_socket(op, *res))
+	if (rota__op_was_no_socket(op, *res) || could_not_lend(op, *res))
 		return ROTA__MAIL_SUBMIT;
 	return rota__op_would_block(op, *res) ? ROTA__MAIL_POLL : ROTA__MAIL_NONE;
 }
@@ -227,6 +252,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->as_socket_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
+	op->more_ = ROTA__MORE_NONE;
 }
 
 void rota__op_refuse(struct rota_op *op, int error)

@@ -42,6 +42,7 @@ struct rota_op {
 	uint8_t polling_;
 	uint8_t as_socket_;
 	uint8_t entry_flags_;
+	uint8_t more_;
 	uint32_t moved_;
 };
 

@@ -26,11 +26,19 @@ enum rota__op_polling { ROTA__POLL_NEVER, ROTA__POLL_NOW, ROTA__POLL_DONE };
 
 /* Opcodes that the headers of liburing may be too old for, and calls that no ring has, which only a thread performs. */
 enum rota__op_code {
+	ROTA__OP_SEND_ZC = 47,
+	ROTA__OP_SENDMSG_ZC = 48,
 	ROTA__OP_FTRUNCATE = 55,
 	ROTA__OP_CALLS = 128,
 	ROTA__OP_READLINKAT = ROTA__OP_CALLS,
 	ROTA__OP_GETDENTS,
 	ROTA__OP_COPY_FILE_RANGE
+};
+
+/* more_: what completions that are not the last one mean. */
+enum rota__op_more {
+	ROTA__MORE_NONE,         /* there are none */
+	ROTA__MORE_NOTIFICATION, /* a zero-copy send: the count; the last one says that the buffer is free */
 };
 
 static inline struct rota_op *rota__op_of(struct rota_future *future)

@@ -364,15 +364,24 @@ static bool may_move(const struct rota_op *op)
 
 /* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
  * completion has to wait until the owner has taken it out. */
-static bool complete(struct rota__ring *ring, struct rota_op *op, int res, struct reaping *reaping)
+static bool complete(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
+		     struct reaping *reaping)
 {
 	enum rota__op_mail again;
+	int res = cqe->res;
 
 	rota__slot_take(&op->state_);
+	if (cqe->flags & IORING_CQE_F_MORE) { /* the kernel keeps the operation */
+		op->result_ = res;
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return true;
+	}
 	if (op->mail_ != ROTA__MAIL_NONE) {
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		return false;
 	}
+	if (cqe->flags & IORING_CQE_F_NOTIF)
+		res = op->result_;
 	again = rota__op_again(op, &res);
 	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !is_closing(ring, op)) {
 		if (reaping->rescuer != NULL && may_move(op)) {
@@ -420,7 +429,7 @@ static bool reap_batch(struct rota__ring *ring, struct reaping *reaping)
 		if (cqe->user_data == DATA_WAKE)
 			taken = woken(ring, cqe, reaping);
 		else if (cqe->user_data != DATA_IGNORE)
-			taken = complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe->res, reaping);
+			taken = complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe, reaping);
 		if (!taken)
 			break;
 	}

@@ -175,6 +175,16 @@ static int make_send(const struct rota_op *op, bool nowait)
 	return result(send(op->fd_, address(op), op->len_, message_flags(op, nowait)));
 }
 
+static int make_recvmsg(const struct rota_op *op, bool nowait)
+{
+	return result(recvmsg(op->fd_, address(op), message_flags(op, nowait)));
+}
+
+static int make_sendmsg(const struct rota_op *op, bool nowait)
+{
+	return result(sendmsg(op->fd_, address(op), message_flags(op, nowait)));
+}
+
 static int accept_plainly(const struct rota_op *op)
 {
 	return result(accept4(op->fd_, address(op), second_address(op), (int)op->flags_));
@@ -301,6 +311,10 @@ static const struct rota__call calls[256] = {
 	[IORING_OP_WRITEV] = { make_writev, POLLOUT, ROTA__CALL_MOVES },
 	[IORING_OP_RECV] = { make_recv, POLLIN, ROTA__CALL_WAITS },
 	[IORING_OP_SEND] = { make_send, POLLOUT, ROTA__CALL_WAITS },
+	[IORING_OP_RECVMSG] = { make_recvmsg, POLLIN, ROTA__CALL_WAITS },
+	[IORING_OP_SENDMSG] = { make_sendmsg, POLLOUT, ROTA__CALL_WAITS },
+	[ROTA__OP_SEND_ZC] = { make_send, POLLOUT, ROTA__CALL_WAITS },
+	[ROTA__OP_SENDMSG_ZC] = { make_sendmsg, POLLOUT, ROTA__CALL_WAITS },
 	[IORING_OP_ACCEPT] = { make_accept, POLLIN, ROTA__CALL_WAITS },
 	[IORING_OP_CONNECT] = { make_connect, POLLOUT, ROTA__CALL_WAITS },
 	[IORING_OP_POLL_ADD] = { make_poll, 0, ROTA__CALL_WAITS }, /* the events are its flags */

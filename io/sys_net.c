@@ -2,8 +2,12 @@
 #define _GNU_SOURCE
 #include "sys_net_internal.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,28 +18,20 @@ static int result(long rc)
 	return rc < 0 ? -errno : (int)rc;
 }
 
-static int open_socket(int family, int type)
+int rota__sys_socket(int family, int type)
 {
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
 	return rc < 0 ? rc : result(socket(family, type | SOCK_CLOEXEC, 0));
 }
 
-/* *rc stays the first error of a row of these. */
-static void set(int *rc, int fd, int level, int name, int value)
+void rota__sys_option(int *rc, int fd, int level, int name, int value)
 {
-	if (*rc == 0)
+	if (*rc == 0 && value > 0)
 		*rc = result(setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
-static void set_if(int *rc, int fd, int level, int name, int value)
-{
-	if (value > 0)
-		set(rc, fd, level, name, value);
-}
-
-/* Closes a socket that could not be made ready; 0: the socket. */
-static int or_close(int fd, int rc)
+int rota__sys_or_close(int fd, int rc)
 {
 	if (rc == 0)
 		return fd;
@@ -49,16 +45,16 @@ static int set_options(int fd, int family, const struct rota_tcp_options *o)
 {
 	int rc = 0;
 
-	set_if(&rc, fd, IPPROTO_TCP, TCP_NODELAY, !o->nagle);
-	set_if(&rc, fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
-	set_if(&rc, fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)o->keepalive_idle_s);
-	set_if(&rc, fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval_s);
-	set_if(&rc, fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
-	set_if(&rc, fd, SOL_SOCKET, SO_REUSEPORT, o->reuse_port);
-	set_if(&rc, fd, SOL_SOCKET, SO_SNDBUF, o->send_buffer);
-	set_if(&rc, fd, SOL_SOCKET, SO_RCVBUF, o->receive_buffer);
+	rota__sys_option(&rc, fd, IPPROTO_TCP, TCP_NODELAY, !o->nagle);
+	rota__sys_option(&rc, fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive);
+	rota__sys_option(&rc, fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)o->keepalive_idle_s);
+	rota__sys_option(&rc, fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)o->keepalive_interval_s);
+	rota__sys_option(&rc, fd, IPPROTO_TCP, TCP_KEEPCNT, (int)o->keepalive_count);
+	rota__sys_option(&rc, fd, SOL_SOCKET, SO_REUSEPORT, o->reuse_port);
+	rota__sys_option(&rc, fd, SOL_SOCKET, SO_SNDBUF, o->send_buffer);
+	rota__sys_option(&rc, fd, SOL_SOCKET, SO_RCVBUF, o->receive_buffer);
 	if (family == AF_INET6)
-		set_if(&rc, fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
+		rota__sys_option(&rc, fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
 	return rc;
 }
 
@@ -66,19 +62,19 @@ int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const 
 {
 	static const struct rota_tcp_options defaults;
 	const struct rota_tcp_options *o = options != NULL ? options : &defaults;
-	int fd = open_socket(address->addr.any.sa_family, SOCK_STREAM);
+	int fd = rota__sys_socket(address->addr.any.sa_family, SOCK_STREAM);
 	int rc;
 
 	if (fd < 0)
 		return fd;
 	rc = set_options(fd, address->addr.any.sa_family, o);
-	set(&rc, fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	set_if(&rc, fd, IPPROTO_TCP, TCP_FASTOPEN, o->fast_open);
+	rota__sys_option(&rc, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	rota__sys_option(&rc, fd, IPPROTO_TCP, TCP_FASTOPEN, o->fast_open);
 	if (rc == 0)
 		rc = result(bind(fd, &address->addr.any, address->len));
 	if (rc == 0)
 		rc = result(listen(fd, backlog > 0 ? backlog : SOMAXCONN));
-	return or_close(fd, rc);
+	return rota__sys_or_close(fd, rc);
 }
 
 int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *options)
@@ -86,7 +82,7 @@ int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_t
 	static const struct rota_tcp_options defaults;
 	const struct rota_tcp_options *o = options != NULL ? options : &defaults;
 	const int family = address->addr.any.sa_family;
-	int fd = open_socket(family, SOCK_STREAM);
+	int fd = rota__sys_socket(family, SOCK_STREAM);
 	int rc;
 
 	if (fd < 0)
@@ -94,7 +90,7 @@ int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_t
 	rc = set_options(fd, family, o);
 	if (rc == 0 && o->local != NULL && o->local->addr.any.sa_family == family)
 		rc = result(bind(fd, &o->local->addr.any, o->local->len));
-	return or_close(fd, rc);
+	return rota__sys_or_close(fd, rc);
 }
 
 /* --- any socket ------------------------------------------------------------------------------------------------- */
@@ -119,4 +115,27 @@ int rota__sys_local_port(int fd)
 int rota__sys_shutdown(int fd, int how)
 {
 	return result(shutdown(fd, how));
+}
+
+int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size)
+{
+	char host[INET6_ADDRSTRLEN], scope[IF_NAMESIZE] = "";
+	const struct sockaddr_in6 *in6 = &address->addr.in6;
+	int len;
+
+	switch (address->addr.any.sa_family) {
+	case AF_INET:
+		inet_ntop(AF_INET, &address->addr.in.sin_addr, host, sizeof(host));
+		len = snprintf(ret, size, "%s:%u", host, ntohs(address->addr.in.sin_port));
+		break;
+	case AF_INET6:
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		if (in6->sin6_scope_id != 0 && if_indextoname(in6->sin6_scope_id, scope) == NULL)
+			snprintf(scope, sizeof(scope), "%u", in6->sin6_scope_id); /* it has gone */
+		len = snprintf(ret, size, "[%s%s%s]:%u", host, *scope != '\0' ? "%" : "", scope, ntohs(in6->sin6_port));
+		break;
+	default:
+		return -EAFNOSUPPORT;
+	}
+	return (size_t)len < size ? len : -ENOSPC;
 }

@@ -4,6 +4,15 @@
 #define ROTA_IO_SYS_NET_INTERNAL_H
 
 #include "tcp.h"
+#include "udp.h"
+
+int rota__sys_socket(int family, int type);
+
+/* Sets an option, if value > 0. *rc stays the first error of a row of these; no more are set then. */
+void rota__sys_option(int *rc, int fd, int level, int name, int value);
+
+/* Closes a socket that could not be made ready, and returns why; rc 0: returns the socket. */
+int rota__sys_or_close(int fd, int rc);
 
 /* A listener, ready to accept. options may be NULL; backlog <= 0: SOMAXCONN. */
 int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *options);
@@ -11,6 +20,19 @@ int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const 
 /* A socket to connect to `address` with. */
 int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *options);
 
+/* A socket that is connected or bound to `address`. */
+int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *options, bool connects);
+
+/* Without waiting: how many of the first few were moved, at least one; -EAGAIN. */
+int rota__sys_udp_send(int fd, struct rota_datagram *datagrams, unsigned n);
+int rota__sys_udp_recv(int fd, struct rota_datagram *datagrams, unsigned n);
+
+int rota__sys_multicast_member(int fd, const struct rota_address *group, const char *interface, bool joins);
+int rota__sys_multicast_ttl(int fd, int ttl);
+int rota__sys_multicast_loop(int fd, bool on);
+int rota__sys_multicast_interface(int fd, const char *interface);
+
+int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size);
 int rota__sys_local_port(int fd);
 int rota__sys_shutdown(int fd, int how);
 
