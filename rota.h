@@ -29,6 +29,7 @@
 #include "io/tcp.h"
 #include "io/whole_file.h"
 #include "io/udp.h"
+#include "io/unix.h"
 #include "runtime/async.h"
 #include "runtime/blocking.h"
 #include "runtime/fork.h"

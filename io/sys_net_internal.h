@@ -5,6 +5,7 @@
 
 #include "tcp.h"
 #include "udp.h"
+#include "unix.h"
 
 int rota__sys_socket(int family, int type);
 
@@ -31,6 +32,16 @@ int rota__sys_multicast_member(int fd, const struct rota_address *group, const c
 int rota__sys_multicast_ttl(int fd, int ttl);
 int rota__sys_multicast_loop(int fd, bool on);
 int rota__sys_multicast_interface(int fd, const char *interface);
+
+/* A socket that is bound, and listens unless it is for datagrams; a pathname that was left behind is taken over. */
+int rota__sys_unix_bind(const struct sockaddr_un *address, socklen_t len, int type, int backlog);
+int rota__sys_unix_unbind(int fd);
+
+/* `blocks`: waits while the listener's queue is full; else -EAGAIN. */
+int rota__sys_unix_connect(int fd, const struct sockaddr_un *address, socklen_t len, bool blocks);
+
+int rota__sys_unix_peer(int fd, struct rota_unix_peer *ret);
+int rota__sys_socketpair(int type, int ret_fds[2]);
 
 int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size);
 int rota__sys_local_port(int fd);
