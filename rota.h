@@ -14,6 +14,7 @@
 
 #include "io/dir.h"
 #include "io/duplex.h"
+#include "io/accept_stream.h"
 #include "io/fd.h"
 #include "io/file.h"
 #include "io/fs.h"
@@ -25,6 +26,7 @@
 #include "io/stdio.h"
 #include "io/stream.h"
 #include "io/stream_copy.h"
+#include "io/recv_stream.h"
 #include "io/socket.h"
 #include "io/tcp.h"
 #include "io/whole_file.h"

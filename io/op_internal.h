@@ -39,6 +39,8 @@ enum rota__op_code {
 enum rota__op_more {
 	ROTA__MORE_NONE,         /* there are none */
 	ROTA__MORE_NOTIFICATION, /* a zero-copy send: the count; the last one says that the buffer is free */
+	ROTA__MORE_ACCEPT,       /* a connection for the stream around the operation (multishot_internal.h) */
+	ROTA__MORE_RECV,         /* a buffer for it */
 };
 
 static inline struct rota_op *rota__op_of(struct rota_future *future)

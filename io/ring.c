@@ -6,6 +6,7 @@
 
 #include "../runtime/slot_internal.h"
 #include "../runtime/sys_internal.h"
+#include "multishot_internal.h"
 #include "sys_internal.h"
 
 #ifndef IORING_ENTER_NO_IOWAIT
@@ -55,9 +56,19 @@ void rota__ring_leave(struct rota__ring *ring)
 		io_uring_unregister_ring_fd(&ring->uring);
 }
 
+struct rota__buffers *rota__ring_buffers(struct rota__ring *ring, const struct rota_config *config)
+{
+	if (ring->buffers == NULL && !ring->no_buffers) {
+		ring->buffers = rota__buffers_new(&ring->uring, config);
+		ring->no_buffers = ring->buffers == NULL;
+	}
+	return ring->buffers;
+}
+
 void rota__ring_deinit(struct rota__ring *ring)
 {
 	io_uring_queue_exit(&ring->uring);
+	rota__buffers_free(ring->buffers);
 	rota__sys_close(ring->wake_fd);
 }
 
@@ -362,6 +373,31 @@ static bool may_move(const struct rota_op *op)
 	       op->opcode_ != IORING_OP_READ_FIXED && op->opcode_ != IORING_OP_WRITE_FIXED;
 }
 
+static bool take_result(struct rota__ring *ring, struct rota_op *op, int *res, unsigned flags, bool last)
+{
+	if (op->more_ == ROTA__MORE_RECV)
+		return rota__recv_stream_take(op, ring->buffers, res, flags, last);
+	return rota__accept_stream_take(op, res, last);
+}
+
+/* A completion after which others come; the slot is taken. */
+static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
+			     struct reaping *reaping)
+{
+	op->result_ = cqe->res;
+	if (!rota__op_is_multishot(op))
+		return;
+	if (take_result(ring, op, &op->result_, cqe->flags, false) && !op->cancelled_ && op->mail_ == ROTA__MAIL_NONE) {
+		op->cancelled_ = 1; /* enough for now */
+		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+		reaping->owner_needed = true;
+	}
+	if (op->waker_.ops != NULL) {
+		rota__wake_batch_add(&reaping->batch, &op->waker_);
+		op->waker_.ops = NULL;
+	}
+}
+
 /* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
  * completion has to wait until the owner has taken it out. */
 static bool complete(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
@@ -372,7 +408,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 
 	rota__slot_take(&op->state_);
 	if (cqe->flags & IORING_CQE_F_MORE) { /* the kernel keeps the operation */
-		op->result_ = res;
+		complete_in_part(ring, op, cqe, reaping);
 		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
 		return true;
 	}
@@ -382,6 +418,8 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 	}
 	if (cqe->flags & IORING_CQE_F_NOTIF)
 		res = op->result_;
+	if (rota__op_is_multishot(op))
+		take_result(ring, op, &res, cqe->flags, true);
 	again = rota__op_again(op, &res);
 	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !is_closing(ring, op)) {
 		if (reaping->rescuer != NULL && may_move(op)) {

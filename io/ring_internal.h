@@ -17,6 +17,7 @@
 #include <liburing.h>
 
 #include "../runtime/atomic_internal.h"
+#include "buffers_internal.h"
 #include "carrier_internal.h"
 #include "closing_internal.h"
 
@@ -37,6 +38,8 @@ struct rota__ring {
 	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
 	uint32_t closing_seen;                        /* the latest close whose operations were cancelled */
 	uint32_t rescuer_seen;                        /* the same of who cancels in the owner's place: the reactor's */
+	struct rota__buffers *buffers;                /* NULL: no stream has asked for them */
+	bool no_buffers;                              /* they cannot be had */
 	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
@@ -59,6 +62,9 @@ void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
 
 /* The owner's thread is about to end. On that thread. */
 void rota__ring_leave(struct rota__ring *ring);
+
+/* Its stock of receive buffers, made by the first call; NULL: it cannot be had. Owner. */
+struct rota__buffers *rota__ring_buffers(struct rota__ring *ring, const struct rota_config *config);
 
 /* Any thread, when nobody uses the ring any more. */
 void rota__ring_deinit(struct rota__ring *ring);

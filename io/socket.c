@@ -22,6 +22,8 @@ void rota_op_accept4(struct rota_op *op, int fd, struct sockaddr *addr, socklen_
 {
 	rota_op_accept(op, fd, addr, len);
 	op->flags_ |= (uint32_t)flags;
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))
+		rota__op_refuse(op, -EINVAL);
 }
 
 void rota_op_send_zero_copy(struct rota_op *op, int fd, const void *buf, size_t len, int flags)

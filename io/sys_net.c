@@ -112,6 +112,16 @@ int rota__sys_local_port(int fd)
 	}
 }
 
+int rota__sys_recv_nowait(int fd, void *buf, size_t len)
+{
+	int rc;
+
+	do {
+		rc = result(recv(fd, buf, len, MSG_DONTWAIT));
+	} while (rc == -EINTR);
+	return rc;
+}
+
 int rota__sys_shutdown(int fd, int how)
 {
 	return result(shutdown(fd, how));

@@ -43,6 +43,9 @@ int rota__sys_unix_connect(int fd, const struct sockaddr_un *address, socklen_t 
 int rota__sys_unix_peer(int fd, struct rota_unix_peer *ret);
 int rota__sys_socketpair(int type, int ret_fds[2]);
 
+/* recv(2) that does not wait. */
+int rota__sys_recv_nowait(int fd, void *buf, size_t len);
+
 int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size);
 int rota__sys_local_port(int fd);
 int rota__sys_shutdown(int fd, int how);

@@ -17,6 +17,8 @@
 #define NEVER_NS (UINT64_MAX / 4) /* can be added to the clock */
 #define MAX_BLOCKING_THREADS 65536u
 #define MAX_RING_ENTRIES 32768u
+#define MAX_RECV_BUFFERS 32768u
+#define MAX_RECV_BUFFER_SIZE (1u << 24)
 
 static int resolve_workers(struct rota_config *config)
 {
@@ -154,6 +156,11 @@ static int resolve_sizes(struct rota_config *config)
 	if (config->max_blocking_threads > MAX_BLOCKING_THREADS) {
 		rota__log("config: %u blocking threads are more than the %u that rota allows",
 			  config->max_blocking_threads, MAX_BLOCKING_THREADS);
+		return -EINVAL;
+	}
+	if (config->recv_buffers > MAX_RECV_BUFFERS || config->recv_buffer_size > MAX_RECV_BUFFER_SIZE) {
+		rota__log("config: %u receive buffers of %u bytes are more than the %u of %u that rota allows",
+			  config->recv_buffers, config->recv_buffer_size, MAX_RECV_BUFFERS, MAX_RECV_BUFFER_SIZE);
 		return -EINVAL;
 	}
 	return resolve_ring_entries(config);

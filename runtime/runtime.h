@@ -44,6 +44,8 @@ struct rota_config {
 	unsigned max_blocking_queue; /* jobs that may wait for a pool thread; 0: 4096. A full queue makes callers wait */
 	uint64_t blocking_idle_ns;   /* how long an idle pool thread stays; 0: 10 s */
 	unsigned ring_entries;       /* submission queue entries per worker; 0: ROTA_RING_ENTRIES, else 256 */
+	unsigned recv_buffers;       /* of recv_stream.h, per worker; rounded up to a power of two; 0: 256 */
+	unsigned recv_buffer_size;   /* bytes of each; 0: 4096 */
 	uint64_t seed;               /* of the victims' order when stealing; 0: random */
 	uint64_t stall_ns;           /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
 	enum rota_stall_report stall_report; /* AUTO: ROTA_STALL_REPORT=off|brief|stack, else brief; in debug builds stack */

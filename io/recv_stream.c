@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ *   stage  IDLE     no operation is under way.
+ *          ARMED    a multishot receive is (multishot_internal.h), into buffers of `group_`, the stock of its ring.
+ *          POLLING  the stream waits for the socket to have something, to take a buffer then; between two waits never.
+ *          STARVED  the stock was used up: the stream waits among its waiters; between two waits never.
+ *
+ * The queue is a chain through the notes of the group's buffers. A stream is armed again only when its queue is empty, so
+ * that all in it are of one group.
+ */
+#define _GNU_SOURCE
+#include "recv_stream.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "../runtime/alloc_internal.h"
+#include "../runtime/runtime_internal.h"
+#include "../runtime/task.h"
+#include "buffers_internal.h"
+#include "multishot_internal.h"
+#include "ring_internal.h"
+#include "sys_net_internal.h"
+
+enum stage { STAGE_IDLE, STAGE_ARMED, STAGE_POLLING, STAGE_STARVED };
+
+#define QUEUE_MAX 16u /* buffers that wait in one stream before the kernel is told to stop */
+
+static struct rota_recv_stream *stream_of(struct rota_future *future)
+{
+	return (struct rota_recv_stream *)(void *)future;
+}
+
+/* --- the queue ---------------------------------------------------------------------------------------------------------- */
+
+static void put(struct rota_recv_stream *s, struct rota__buffers *buffers, uint32_t id, int len)
+{
+	buffers->notes[id].next = ROTA__BUFFER_NONE;
+	buffers->notes[id].len = (uint32_t)len;
+	if (s->count_++ == 0)
+		s->first_ = id;
+	else
+		buffers->notes[s->last_].next = id;
+	s->last_ = id;
+}
+
+static uint32_t get(struct rota_recv_stream *s)
+{
+	const struct rota__buffers *buffers = s->group_;
+	uint32_t id = s->first_;
+
+	s->first_ = buffers->notes[id].next;
+	s->count_--;
+	return id;
+}
+
+bool rota__recv_stream_take(struct rota_op *op, struct rota__buffers *buffers, int *res, unsigned flags, bool last)
+{
+	struct rota_recv_stream *s =
+		(struct rota_recv_stream *)(void *)((char *)op - offsetof(struct rota_recv_stream, wait_.op));
+	const uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
+
+	if (!(flags & IORING_CQE_F_BUFFER))
+		return false;
+	rota__fetch_sub(&buffers->available, 1,
+			RELAXED); /* who waits looks under the lock, and is woken by who gives back */
+	if (*res <= 0) {
+		rota__buffers_put_back(buffers, id); /* there was nothing to put into it; `ended` passes it on */
+		return false;
+	}
+	put(s, buffers, id, *res);
+	if (last)
+		*res = ROTA__MULTISHOT_GOES_ON;
+	return s->count_ >= QUEUE_MAX;
+}
+
+/* --- the wait for the next ------------------------------------------------------------------------------------------------ */
+
+static rota_poll finish(struct rota_recv_stream *s, int status)
+{
+	s->future.status = status;
+	return ROTA_READY;
+}
+
+/* The first of the queue. */
+static rota_poll deliver(struct rota_recv_stream *s)
+{
+	struct rota__buffers *buffers = s->group_;
+	const uint32_t id = get(s);
+	struct rota_buffer *ret = s->ret_;
+
+	*ret = (struct rota_buffer){
+		.data = buffers->memory + (size_t)id * buffers->size,
+		.len = buffers->notes[id].len,
+		.group_ = buffers,
+		.id_ = id,
+	};
+	return finish(s, (int)ret->len);
+}
+
+/* The stock of the calling worker's ring; NULL: there is none. */
+static struct rota__buffers *stock(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (worker == NULL || !rota__multishot_here())
+		return NULL;
+	return rota__ring_buffers(worker->io, &worker->rt->config);
+}
+
+static void start(struct rota_recv_stream *s, struct rota_context *cx)
+{
+	struct rota_op *op = &s->wait_.op;
+
+	struct rota__buffers *before = s->group_;
+
+	s->group_ = s->single_ ? NULL : stock();
+	if (s->granted_ && s->group_ != before)
+		rota__buffers_pass_on(before); /* the task has moved to another worker, whose stock is another */
+	s->granted_ = false;
+	if (s->group_ == NULL) {
+		rota_op_poll(op, s->fd_, POLLIN);
+		s->stage_ = STAGE_POLLING;
+		return;
+	}
+	rota_op_recv(op, s->fd_, NULL, 0, 0);
+	op->ioprio_ = IORING_RECV_MULTISHOT;
+	op->entry_flags_ = IOSQE_BUFFER_SELECT;
+	op->more_ = ROTA__MORE_RECV;
+	s->stage_ = STAGE_ARMED;
+	rota_future_poll(&op->future, cx); /* hands it to the ring, which never ends it there */
+}
+
+/* A multishot receive is over and its queue is empty. PENDING: look again. */
+static rota_poll ended(struct rota_recv_stream *s, int rc)
+{
+	s->stage_ = STAGE_IDLE;
+	if (rc == -ENOBUFS) {
+		rota__waiter_init(&s->wait_.waiter);
+		s->stage_ = STAGE_STARVED;
+		return ROTA_PENDING;
+	}
+	if (rc <= 0)
+		rota__buffers_pass_on(s->group_); /* it may have been woken for a buffer that it did not take */
+	if (rc == 0)
+		s->ended_ = true;
+	if (rc > 0 || rc == -ECANCELED)
+		return ROTA_PENDING; /* it goes on, it was enough, or is to stop */
+	if (rc == -EINVAL && !s->single_) {
+		s->single_ = true; /* the kernel may not know it; if it is the socket, the plain call says so */
+		return ROTA_PENDING;
+	}
+	return finish(s, rc);
+}
+
+static rota_poll poll_idle(struct rota_recv_stream *s, struct rota_context *cx)
+{
+	if (s->count_ > 0)
+		return deliver(s);
+	if (s->ended_)
+		return finish(s, 0);
+	if (s->cancelled_ || s->stopped_)
+		return finish(s, -ECANCELED);
+	start(s, cx);
+	return ROTA_PENDING;
+}
+
+/* *ret_wait: nothing to do until woken. */
+static rota_poll poll_armed(struct rota_recv_stream *s, struct rota_context *cx, bool *ret_wait)
+{
+	struct rota_op *op = &s->wait_.op;
+
+	if (rota__multishot_lock(op))
+		return s->count_ > 0 ? deliver(s) : ended(s, op->result_);
+	if (s->count_ > 0 || s->cancelled_) {
+		rota_poll polled = s->count_ > 0 ? deliver(s) : finish(s, -ECANCELED);
+
+		rota__multishot_leave(op);
+		return polled;
+	}
+	rota__multishot_wait(op, cx->waker);
+	*ret_wait = true;
+	return ROTA_PENDING;
+}
+
+/* There is something to be received: now it needs a buffer, of its own. */
+static rota_poll receive(struct rota_recv_stream *s)
+{
+	rota_runtime *rt = rota__runtime_self();
+	const size_t size = rt != NULL ? rota__buffer_size(&rt->config) : ROTA__BUFFER_SIZE;
+	unsigned char *data = rota__alloc(size, ROTA__CACHE_LINE);
+	int rc;
+
+	if (data == NULL)
+		return finish(s, -ENOMEM);
+	rc = rota__sys_recv_nowait(s->fd_, data, size);
+	if (rc > 0) {
+		*s->ret_ = (struct rota_buffer){ .data = data, .len = (size_t)rc, .id_ = size };
+		return finish(s, rc);
+	}
+	rota__free(data, size, ROTA__CACHE_LINE);
+	if (rc == 0)
+		s->ended_ = true;
+	return rc == -EAGAIN ? ROTA_PENDING : finish(s, rc);
+}
+
+static rota_poll poll_polling(struct rota_recv_stream *s, struct rota_context *cx, bool *ret_wait)
+{
+	*ret_wait = rota_future_poll(&s->wait_.op.future, cx) == ROTA_PENDING;
+	if (*ret_wait)
+		return ROTA_PENDING;
+	s->stage_ = STAGE_IDLE;
+	if (s->wait_.op.future.status < 0)
+		return finish(s, s->wait_.op.future.status);
+	return receive(s);
+}
+
+static rota_poll poll_starved(struct rota_recv_stream *s, struct rota_context *cx, bool *ret_wait)
+{
+	struct rota__buffers *buffers = s->group_;
+	struct rota_waiter *waiter = &s->wait_.waiter;
+	bool granted;
+
+	rota__waitlist_lock(&buffers->waiters);
+	granted = rota__waiter_granted(waiter);
+	if (granted || s->cancelled_ || s->stopped_) {
+		if (rota__waiter_queued(waiter))
+			rota__waitlist_remove(&buffers->waiters, waiter);
+		s->stage_ = STAGE_IDLE;
+	} else if (!rota__waiter_queued(waiter) && rota__load(&buffers->available, RELAXED) > 0) {
+		s->stage_ = STAGE_IDLE;
+	} else {
+		rota__waitlist_wait(&buffers->waiters, waiter, cx->waker, false);
+		*ret_wait = true;
+	}
+	rota__waitlist_unlock(&buffers->waiters);
+	if (granted && (s->cancelled_ || s->stopped_))
+		rota__buffers_pass_on(buffers);
+	else
+		s->granted_ = granted;
+	return ROTA_PENDING;
+}
+
+static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_recv_stream *s = stream_of(self);
+	rota_poll polled = ROTA_PENDING;
+	bool wait = false;
+
+	while (polled == ROTA_PENDING && !wait) {
+		switch ((enum stage)s->stage_) {
+		case STAGE_IDLE:
+			polled = poll_idle(s, cx);
+			break;
+		case STAGE_ARMED:
+			polled = poll_armed(s, cx, &wait);
+			break;
+		case STAGE_POLLING:
+			polled = poll_polling(s, cx, &wait);
+			break;
+		case STAGE_STARVED:
+			polled = poll_starved(s, cx, &wait);
+			break;
+		}
+	}
+	return polled;
+}
+
+static void next_cancel(struct rota_future *self)
+{
+	struct rota_recv_stream *s = stream_of(self);
+
+	s->cancelled_ = true;
+	if (s->stage_ == STAGE_POLLING)
+		rota_future_cancel(&s->wait_.op.future);
+}
+
+static const struct rota_future_ops next_ops = { .poll = next_poll, .cancel = next_cancel, .name = "recv stream" };
+
+void rota_recv_stream_init(struct rota_recv_stream *stream, int fd)
+{
+	*stream = (struct rota_recv_stream){ .fd_ = fd };
+}
+
+void rota_recv_stream_next_init(struct rota_recv_stream *stream, struct rota_buffer *ret)
+{
+	rota_future_init(&stream->future, &next_ops);
+	stream->ret_ = ret;
+	stream->cancelled_ = false;
+}
+
+ssize_t rota_recv_stream_next(struct rota_recv_stream *stream, struct rota_buffer *ret)
+{
+	rota_recv_stream_next_init(stream, ret);
+	return rota_await(&stream->future);
+}
+
+void rota_buffer_release(struct rota_buffer *buffer)
+{
+	if (buffer->group_ != NULL)
+		rota__buffers_give_back(buffer->group_, (uint32_t)buffer->id_);
+	else
+		rota__free(buffer->data, buffer->id_, ROTA__CACHE_LINE);
+	*buffer = (struct rota_buffer){ .data = NULL };
+}
+
+/* --- the end -------------------------------------------------------------------------------------------------------------- */
+
+static rota_poll stop_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_recv_stream *s = stream_of(self);
+
+	s->stopped_ = true;
+	if (s->stage_ == STAGE_ARMED) {
+		if (rota__multishot_stop(&s->wait_.op, cx) == ROTA_PENDING)
+			return ROTA_PENDING;
+		if (s->wait_.op.result_ == 0)
+			s->ended_ = true;
+		rota__buffers_pass_on(s->group_);
+	}
+	s->stage_ = STAGE_IDLE;
+	self->status = 0;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops stop_ops = { .poll = stop_poll, .name = "recv stream's end" };
+
+void rota_recv_stream_stop_init(struct rota_recv_stream *stream)
+{
+	rota_future_init(&stream->future, &stop_ops);
+}
+
+void rota_recv_stream_stop(struct rota_recv_stream *stream)
+{
+	rota_recv_stream_stop_init(stream);
+	rota_shield_enter();
+	rota_await(&stream->future);
+	rota_shield_leave();
+}
+
+void rota_recv_stream_close(struct rota_recv_stream *stream)
+{
+	while (stream->count_ > 0)
+		rota__buffers_give_back(stream->group_, get(stream));
+}

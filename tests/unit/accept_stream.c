@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections as a stream: all are taken, each once, however the waits are cut off; the stream stops and hands out what it
+ * has; it stops at its capacity, and outlasts a shortage of descriptors.
+ */
+#define _GNU_SOURCE
+#include "../../io/accept_stream.h"
+#include "../../io/tcp.h"
+#include "../../runtime/sys_internal.h"
+#include "places.h"
+#include "plain.h"
+
+enum { MANY = 40 };
+
+static int carry_next(const struct place *place, struct rota_accept_stream *stream)
+{
+	rota_accept_stream_next_init(stream);
+	return place->carry(place, &stream->future);
+}
+
+static void carry_stop(const struct place *place, struct rota_accept_stream *stream)
+{
+	rota_accept_stream_stop_init(stream);
+	expect(place->carry(place, &stream->future), ==, 0);
+}
+
+/* Connections that nobody has accepted. */
+static unsigned count_backlog(int listener)
+{
+	unsigned n = 0;
+	int fd;
+
+	plain_nonblock(listener);
+	while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		close(fd);
+		n++;
+	}
+	plain_block(listener);
+	return n;
+}
+
+static void take_all(const struct place *place, unsigned capacity)
+{
+	struct rota_accept_stream stream;
+	int clients[MANY], port;
+	int listener = plain_listen(MANY, &port);
+
+	rota_accept_stream_init(&stream, listener, capacity);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		for (unsigned i = 0; i < MANY; i++)
+			clients[i] = plain_connect(port);
+		for (unsigned i = 0; i < MANY; i++) {
+			char byte = 0;
+			int fd = carry_next(place, &stream);
+
+			expect(fd, >=, 0);
+			expect(fcntl(fd, F_GETFD), ==, FD_CLOEXEC);
+			expect(send(clients[i], "x", 1, 0), ==, 1); /* in the order in which they came */
+			expect(recv(fd, &byte, 1, 0), ==, 1);
+			close(fd);
+			close(clients[i]);
+		}
+	}
+	expect(stream.exhausted, ==, 0);
+	carry_stop(place, &stream);
+	expect(carry_next(place, &stream), ==, -ECANCELED);
+	rota_accept_stream_close(&stream);
+	close(listener);
+}
+
+static void all_script(const struct place *place)
+{
+	take_all(place, 0);
+	take_all(place, 1);
+	take_all(place, 3);
+}
+
+UNIT_TEST(accept_stream, all)
+{
+	everyhow(all_script);
+}
+
+static void late_client(void *arg)
+{
+	close(plain_connect(*(int *)arg));
+}
+
+static void calls_script(const struct place *place)
+{
+	struct rota_accept_stream stream;
+	struct party party;
+	int port, fds[2];
+	int listener = plain_listen(5, &port);
+
+	(void)place;
+	rota_accept_stream_init(&stream, listener, 0);
+	for (int i = 0; i < 3; i++) {
+		party_start(&party, late_client, &port);
+		party_go(&party);
+		int fd = rota_accept_stream_next(&stream);
+		expect(fd, >=, 0);
+		party_join(&party);
+		close(fd);
+	}
+	rota_accept_stream_stop(&stream);
+	rota_accept_stream_close(&stream);
+	rota_accept_stream_close(&stream); /* once more does nothing */
+	close(listener);
+	plain_connection(fds);
+	rota_accept_stream_init(&stream, fds[0], 0);
+	expect(rota_accept_stream_next(&stream), ==, -EINVAL); /* it does not listen */
+	expect(rota_accept_stream_next(&stream), ==, -EINVAL);
+	rota_accept_stream_stop(&stream);
+	rota_accept_stream_close(&stream);
+	plain_close(fds);
+	rota_accept_stream_init(&stream, plain_closed(), 0);
+	expect(rota_accept_stream_next(&stream), ==, -EBADF);
+	rota_accept_stream_stop(&stream);
+	rota_accept_stream_close(&stream);
+}
+
+UNIT_TEST(accept_stream, calls)
+{
+	everywhere(calls_script);
+}
+
+/* What was accepted and not taken is handed out after the stop, or closed; the rest is still in the backlog. */
+static void stop_script(const struct place *place)
+{
+	for (unsigned closes = 0; closes < 2; closes++) {
+		const unsigned before = unit_descriptors();
+		struct rota_accept_stream stream;
+		int clients[MANY], port, fd;
+		int listener = plain_listen(MANY, &port);
+		unsigned taken = 0;
+
+		rota_accept_stream_init(&stream, listener, 8);
+		for (unsigned i = 0; i < MANY; i++)
+			clients[i] = plain_connect(port);
+		for (; taken < 5; taken++) {
+			fd = carry_next(place, &stream);
+			expect(fd, >=, 0);
+			close(fd);
+		}
+		carry_stop(place, &stream);
+		while (!closes && (fd = carry_next(place, &stream)) != -ECANCELED) {
+			expect(fd, >=, 0);
+			close(fd);
+			taken++;
+		}
+		rota_accept_stream_close(&stream);
+		if (!closes)
+			expect(taken + count_backlog(listener), ==, MANY);
+		for (unsigned i = 0; i < MANY; i++)
+			close(clients[i]);
+		close(listener);
+		expect(unit_descriptors(), ==, before);
+	}
+}
+
+UNIT_TEST(accept_stream, stop)
+{
+	everyhow(stop_script);
+}
+
+/* --- cancelling -------------------------------------------------------------------------------------------------------- */
+
+struct caller {
+	struct rota_accept_stream stream;
+	rota_task *task;
+	int status;
+};
+
+static int call_next(void *arg)
+{
+	struct caller *caller = arg;
+	int fd = rota_accept_stream_next(&caller->stream);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+static void cancel_with(unsigned capacity)
+{
+	struct caller caller;
+	unsigned connected = 0, taken = 0;
+	int port;
+	int listener = plain_listen(256, &port);
+
+	rota_accept_stream_init(&caller.stream, listener, capacity);
+	for (unsigned i = 0; i < 200; i++) {
+		expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+		for (unsigned yields = 0; yields < i % 7; yields++)
+			rota_yield();
+		if (i % 3 != 0) {
+			close(plain_connect(port));
+			connected++;
+		}
+		expect(rota_cancel(caller.task), ==, 0);
+		expect(rota_join(caller.task, &caller.status), ==, 0);
+		if (caller.status >= 0)
+			taken++;
+		else
+			expect(caller.status, ==, -ECANCELED);
+	}
+	rota_accept_stream_stop(&caller.stream);
+	while (call_next(&caller) >= 0)
+		taken++;
+	rota_accept_stream_close(&caller.stream);
+	expect(taken + count_backlog(listener), ==, connected);
+	close(listener);
+}
+
+static void cancel_script(const struct place *place)
+{
+	(void)place;
+	cancel_with(0);
+	cancel_with(1);
+	cancel_with(2);
+}
+
+UNIT_TEST(accept_stream, cancelled)
+{
+	in_fibers(cancel_script, 0);
+	in_fibers(cancel_script, 1);
+}
+
+/* --- no descriptor left ----------------------------------------------------------------------------------------------------- */
+
+static void raise_limit(void *arg)
+{
+	usleep(30000);
+	expect(setrlimit(RLIMIT_NOFILE, arg), ==, 0);
+}
+
+static void exhausted_script(const struct place *place)
+{
+	struct rota_accept_stream stream;
+	struct unit_capture capture;
+	struct rlimit old, low;
+	struct party party;
+	int port;
+	int listener = plain_listen(5, &port);
+	int client = plain_connect(port);
+
+	unit_capture_begin(&capture);
+	rota_accept_stream_init(&stream, listener, 0);
+	expect(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+	int next = dup(listener);
+	close(next);
+	low = (struct rlimit){ (rlim_t)next, old.rlim_max };
+	expect(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
+	party_start(&party, raise_limit, &old);
+	party_go(&party);
+	int fd = carry_next(place, &stream);
+	party_join(&party);
+	const char *text = unit_capture_end(&capture);
+	expect(fd, >=, 0);
+	expect(stream.exhausted, >, 0);
+	expect(stream.dropped, ==, 0);
+	expect(unit_lines(text), ==, 1); /* told once */
+	expect_contains(text, "Too many open files");
+	close(fd);
+	carry_stop(place, &stream);
+	rota_accept_stream_close(&stream);
+	close(client);
+	close(listener);
+}
+
+UNIT_TEST(accept_stream, no_descriptor_left)
+{
+	everyhow(exhausted_script);
+}

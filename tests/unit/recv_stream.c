@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a socket receives as a stream of buffers: all bytes in order, however the waits are cut off; buffers that run out and
+ * come back; the stream that stops and hands out what it has; idle streams that hold nothing.
+ */
+#define _GNU_SOURCE
+#include "../../io/recv_stream.h"
+#include "../../io/buffers_internal.h"
+#include "../../io/ring_internal.h"
+#include "../../runtime/runtime_internal.h"
+#include "../../runtime/sys_internal.h"
+#include "places.h"
+#include "plain.h"
+
+enum { LOAD = 1000000 };
+
+/* The byte at a place of the load: out of order is found out. */
+static unsigned char byte_at(size_t at)
+{
+	return (unsigned char)(at * 7 + at / 251);
+}
+
+static int carry_next(const struct place *place, struct rota_recv_stream *stream, struct rota_buffer *ret)
+{
+	rota_recv_stream_next_init(stream, ret);
+	return place->carry(place, &stream->future);
+}
+
+static void carry_stop(const struct place *place, struct rota_recv_stream *stream)
+{
+	rota_recv_stream_stop_init(stream);
+	expect(place->carry(place, &stream->future), ==, 0);
+}
+
+static size_t check_buffer(const struct rota_buffer *buffer, size_t at)
+{
+	for (size_t i = 0; i < buffer->len; i++)
+		expect(buffer->data[i], ==, byte_at(at + i));
+	return buffer->len;
+}
+
+struct load {
+	int fd;
+	size_t len;
+};
+
+static void send_load(void *arg)
+{
+	const struct load *load = arg;
+	unsigned char *bytes = malloc(load->len);
+
+	for (size_t i = 0; i < load->len; i++)
+		bytes[i] = byte_at(i);
+	for (size_t at = 0; at < load->len;) {
+		ssize_t n = send(load->fd, bytes + at, load->len - at, MSG_NOSIGNAL);
+
+		expect(n, >, 0);
+		at += (size_t)n;
+	}
+	expect(shutdown(load->fd, SHUT_WR), ==, 0);
+	free(bytes);
+}
+
+static void all_script(const struct place *place)
+{
+	struct rota_recv_stream stream;
+	struct rota_buffer buffer;
+	struct party party;
+	size_t total = 0;
+	int fds[2], n;
+
+	plain_connection(fds);
+	struct load load = { fds[1], LOAD };
+	party_start(&party, send_load, &load);
+	party_go(&party);
+	rota_recv_stream_init(&stream, fds[0]);
+	while ((n = carry_next(place, &stream, &buffer)) > 0) {
+		expect(n, ==, buffer.len);
+		total += check_buffer(&buffer, total);
+		memset(buffer.data, 0, buffer.len); /* it may be written to */
+		rota_buffer_release(&buffer);
+		expect_pointer(buffer.data, ==, NULL);
+	}
+	expect(n, ==, 0);
+	expect(total, ==, LOAD);
+	expect(carry_next(place, &stream, &buffer), ==, 0); /* as often as it is asked */
+	party_join(&party);
+	carry_stop(place, &stream);
+	rota_recv_stream_close(&stream);
+	plain_close(fds);
+}
+
+UNIT_TEST(recv_stream, all)
+{
+	everyhow(all_script);
+}
+
+/* The kernel will not have the buffers: the stream works all the same. */
+static void refused_script(const struct place *place)
+{
+	rota__fault_arm(ROTA__FAULT_RING, 1, -ENOMEM);
+	all_script(place);
+	rota__fault_arm(ROTA__FAULT_RING, 0, 0);
+}
+
+UNIT_TEST(recv_stream, buffers_refused)
+{
+	in_fibers(refused_script, 0);
+}
+
+static void late_byte(void *arg)
+{
+	expect(send(*(int *)arg, "late", 4, 0), ==, 4);
+}
+
+static void calls_script(const struct place *place)
+{
+	struct rota_recv_stream stream;
+	struct rota_buffer buffer;
+	struct party party;
+	int fds[2];
+
+	(void)place;
+	plain_connection(fds);
+	rota_recv_stream_init(&stream, fds[0]);
+	for (int i = 0; i < 3; i++) {
+		party_start(&party, late_byte, &fds[1]);
+		party_go(&party);
+		expect(rota_recv_stream_next(&stream, &buffer), ==, 4);
+		party_join(&party);
+		plain_expect_bytes(buffer.data, "late", 4);
+		rota_buffer_release(&buffer);
+	}
+	rota_buffer_release(&buffer); /* once more does nothing */
+	plain_reset(fds[1]);
+	expect(rota_recv_stream_next(&stream, &buffer), ==, -ECONNRESET);
+	rota_recv_stream_stop(&stream);
+	rota_recv_stream_close(&stream);
+	close(fds[0]);
+	rota_recv_stream_init(&stream, plain_closed());
+	expect(rota_recv_stream_next(&stream, &buffer), ==, -EBADF);
+	rota_recv_stream_stop(&stream);
+	rota_recv_stream_close(&stream);
+	plain_pipe(fds);
+	expect(write(fds[1], "x", 1), ==, 1);
+	rota_recv_stream_init(&stream, fds[0]);
+	expect(rota_recv_stream_next(&stream, &buffer), ==, -ENOTSOCK);
+	rota_recv_stream_stop(&stream);
+	rota_recv_stream_close(&stream);
+	plain_close(fds);
+}
+
+UNIT_TEST(recv_stream, calls)
+{
+	everywhere(calls_script);
+}
+
+/* After the stop: what had been received, then -ECANCELED; the rest is with the socket. Nothing twice, nothing lost. */
+static void stop_script(const struct place *place)
+{
+	static unsigned char rest[LOAD];
+
+	for (unsigned closes = 0; closes < 2; closes++) {
+		struct rota_recv_stream stream;
+		struct rota_buffer buffer;
+		size_t total = 0;
+		int fds[2], n;
+
+		plain_connection(fds);
+		for (size_t i = 0; i < 60000; i++)
+			rest[i] = byte_at(i);
+		expect(send(fds[1], rest, 60000, 0), ==, 60000);
+		rota_recv_stream_init(&stream, fds[0]);
+		expect(carry_next(place, &stream, &buffer), >, 0);
+		total += check_buffer(&buffer, total);
+		rota_buffer_release(&buffer);
+		carry_stop(place, &stream);
+		while (!closes && (n = carry_next(place, &stream, &buffer)) != -ECANCELED) {
+			expect(n, >, 0);
+			total += check_buffer(&buffer, total);
+			rota_buffer_release(&buffer);
+		}
+		rota_recv_stream_close(&stream);
+		expect(shutdown(fds[1], SHUT_WR), ==, 0);
+		while (!closes && (n = (int)recv(fds[0], rest, LOAD, 0)) > 0) {
+			for (int i = 0; i < n; i++)
+				expect(rest[i], ==, byte_at(total + (size_t)i));
+			total += (size_t)n;
+		}
+		if (!closes)
+			expect(total, ==, 60000);
+		plain_close(fds);
+	}
+}
+
+UNIT_TEST(recv_stream, stop)
+{
+	everyhow(stop_script);
+}
+
+/* --- cancelling -------------------------------------------------------------------------------------------------------- */
+
+struct caller {
+	struct rota_recv_stream stream;
+	size_t total;
+	rota_task *task;
+	int status;
+};
+
+static int call_next(void *arg)
+{
+	struct caller *caller = arg;
+	struct rota_buffer buffer;
+	ssize_t n = rota_recv_stream_next(&caller->stream, &buffer);
+
+	if (n > 0) {
+		caller->total += check_buffer(&buffer, caller->total);
+		rota_buffer_release(&buffer);
+	}
+	return (int)n;
+}
+
+static void cancel_script(const struct place *place)
+{
+	struct caller caller = { .total = 0 };
+	size_t sent = 0;
+	int fds[2];
+
+	(void)place;
+	plain_connection(fds);
+	rota_recv_stream_init(&caller.stream, fds[0]);
+	for (unsigned i = 0; i < 300; i++) {
+		expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+		for (unsigned yields = 0; yields < i % 7; yields++)
+			rota_yield();
+		if (i % 3 != 0) {
+			unsigned char byte = byte_at(sent++);
+
+			expect(send(fds[1], &byte, 1, 0), ==, 1);
+		}
+		expect(rota_cancel(caller.task), ==, 0);
+		expect(rota_join(caller.task, &caller.status), ==, 0);
+		if (caller.status <= 0)
+			expect(caller.status, ==, -ECANCELED);
+	}
+	close(fds[1]);
+	while (call_next(&caller) > 0)
+		;
+	expect(caller.total, ==, sent);
+	rota_recv_stream_stop(&caller.stream);
+	rota_recv_stream_close(&caller.stream);
+	close(fds[0]);
+}
+
+UNIT_TEST(recv_stream, cancelled)
+{
+	in_fibers(cancel_script, 0);
+	in_fibers(cancel_script, 1);
+}
+
+/* --- buffers that run out ----------------------------------------------------------------------------------------------- */
+
+static const struct rota__buffers *stock(void)
+{
+	const struct rota__ring *ring = rota__worker_self()->io;
+
+	return ring->buffers;
+}
+
+static int call_few(void *arg)
+{
+	struct rota_buffer held[4];
+	struct caller caller = { .total = 0 };
+	int fds[2];
+
+	(void)arg;
+	plain_connection(fds);
+	rota_recv_stream_init(&caller.stream, fds[0]);
+	struct load load = { fds[1], 5000 };
+	send_load(&load);
+	for (unsigned i = 0; i < 4; i++) {
+		expect(rota_recv_stream_next(&caller.stream, &held[i]), >, 0);
+		expect(held[i].len, <=, 64);
+		caller.total += check_buffer(&held[i], caller.total);
+	}
+	/* None is left for more. */
+	for (unsigned i = 0; i < 20; i++) {
+		expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+		rota_sleep(i * ROTA_US(50));
+		expect(rota_cancel(caller.task), ==, 0);
+		expect(rota_join(caller.task, &caller.status), ==, 0);
+		expect(caller.status, ==, -ECANCELED);
+	}
+	expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+	rota_sleep(ROTA_MS(1));
+	rota_buffer_release(&held[2]);
+	expect(rota_join(caller.task, &caller.status), ==, 0);
+	expect(caller.status, ==, 64);
+	for (unsigned i = 0; i < 4; i++) {
+		if (i != 2)
+			rota_buffer_release(&held[i]);
+	}
+	while (call_next(&caller) > 0)
+		;
+	expect(caller.total, ==, 5000);
+	rota_recv_stream_stop(&caller.stream);
+	rota_recv_stream_close(&caller.stream);
+	plain_close(fds);
+	return 0;
+}
+
+UNIT_TEST(recv_stream, few_buffers)
+{
+	for (int flavor = 0; flavor < 2; flavor++) {
+		const struct rota_config config = { .workers = 1,
+						    .backend = ROTA_BACKEND_IO_URING,
+						    .flavor = (enum rota_flavor)flavor,
+						    .recv_buffers = 4,
+						    .recv_buffer_size = 64 };
+		rota_runtime *rt;
+
+		unsetenv("ROTA_FLAVOR");
+		expect(rota_runtime_new(&rt, &config), ==, 0);
+		expect(rota_block_on(rt, call_few, NULL), ==, 0);
+		place_runtime_free(rt);
+	}
+}
+
+enum { STREAMS = 30 };
+
+static int drink(void *arg)
+{
+	struct caller *caller = arg;
+	int n;
+
+	while ((n = call_next(caller)) > 0)
+		rota_yield();
+	rota_recv_stream_stop(&caller->stream);
+	rota_recv_stream_close(&caller->stream);
+	return n;
+}
+
+/* Many streams share few buffers: each gets all of its bytes in the end. */
+static int call_crowd(void *arg)
+{
+	static struct caller callers[STREAMS];
+	struct party parties[STREAMS];
+	struct load loads[STREAMS];
+	int fds[STREAMS][2];
+
+	(void)arg;
+	for (unsigned i = 0; i < STREAMS; i++) {
+		plain_connection(fds[i]);
+		callers[i].total = 0;
+		rota_recv_stream_init(&callers[i].stream, fds[i][0]);
+		expect(rota_spawn(&callers[i].task, drink, &callers[i]), ==, 0);
+		loads[i] = (struct load){ fds[i][1], 20000 };
+		party_start(&parties[i], send_load, &loads[i]);
+	}
+	for (unsigned i = 0; i < STREAMS; i++)
+		party_go(&parties[i]);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		expect(rota_join(callers[i].task, &callers[i].status), ==, 0);
+		expect(callers[i].status, ==, 0);
+		expect(callers[i].total, ==, 20000);
+		party_join(&parties[i]);
+		plain_close(fds[i]);
+	}
+	return 0;
+}
+
+UNIT_TEST(recv_stream, crowd)
+{
+	const struct rota_config config = { .workers = 3, .recv_buffers = 2, .recv_buffer_size = 100 };
+	rota_runtime *rt;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, call_crowd, NULL), ==, 0);
+	place_runtime_free(rt);
+}
+
+/* Those that wait hold no buffer, and whatever was taken comes back. */
+static int call_idle(void *arg)
+{
+	static struct caller callers[STREAMS];
+	int fds[STREAMS][2];
+
+	(void)arg;
+	for (unsigned i = 0; i < STREAMS; i++) {
+		plain_connection(fds[i]);
+		callers[i].total = 0;
+		rota_recv_stream_init(&callers[i].stream, fds[i][0]);
+		expect(rota_spawn(&callers[i].task, drink, &callers[i]), ==, 0);
+	}
+	rota_sleep(ROTA_MS(2));
+	expect_pointer(stock(), !=, NULL);
+	expect(rota__load(&stock()->available, ACQUIRE), ==, stock()->count);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		struct load load = { fds[i][1], 10000 };
+
+		send_load(&load);
+	}
+	for (unsigned i = 0; i < STREAMS; i++) {
+		expect(rota_join(callers[i].task, &callers[i].status), ==, 0);
+		expect(callers[i].total, ==, 10000);
+		plain_close(fds[i]);
+	}
+	expect(rota__load(&stock()->available, ACQUIRE), ==, stock()->count);
+	return 0;
+}
+
+UNIT_TEST(recv_stream, idle_streams_hold_nothing)
+{
+	const struct rota_config config = { .workers = 1, .backend = ROTA_BACKEND_IO_URING };
+	rota_runtime *rt;
+
+	unsetenv("ROTA_FLAVOR");
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, call_idle, NULL), ==, 0);
+	place_runtime_free(rt);
+}
