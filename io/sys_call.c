@@ -190,6 +190,14 @@ static int accept_plainly(const struct rota_op *op)
 	return result(accept4(op->fd_, address(op), second_address(op), (int)op->flags_));
 }
 
+static bool is_listening(int fd)
+{
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
+}
+
 /* Accepts on listeners that are not O_NONBLOCK take turns, so that what was ready for one was not taken by another. */
 static struct rota_atomic_u32 accept_locks[64];
 
@@ -210,6 +218,8 @@ static int make_accept(const struct rota_op *op, bool nowait)
 	else if (rc == 0)
 		rc = -EAGAIN;
 	rota__spin_unlock(lock);
+	if (rc == -EAGAIN && !is_listening(op->fd_))
+		return -EINVAL; /* it would be waited for in vain */
 	return rc;
 }
 
