@@ -138,8 +138,11 @@ static rota_poll ended(struct rota_accept_stream *s, int rc, bool multishot)
 		begin_pause(s, rc);
 		return ROTA_PENDING;
 	}
-	if (multishot && rc == -ECANCELED)
-		return ROTA_PENDING; /* it was enough, or is to stop */
+	if (multishot && rc == -ECANCELED) {
+		if (!s->op_.cancelled_)
+			s->stopped_ = true; /* the descriptor was closed */
+		return ROTA_PENDING;        /* else it was enough, or is to stop */
+	}
 	if (multishot && rc == -EINVAL) {
 		s->single_ = true; /* the kernel may not know it; if it is the socket, accept says so */
 		return ROTA_PENDING;

@@ -144,6 +144,8 @@ static rota_poll ended(struct rota_recv_stream *s, int rc)
 		rota__buffers_pass_on(s->group_); /* it may have been woken for a buffer that it did not take */
 	if (rc == 0)
 		s->ended_ = true;
+	if (rc == -ECANCELED && !s->wait_.op.cancelled_)
+		s->stopped_ = true; /* the descriptor was closed */
 	if (rc > 0 || rc == -ECANCELED)
 		return ROTA_PENDING; /* it goes on, it was enough, or is to stop */
 	if (rc == -EINVAL && !s->single_) {

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "../../io/accept_stream.h"
+#include "../../io/fd.h"
 #include "../../io/tcp.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
@@ -224,6 +225,35 @@ UNIT_TEST(accept_stream, cancelled)
 {
 	in_fibers(cancel_script, 0);
 	in_fibers(cancel_script, 1);
+}
+
+/* The listener is closed while somebody waits: there is nothing more to come. */
+static void closed_script(const struct place *place)
+{
+	struct caller caller;
+	int port;
+
+	(void)place;
+	for (unsigned i = 0; i < 10; i++) {
+		int listener = plain_listen(5, &port);
+
+		rota_accept_stream_init(&caller.stream, listener, 0);
+		expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+		rota_sleep(i * ROTA_US(100));
+		if (i == 0)
+			rota_yield();
+		expect(rota_close(listener), ==, 0);
+		expect(rota_join(caller.task, &caller.status), ==, 0);
+		if (caller.status != -EBADF) /* it had not even begun */
+			expect(caller.status, ==, -ECANCELED);
+		rota_accept_stream_stop(&caller.stream);
+		rota_accept_stream_close(&caller.stream);
+	}
+}
+
+UNIT_TEST(accept_stream, closed)
+{
+	in_fibers(closed_script, 0);
 }
 
 /* --- no descriptor left ----------------------------------------------------------------------------------------------------- */
