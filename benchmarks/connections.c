@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Idle TCP connections as stackless tasks, each waiting for its first bytes: resident memory for each, the benchmark's own
+ * structs included, the kernel's sockets not. The peers are plain sockets of this process. As many as were asked for, or
+ * as descriptors allow: each takes two; clients connect from several addresses of the loopback, so that ports suffice.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "measure.h"
+
+static struct bench_param params[] = {
+	{ "connections", 100000, 200, "at most so many" },
+	{ NULL, 0, 0, NULL },
+};
+
+enum { PER_ADDRESS = 20000, SPARE_FDS = 64 };
+
+/* A connection: a future that drinks what comes until the peer closes, then stops its stream. */
+struct connection {
+	struct rota_future future;
+	struct rota_recv_stream stream;
+	struct rota_buffer buffer;
+	bool stopping;
+};
+
+struct crowd {
+	size_t wanted, made;
+	struct connection *connections;
+	rota_task **tasks;
+	int *clients, *servers;
+};
+
+static rota_poll connection_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct connection *c = (struct connection *)self; /* its first member */
+
+	for (;;) {
+		if (rota_future_poll(&c->stream.future, cx) == ROTA_PENDING)
+			return ROTA_PENDING;
+		if (c->stopping)
+			break;
+		if (c->stream.future.status > 0) {
+			rota_buffer_release(&c->buffer);
+			rota_recv_stream_next_init(&c->stream, &c->buffer);
+			continue;
+		}
+		self->status = c->stream.future.status;
+		c->stopping = true;
+		rota_recv_stream_stop_init(&c->stream);
+	}
+	rota_recv_stream_close(&c->stream);
+	return ROTA_READY;
+}
+
+static void connection_cancel(struct rota_future *self)
+{
+	struct connection *c = (struct connection *)self;
+
+	if (!c->stopping)
+		rota_future_cancel(&c->stream.future);
+}
+
+static const struct rota_future_ops connection_ops = { .poll = connection_poll, .cancel = connection_cancel };
+
+/* The i-th pair, by plain calls. */
+static int connect_pair(struct crowd *crowd, int listener, struct sockaddr_in *server, size_t i)
+{
+	struct sockaddr_in local = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int peer;
+
+	if (fd < 0)
+		return -errno;
+	local.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(i / PER_ADDRESS));
+	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0 ||
+	    connect(fd, (struct sockaddr *)server, sizeof(*server)) < 0 ||
+	    (peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	crowd->clients[i] = fd;
+	crowd->servers[i] = peer;
+	crowd->made++;
+	return 0;
+}
+
+static int connect_all(struct crowd *crowd)
+{
+	struct sockaddr_in server;
+	socklen_t len = sizeof(server);
+	int listener = rota_tcp_listen("127.0.0.1", "0", 0);
+	int rc = listener < 0 ? listener : 0;
+
+	if (rc == 0 && getsockname(listener, (struct sockaddr *)&server, &len) < 0)
+		rc = -errno;
+	while (rc == 0 && crowd->made < crowd->wanted)
+		rc = connect_pair(crowd, listener, &server, crowd->made);
+	if (listener >= 0)
+		rota_close(listener);
+	return rc;
+}
+
+static int start_all(struct crowd *crowd)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < crowd->made && rc == 0; i++) {
+		struct connection *c = &crowd->connections[i];
+
+		rota_future_init(&c->future, &connection_ops);
+		c->stopping = false;
+		rota_recv_stream_init(&c->stream, crowd->servers[i]);
+		rota_recv_stream_next_init(&c->stream, &c->buffer);
+		rc = rota_spawn_future(&crowd->tasks[i], &c->future);
+	}
+	return rc;
+}
+
+/* The peers hang up; every task ends by that. */
+static int end_all(struct crowd *crowd)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < crowd->made; i++) {
+		int status = 0, joined;
+
+		close(crowd->clients[i]);
+		joined = crowd->tasks[i] ? rota_join(crowd->tasks[i], &status) : 0;
+		rc = rc < 0 ? rc : joined < 0 ? joined : status;
+		close(crowd->servers[i]);
+	}
+	return rc;
+}
+
+static int idle(void *arg)
+{
+	struct crowd *crowd = arg;
+	uint64_t before, after;
+	int rc = connect_all(crowd), ended;
+
+	before = bench_rss_bytes();
+	if (rc == 0)
+		rc = start_all(crowd);
+	if (rc == 0)
+		rc = rota_sleep(ROTA_MS(500)); /* all have been polled, and what they asked for was submitted */
+	after = bench_rss_bytes();
+	ended = end_all(crowd);
+	if (rc < 0 || ended < 0)
+		return rc < 0 ? rc : ended;
+	bench_report("connections", (double)crowd->made, "count");
+	bench_report("rss", (double)(after - before) / (double)crowd->made, "B");
+	return 0;
+}
+
+/* Two descriptors for each connection. */
+static int limit(struct crowd *crowd)
+{
+	struct rlimit files;
+	int rc = bench_raise_fd_limit();
+
+	if (rc < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return rc < 0 ? rc : -errno;
+	if (files.rlim_cur < SPARE_FDS + 2 * crowd->wanted) {
+		crowd->wanted = files.rlim_cur > SPARE_FDS ? (files.rlim_cur - SPARE_FDS) / 2 : 0;
+		bench_note("RLIMIT_NOFILE allows %zu connections", crowd->wanted);
+	}
+	return crowd->wanted > 0 ? 0 : -EMFILE;
+}
+
+static int round_of_connections(void)
+{
+	struct crowd crowd = { .wanted = (size_t)bench_param("connections") };
+	int rc = limit(&crowd);
+
+	if (rc < 0)
+		return rc;
+	crowd.connections = malloc(crowd.wanted * sizeof(*crowd.connections)); /* untouched: it counts once it is used */
+	crowd.tasks = calloc(crowd.wanted, sizeof(*crowd.tasks));
+	crowd.clients = calloc(crowd.wanted, sizeof(*crowd.clients));
+	crowd.servers = calloc(crowd.wanted, sizeof(*crowd.servers));
+	rc = -ENOMEM;
+	if (crowd.connections && crowd.tasks && crowd.clients && crowd.servers)
+		rc = bench_run(idle, &crowd);
+	free(crowd.servers);
+	free(crowd.clients);
+	free(crowd.tasks);
+	free(crowd.connections);
+	return rc;
+}
+
+static const struct bench bench = {
+	.name = "connections",
+	.about = "idle TCP connections as stackless tasks: memory for each",
+	.round = round_of_connections,
+	.params = params,
+	.rounds = 3,
+};
+
+int main(int argc, char **argv)
+{
+	return bench_main(&bench, argc, argv);
+}
