@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A million tasks asleep at once: time to start them and to join them, resident memory and page tables per task
- * while they sleep (the benchmark's own arrays included), and how many mappings of the address space they take, of
- * those that the system allows a process. With --futures 1 they have no stacks.
+ * while they sleep (the benchmark's own arrays included), what of it is the runtime's (not the stacks), and how many
+ * mappings of the address space they take, of those that the system allows a process. With --futures 1 they have no
+ * stacks.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -37,6 +38,7 @@ struct stackless {
 
 struct memory {
 	uint64_t rss, page_tables, mappings;
+	uint64_t runtime; /* what rota holds, as it says itself */
 };
 
 /* A line `key: N kB` of /proc/self/status, in bytes. */
@@ -77,8 +79,11 @@ static int count_mappings(uint64_t *ret)
 
 static int look_at_memory(struct memory *ret)
 {
+	struct rota_metrics metrics;
 	int rc;
 
+	rota_runtime_metrics(rota_runtime_current(), &metrics);
+	ret->runtime = metrics.memory_bytes;
 	ret->rss = bench_rss_bytes();
 	rc = status_bytes("VmPTE", &ret->page_tables);
 	return rc < 0 ? rc : count_mappings(&ret->mappings);
@@ -168,6 +173,7 @@ static void report(const struct dormitory *d, const struct memory *before, const
 	double tasks = (double)d->tasks;
 
 	bench_report("rss", (double)(asleep->rss - before->rss) / tasks, "B");
+	bench_report("runtime_memory", (double)(asleep->runtime - before->runtime) / tasks, "B");
 	bench_report("page_tables", (double)(asleep->page_tables - before->page_tables) / tasks, "B");
 	bench_report("mappings", (double)asleep->mappings, "count");
 }
