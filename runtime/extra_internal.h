@@ -17,6 +17,7 @@ struct rota__extra {
 
 	/* the task's own */
 	struct rota_scope *opened; /* innermost scope that it has open */
+	bool unfiled;              /* one of them has a timer that is not filed yet */
 	struct rota__local *locals;
 
 	/* as the child of a scope; constant, the rest under that scope's lock */
@@ -36,5 +37,8 @@ int rota__locals_inherit(rota_task *child, const rota_task *parent);
 
 /* Drops all values; when the task has ended, or is not to be started. */
 void rota__locals_clear(struct rota__extra *extra);
+
+/* Files the timers of the task's open scopes that are not filed yet. By the task, on a worker. */
+void rota__scope_file_timers(rota_task *task);
 
 #endif

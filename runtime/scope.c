@@ -156,16 +156,30 @@ static void timer_drop(void *data)
 
 static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over, time_is_over, timer_drop };
 
-static void start_timer(struct rota_scope *scope, uint64_t timeout_ns)
+static void set_timer(struct rota_scope *scope, uint64_t timeout_ns)
 {
-	const struct rota_waker waker = { &timer_waker_ops, scope };
-	struct rota__wheel *wheel = &rota__worker_self()->wheel;
 	uint64_t now = rota_now();
 
 	rota_timer_init(&scope->timer_, timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER);
-	scope->timed_ = true;
-	scope->timer_.wheel_ = wheel;
-	rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* filed, even if it should be over already */
+	scope->unfiled_ = true;
+	scope->opener_->extra->unfiled = true;
+}
+
+void rota__scope_file_timers(rota_task *task)
+{
+	struct rota__wheel *wheel = &rota__worker_self()->wheel;
+
+	task->extra->unfiled = false;
+	for (struct rota_scope *scope = task->extra->opened; scope != NULL; scope = scope->outer_) {
+		const struct rota_waker waker = { &timer_waker_ops, scope };
+
+		if (!scope->unfiled_)
+			continue;
+		scope->unfiled_ = false;
+		scope->timed_ = true;
+		scope->timer_.wheel_ = wheel;
+		rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* also when it is over already */
+	}
 }
 
 bool rota__scope_stop_timer(struct rota_scope *scope)
@@ -200,11 +214,11 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	scope->flags_ = attr->flags;
 	scope->failure_ = 0;
 	rota__store(&scope->reason_, 0, RELAXED); /* nobody else knows the scope yet */
-	scope->closing_ = scope->timed_ = false;
+	scope->closing_ = scope->shared_ = scope->timed_ = scope->unfiled_ = false;
 	scope->forked_ = rota__fork_latest();
 	extra->opened = scope;
 	if (attr->timeout_ns != 0)
-		start_timer(scope, attr->timeout_ns);
+		set_timer(scope, attr->timeout_ns);
 	return 0;
 }
 
@@ -227,6 +241,14 @@ void rota__scope_free_place(struct rota_scope *scope, struct rota__wake_batch *b
 
 /* --- children come and go ----------------------------------------------------------------------------------------- */
 
+/* The first child comes, so this is the opener: from now on others know the scope. */
+static void share(struct rota_scope *scope)
+{
+	scope->shared_ = true;
+	if (scope->opener_->extra->unfiled)
+		rota__scope_file_timers(scope->opener_);
+}
+
 int rota__scope_enter(struct rota_scope *scope, rota_task *task)
 {
 	struct rota__extra *extra = rota__extra_of(task);
@@ -234,6 +256,8 @@ int rota__scope_enter(struct rota_scope *scope, rota_task *task)
 
 	if (extra == NULL)
 		return -ENOMEM;
+	if (!scope->shared_)
+		share(scope);
 	rota__scope_lock(scope);
 	rc = rota__scope_reason(scope);
 	if (rc == 0) {

@@ -55,7 +55,7 @@ struct rota_scope {
 	unsigned children_, running_, limit_, flags_;
 	int failure_;
 	struct rota_atomic_u32 reason_; /* the errno that waits inside end with; 0: not cancelled */
-	bool closing_, timed_;
+	bool closing_, shared_, timed_, unfiled_;
 	struct rota_fork_base *forked_; /* the opener's latest fork outside */
 	struct rota_timer timer_;
 };

@@ -14,7 +14,8 @@
  * one of the two sees the other. Jobs of the blocking pool are taken out of its queue, without the lock; children that
  * were told stand at the list's end.
  *
- * The timer's waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while the opener computes. It
+ * A timer is filed when it can first matter: when the opener is about to wait, or spawns the first child. What ends before
+ * that never touches the wheel. The timer's waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while the opener computes. It
  * counts as somebody inside: close waits for one that has fired and not yet come to its end.
  */
 #ifndef ROTA_RUNTIME_SCOPE_INTERNAL_H

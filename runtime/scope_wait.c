@@ -189,8 +189,10 @@ int rota_scope_close(struct rota_scope *scope)
 			     (unsigned long long)rota_task_id(), rota_task_name());
 		return -EINVAL;
 	}
-	rota_future_init(&op.future, &close_ops);
-	rota_await(&op.future);
+	if (scope->shared_ || scope->timed_) {
+		rota_future_init(&op.future, &close_ops);
+		rota_await(&op.future);
+	}
 	/* Nobody else has the scope any more. */
 	while ((task = pop_ended(scope)) != NULL)
 		rota__task_unref_ended(task);

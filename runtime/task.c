@@ -92,6 +92,7 @@ struct rota__extra *rota__extra_of(rota_task *task)
 		return NULL;
 	extra->task = task;
 	extra->opened = NULL;
+	extra->unfiled = false;
 	extra->locals = NULL;
 	extra->scope = NULL;
 	return task->extra = extra;
@@ -257,6 +258,8 @@ bool rota_cancelled(void)
 {
 	rota_task *task = rota__task_current();
 
+	if (task != NULL && task->extra != NULL && task->extra->unfiled)
+		rota__scope_file_timers(task);
 	return task != NULL ? rota__task_cancelled(task) : rota__blocking_cancelled();
 }
 

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "deque_internal.h"
+#include "extra_internal.h"
 #include "fiber_internal.h"
 #include "stack_internal.h"
 #include "stall_internal.h"
@@ -105,6 +106,10 @@ void rota__worker_hand_over(struct rota__worker *worker);
 static inline __attribute__((always_inline)) void rota__worker_suspend(struct rota__worker *worker,
 								       enum rota__verdict verdict)
 {
+	const struct rota__extra *extra = worker->current->extra;
+
+	if (__builtin_expect(extra != NULL && extra->unfiled, 0))
+		rota__scope_file_timers(worker->current);
 	worker->verdict = verdict;
 	rota__fiber_suspend(&worker->host, worker->current);
 }
