@@ -326,7 +326,11 @@ static void rest(struct rota__worker *worker, rota_task *task)
 		requeue(worker, task);
 }
 
-static void run_fiber(struct rota__worker *worker, rota_task *task)
+/*
+ * Inlined into the loops: between the switch to a fiber and the one back, calls and returns do not pair, and each return
+ * of a function that the switch happens in is mispredicted (a yield took 44 ns instead of 21 when `run` was a call).
+ */
+static inline __attribute__((always_inline)) void run_fiber(struct rota__worker *worker, rota_task *task)
 {
 	if (task->sp == NULL) {
 		if (!(task->flags & ROTA__TASK_OWN_STACK))
@@ -383,7 +387,7 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 	}
 }
 
-static void run(struct rota__worker *worker, rota_task *task)
+static inline __attribute__((always_inline)) void run(struct rota__worker *worker, rota_task *task)
 {
 	rota__count(&worker->runs, 1);
 	worker->ticks++;
