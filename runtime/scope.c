@@ -176,6 +176,7 @@ void rota__scope_file_timers(rota_task *task)
 		if (!scope->unfiled_)
 			continue;
 		scope->unfiled_ = false;
+		scope->shared_ = true;
 		scope->timed_ = true;
 		scope->timer_.wheel_ = wheel;
 		rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* also when it is over already */
@@ -241,7 +242,7 @@ void rota__scope_free_place(struct rota_scope *scope, struct rota__wake_batch *b
 
 /* --- children come and go ----------------------------------------------------------------------------------------- */
 
-/* The first child comes, so this is the opener: from now on others know the scope. */
+/* The first child comes, so this is the opener. */
 static void share(struct rota_scope *scope)
 {
 	scope->shared_ = true;

@@ -15,8 +15,11 @@
  * were told stand at the list's end.
  *
  * A timer is filed when it can first matter: when the opener is about to wait, or spawns the first child. What ends before
- * that never touches the wheel. The timer's waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while the opener computes. It
- * counts as somebody inside: close waits for one that has fired and not yet come to its end.
+ * that never touches the wheel. Its waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while
+ * the opener computes. It counts as somebody inside: close waits for one that has fired and not yet come to its end.
+ *
+ * `shared_`, which the opener alone writes, tells whether a child or the timer ever knew the scope. If not, and if nobody has
+ * cancelled it, close need not take the lock; else it must, since who is inside may not have left it yet.
  */
 #ifndef ROTA_RUNTIME_SCOPE_INTERNAL_H
 #define ROTA_RUNTIME_SCOPE_INTERNAL_H

@@ -189,7 +189,7 @@ int rota_scope_close(struct rota_scope *scope)
 			     (unsigned long long)rota_task_id(), rota_task_name());
 		return -EINVAL;
 	}
-	if (scope->shared_ || scope->timed_) {
+	if (scope->shared_ || rota__scope_reason(scope) != 0) {
 		rota_future_init(&op.future, &close_ops);
 		rota_await(&op.future);
 	}
