@@ -218,7 +218,7 @@ void rota_op_process_run(struct rota_process_run_op *op, const struct rota_proce
 {
 	rota_future_init(&op->future, &run_ops);
 	op->exit_status = 0;
-	op->config_ = *config;
+	op->config_ = config != NULL ? *config : (struct rota_process_config){ .argv = NULL };
 	op->capture_ = capture;
 	op->stage_ = RUN_NEW;
 	op->waited_ = false;

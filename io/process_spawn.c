@@ -32,11 +32,14 @@ struct plan {
 
 static int check(const struct rota_process_config *config)
 {
-	const struct rota_process_stream *streams[] = { &config->in, &config->out, &config->err };
+	const struct rota_process_stream *streams[3];
 
+	if (config == NULL)
+		return -EINVAL;
 	if (config->argv == NULL || config->argv[0] == NULL || config->fd_count > ROTA_PROCESS_MAX_FDS ||
 	    (config->fd_count > 0 && config->fds == NULL) || config->flags & ~(unsigned)ALL_FLAGS)
 		return -EINVAL;
+	streams[0] = &config->in, streams[1] = &config->out, streams[2] = &config->err;
 	for (int i = 0; i < 3; i++) {
 		unsigned kind = streams[i]->kind;
 
@@ -170,13 +173,14 @@ static int follow_plan(struct plan *plan, const struct rota_process_config *conf
 
 int rota__process_start(struct rota_process *ret, const struct rota_process_config *config)
 {
-	struct plan plan = { .least = 3 + (int)config->fd_count, .own = { -1, -1, -1 } };
+	struct plan plan = { .own = { -1, -1, -1 } };
 	struct rota__orphan *orphan;
 	pid_t pid = -1;
 	int rc = check(config);
 
 	if (rc < 0)
 		return rc;
+	plan.least = 3 + (int)config->fd_count;
 	orphan = rota__orphan_new();
 	if (orphan == NULL)
 		return -ENOMEM;

@@ -114,6 +114,9 @@ static void refused_script(const struct place *place)
 	config.argv = NULL;
 	expect(carry_run(place, &config, &status), ==, -EINVAL);
 	expect(rota_process_spawn(&process, &config), ==, -EINVAL);
+	expect(carry_run(place, NULL, &status), ==, -EINVAL);
+	expect(rota_process_spawn(&process, NULL), ==, -EINVAL);
+	expect(rota_process_run(NULL, &status), ==, -EINVAL);
 	expect(status, ==, 4711);
 	expect(no_child(), ==, true);
 }
@@ -409,6 +412,7 @@ static void limit_script(const struct place *place)
 	expect(capture.err_len, ==, 0);
 	expect(no_child(), ==, true);
 	expect(rota_process_output(&config, NULL, &status), ==, -EINVAL);
+	expect(rota_process_output(NULL, &capture, &status), ==, -EINVAL);
 }
 
 UNIT_TEST(process, limits)
