@@ -79,8 +79,9 @@ struct rota_process {
 /*
  * Starts a child, on a thread of the blocking pool, since it takes until the program file has been read. 0, and the handle
  * is the caller's, to be given to rota_process_close in the end. -ENOENT, -EACCES, -ENOEXEC: of the program or the
- * directory; -EBADF: a descriptor that is not open; -EINVAL: no config, no argv, too many descriptors, an unknown flag or kind;
- * -EMFILE, -ENFILE, -EAGAIN, -ENOMEM. -ECANCELED: cancelled before it began; later a child that was made is the result.
+ * directory; -EBADF: a descriptor that is not open; -EINVAL: no config, no argv, too many descriptors, an unknown flag or
+ * kind; -EMFILE, -ENFILE, -EAGAIN, -ENOMEM. -ECANCELED: cancelled before it began; later a child that was made is the
+ * result.
  */
 ROTA_API int rota_process_spawn(struct rota_process *ret, const struct rota_process_config *config) ROTA_MUST_USE;
 

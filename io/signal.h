@@ -62,7 +62,8 @@ struct rota_signal_op {
 };
 ROTA_API void rota_signal_wait_init(struct rota_signal_op *op, struct rota_signal *stream);
 
-/* Closes; whoever waits gets -ECANCELED. Any thread; waits for no task, and no longer than a thread takes to wake. A stream that is closed stays so. */
+/* Closes; whoever waits gets -ECANCELED. Any thread; waits for no task, and no longer than a thread takes to wake. A
+ * stream that is closed stays so. */
 ROTA_API void rota_signal_close(struct rota_signal *stream);
 
 ROTA_END_DECLS

@@ -104,7 +104,8 @@ ROTA_API void rota_scope_cancel(struct rota_scope *scope);
 /*
  * Waits until all children have ended, whatever happens meanwhile; a cancel of the opener is passed on to them. Returns
  * the first failure: the status of the first child that ended with a negative one; else, or when that is -ECANCELED,
- * -ETIMEDOUT if the scope was timed out; else 0. By the opener, innermost scope first: -EINVAL otherwise, with a message (debug builds abort).
+ * -ETIMEDOUT if the scope was timed out; else 0. By the opener, innermost scope first: -EINVAL otherwise, with a
+ * message (debug builds abort).
  */
 ROTA_API int rota_scope_close(struct rota_scope *scope);
 

@@ -25,7 +25,8 @@ ROTA_API void rota_notify_init(struct rota_notify *n);
 /* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
 ROTA_API int rota_notify_deinit(struct rota_notify *n);
 
-/* Waits for a notification. 0, or -ECANCELED. A caller that was notified and cancelled at once gets 0: no notification is lost. */
+/* Waits for a notification. 0, or -ECANCELED. A caller that was notified and cancelled at once gets 0: no notification
+ * is lost. */
 ROTA_API int rota_notify_wait(struct rota_notify *n);
 
 /* Wakes the longest waiting, or keeps one permit. Any thread; never waits. */
