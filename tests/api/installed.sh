@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What a program outside of the tree gets: installs into a scratch directory and uses that only, by pkg-config. Each
-# public header compiles alone, program.c runs with the shared and with the static library; both as C11 and as C++17.
+# public header compiles alone; program.c and contract.c run with the shared and with the static library; all as C11 and
+# as C++17.
 # Environment: SOURCE, BUILD, MESON; CC and CXX, which may be several words.
 # shellcheck disable=SC2086
 set -eu
@@ -44,23 +45,33 @@ done <"$scratch/headers"
 mkdir "$scratch/static"
 cp "$(find "$scratch/root" -name librota.a)" "$scratch/static/"
 libdir=$(dirname "$(find "$scratch/root" -name librota.so)")
-program=$SOURCE/tests/api/program.c
 
-$CC -std=c11 $strict $cflags -o "$scratch/c-shared" -x c "$program" -x none $shared_libs || fail "C11, shared"
-$CXX -std=c++17 $strict $cflags -o "$scratch/cpp-shared" -x c++ "$program" -x none $shared_libs || fail "C++17, shared"
-$CC -std=c11 $strict $cflags -o "$scratch/c-static" -x c "$program" -x none -L"$scratch/static" $static_libs ||
-	fail "C11, static"
-$CXX -std=c++17 $strict $cflags -o "$scratch/cpp-static" -x c++ "$program" -x none -L"$scratch/static" $static_libs ||
-	fail "C++17, static"
+# build NAME COMPILER LANGUAGE FLAG...: tests/api/NAME.c, with the shared and with the static library
+build()
+{
+	name=$1 compiler=$2 language=$3
+	shift 3
+	$compiler "$@" $strict $cflags -o "$scratch/$name-$language-shared" -x "$language" "$SOURCE/tests/api/$name.c" \
+		-x none $shared_libs || fail "$name: $*, shared"
+	$compiler "$@" $strict $cflags -o "$scratch/$name-$language-static" -x "$language" "$SOURCE/tests/api/$name.c" \
+		-x none -L"$scratch/static" $static_libs || fail "$name: $*, static"
+}
+
+for name in program contract; do
+	build $name "$CC" c -std=c11
+	build $name "$CXX" c++ -std=c++17
+done
 [ $failed -eq 0 ] || exit 1
 
-for kind in c cpp; do
-	LD_LIBRARY_PATH=$libdir "$scratch/$kind-shared" || fail "$kind-shared: exit code $?"
-	"$scratch/$kind-static" || fail "$kind-static: exit code $?"
+for name in program contract; do
+	for language in c c++; do
+		LD_LIBRARY_PATH=$libdir "$scratch/$name-$language-shared" || fail "$name-$language-shared: exit code $?"
+		"$scratch/$name-$language-static" || fail "$name-$language-static: exit code $?"
+	done
 done
 
 # The shared library's own allocator must not become the program's.
-LD_LIBRARY_PATH=$libdir LD_DEBUG=bindings "$scratch/c-shared" 2>&1 >/dev/null | grep "symbol .malloc'" >"$scratch/bindings"
+LD_LIBRARY_PATH=$libdir LD_DEBUG=bindings "$scratch/program-c-shared" 2>&1 >/dev/null | grep "symbol .malloc'" >"$scratch/bindings"
 if grep 'to [^ ]*jemalloc' "$scratch/bindings"; then
 	fail "malloc was taken over"
 fi
