@@ -55,7 +55,7 @@ sources()
 }
 
 # Tests, examples and benchmarks that nobody builds would rot: each is named in its folder's meson.build.
-for file in runtime/*.c io/*.c sync/*.c examples/*.c benchmarks/*.c tests/unit/*.c tests/stress/*.c tests/model/*.c; do
+for file in runtime/*.c io/*.c sync/*.c examples/*.c examples/*/*.c benchmarks/*.c tests/unit/*.c tests/stress/*.c tests/model/*.c; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file" .c)
 	if ! grep -qE "'$name(\.c)?'" "$(dirname "$file")/meson.build"; then
