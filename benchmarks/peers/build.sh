@@ -3,7 +3,7 @@
 # Builds the programs that the benchmarks are compared with: build.sh DIRECTORY
 # tokio-peer: needs Debian's cargo and librust-tokio-dev; works without a network. go-peer: needs Go, on the PATH or as
 # Debian installs it. epoll-peer: needs a C compiler.
-# tbb-peer: needs libtbb-dev. rayon-peer: needs cargo and librust-rayon-dev.
+# serial-peer: a C compiler. tbb-peer: needs libtbb-dev. rayon-peer: needs cargo and librust-rayon-dev.
 # What cannot be built is left out, with a note: the harness skips absent peers.
 set -eu
 
@@ -56,8 +56,24 @@ build_epoll()
 
 build_tbb()
 {
-	"${CXX:-c++}" -std=c++17 -O3 -Wall -Wextra -o "$out/tbb-peer" "$here/tbb/fork.cpp" -ltbb 2>/dev/null &&
+	"${CXX:-c++}" -std=c++17 -O3 -Wall -Wextra -o "$out/tbb-peer" "$here"/tbb/*.cpp "$out/libleaves.a" -ltbb \
+		2>/dev/null &&
 		echo "$out/tbb-peer" || note "no oneTBB (Debian: libtbb-dev), tbb-peer left out"
+}
+
+# What the contenders in fork and join have in common.
+build_leaves()
+{
+	for name in arrays uts_tree; do
+		"${CC:-cc}" -std=gnu11 -O3 -Wall -Wextra -c -o "$out/$name.o" "$here/../$name.c"
+	done
+	ar rcs "$out/libleaves.a" "$out/arrays.o" "$out/uts_tree.o"
+}
+
+build_serial()
+{
+	"${CC:-cc}" -std=gnu11 -O3 -Wall -Wextra -o "$out/serial-peer" "$here/serial.c" "$out/libleaves.a" -lm
+	echo "$out/serial-peer"
 }
 
 build_rayon()
@@ -72,7 +88,7 @@ build_rayon()
 	fi
 	rm -rf "$out/rayon-src"
 	cp -R "$here/rayon" "$out/rayon-src"
-	PEER_RAYON_VERSION=${rayon#rayon-} PEER_RUSTC_VERSION=$("${RUSTC:-rustc}" --version) \
+	RUSTFLAGS="-L native=$out -l static=leaves -l m" PEER_RAYON_VERSION=${rayon#rayon-} PEER_RUSTC_VERSION=$("${RUSTC:-rustc}" --version) \
 		"${CARGO:-cargo}" build --quiet --offline --release --manifest-path "$out/rayon-src/Cargo.toml" \
 		--target-dir "$out/rayon-target" \
 		--config 'source.crates-io.replace-with="debian"' \
@@ -112,5 +128,7 @@ build_tokio
 build_go
 build_epoll
 build_uv
+build_leaves
+build_serial
 build_tbb
 build_rayon

@@ -68,7 +68,7 @@ func repeat(length time.Duration, step func()) float64 {
 
 func main() {
 	workloads := map[string]func(params){
-		"broadcast": broadcast, "channel": channel, "fork": fork, "hogs": hogs, "mpsc": mpsc, "mutex": mutex, "notify": notify,
+		"broadcast": broadcast, "channel": channel, "fork": fork, "fork_arrays": forkArrays, "hogs": hogs, "mpsc": mpsc, "mutex": mutex, "notify": notify,
 		"oneshot": oneshot, "pingpong": pingpong, "rwlock": rwlock, "semaphore": semaphore, "watch": watch,
 	}
 	if len(os.Args) < 2 {

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* oneTBB beside benchmarks/fork.c: the same recursions by task_group, which is what its users write. */
-#include <chrono>
 #include <cmath>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <vector>
 
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
 #include <tbb/task_group.h>
-#include <tbb/version.h>
+
+#include "peer.h"
 
 static uint64_t fib(unsigned n)
 {
@@ -95,51 +88,28 @@ static uint64_t skynet(uint64_t number, uint64_t leaves)
 	return sum;
 }
 
-static double timed(const std::function<void()> &work)
+bool fork_workload()
 {
-	const auto start = std::chrono::steady_clock::now();
-	work();
-	return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
+	const unsigned n = static_cast<unsigned>(option("fib", 42));
+	const unsigned rows = static_cast<unsigned>(option("queens", 14));
+	const double limit = static_cast<double>(option("integral", 10000));
+	const uint64_t leaves = option("leaves", 1000000);
+	volatile uint64_t sink;
+	volatile double area;
+	const double ms = timed([&] { sink = fib(n); });
+	double calls = 1, before = 1; /* of fib(n) and fib(n - 1) */
 
-static uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
-{
-	for (int i = 1; i + 1 < argc; i++) {
-		if (!std::strncmp(argv[i], "--", 2) && !std::strcmp(argv[i] + 2, name))
-			return std::strtoull(argv[i + 1], nullptr, 10);
+	for (unsigned i = 2; i <= n; i++) {
+		const double next = 1 + calls + before;
+
+		before = calls;
+		calls = next;
 	}
-	return otherwise;
-}
-
-int main(int argc, char **argv)
-{
-	if (argc < 2 || std::strcmp(argv[1], "fork") != 0)
-		return 77;
-	const unsigned workers = static_cast<unsigned>(option(argc, argv, "workers", 0));
-	const unsigned n = static_cast<unsigned>(option(argc, argv, "fib", 42));
-	const unsigned rows = static_cast<unsigned>(option(argc, argv, "queens", 14));
-	const double limit = static_cast<double>(option(argc, argv, "integral", 10000));
-	const uint64_t leaves = option(argc, argv, "leaves", 1000000);
-	tbb::task_arena arena(workers != 0 ? static_cast<int>(workers) : tbb::task_arena::automatic);
-
-	std::printf("# oneTBB %s\n", TBB_VERSION_STRING);
-	arena.execute([&] {
-		volatile uint64_t sink;
-		volatile double area;
-		double ms = timed([&] { sink = fib(n); });
-		double calls = 1, before = 1; /* of fib(n) and fib(n - 1) */
-
-		for (unsigned i = 2; i <= n; i++) {
-			double next = 1 + calls + before;
-			before = calls;
-			calls = next;
-		}
-		std::printf("fib %g ms\nfib_call %g ns\n", ms, ms * 1e6 / calls);
-		std::printf("nqueens %g ms\n", timed([&] { sink = queens(nullptr, 0, rows); }));
-		std::printf("integrate %g ms\n", timed([&] { area = integrate(0, curve(0), limit, curve(limit)); }));
-		std::printf("skynet %g ms\n", timed([&] { sink = skynet(0, leaves); }));
-		(void)sink;
-		(void)area;
-	});
-	return 0;
+	std::printf("fib %g ms\nfib_call %g ns\n", ms, ms * 1e6 / calls);
+	std::printf("nqueens %g ms\n", timed([&] { sink = queens(nullptr, 0, rows); }));
+	std::printf("integrate %g ms\n", timed([&] { area = integrate(0, curve(0), limit, curve(limit)); }));
+	std::printf("skynet %g ms\n", timed([&] { sink = skynet(0, leaves); }));
+	(void)sink;
+	(void)area;
+	return true;
 }
