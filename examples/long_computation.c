@@ -20,7 +20,7 @@
 
 #include <rota.h>
 
-enum { MOST_COMPUTATIONS = 64, MOST_TICKS = 100000, CANDIDATES_A_TURN = 200 };
+enum { MOST_COMPUTATIONS = 64, MOST_TICKS = 100000, CANDIDATES_A_TURN = 200, MAX_LIMIT = 100000000 };
 
 static int limit = 1000000;
 
@@ -158,9 +158,14 @@ static int async_main(int argc, char **argv)
 {
 	struct rota_metrics metrics;
 	int count, found, first = 0;
+	char *end = "";
 
 	if (argc > 1)
-		limit = atoi(argv[1]);
+		limit = (int)strtoul(argv[1], &end, 10);
+	if (argc > 2 || *end != '\0' || limit < 1 || limit > MAX_LIMIT) {
+		fprintf(stderr, "usage: %s [limit up to %d]\n", argv[0], MAX_LIMIT);
+		return 2;
+	}
 	rota_runtime_metrics(rota_runtime_current(), &metrics);
 	count = metrics.workers < MOST_COMPUTATIONS ? (int)metrics.workers : MOST_COMPUTATIONS;
 	printf("%d computations on %u workers\n%-12s%10s%10s%12s%12s%12s\n", count, metrics.workers, "", "took ms",

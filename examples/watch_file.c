@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches a file: one task asks for its status every 100 ms and tells when it has changed, another then reads and prints
- * it. Status, open, read and close all go through the ring: no thread of the blocking pool is used, and the program says so.
+ * Watches a file: one task asks for its status every 100 ms and sends it into a watch channel when it has changed; another
+ * waits there, and reads and prints the file. Status, open, read and close all go through the ring: no thread of the
+ * blocking pool is used, and the program says so.
  *
  *   watch_file [file [changes]]     without a file: a temporary one, which a third task changes three times
+ *
+ * A watch channel keeps the latest value only: who is slow misses changes, never the last one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,11 +19,12 @@
 
 #include <rota.h>
 
-enum { PERIOD_MS = 100, CHANGES = 3, LIMIT = 1024 * 1024 };
+enum { PERIOD_MS = 100, CHANGES = 3, MAX_CHANGES = 1000000, LIMIT = 1024 * 1024 };
 
-struct watch {
+struct watched {
 	const char *path;
-	struct rota_notify changed;
+	struct rota_watch status;       /* of struct statx */
+	struct rota_semaphore *printed; /* gets a permit for each change that was printed; NULL: nobody waits for that */
 };
 
 static bool same(const struct statx *a, const struct statx *b)
@@ -32,100 +36,143 @@ static bool same(const struct statx *a, const struct statx *b)
 /* Until it is cancelled. A file that is not there for a moment is looked for again. */
 static int look(void *arg)
 {
-	struct watch *watch = arg;
+	struct watched *w = arg;
 	struct statx now, before = { .stx_ino = 0 };
 	int rc;
 
 	do {
-		rc = rota_statx(AT_FDCWD, watch->path, 0, STATX_INO | STATX_SIZE | STATX_MTIME, &now);
+		rc = rota_statx(AT_FDCWD, w->path, 0, STATX_INO | STATX_SIZE | STATX_MTIME, &now);
 		if (rc == 0 && !same(&now, &before)) {
 			before = now;
-			rota_notify_one(&watch->changed);
+			rc = rota_watch_send(&w->status, &now);
 		}
-		rc = rc == -ENOENT ? 0 : rc;
-		if (rc == 0)
+		if (rc == 0 || rc == -ENOENT)
 			rc = rota_sleep(ROTA_MS(PERIOD_MS));
 	} while (rc == 0);
+	rota_watch_close(&w->status); /* nothing more comes */
 	return rc;
 }
 
-static int print_changes(struct watch *watch, int changes)
+static int print_change(const struct watched *w, unsigned long number)
+{
+	char *text;
+	size_t len;
+	int rc = rota_read_file(w->path, LIMIT, &text, &len);
+
+	if (rc < 0)
+		return rc;
+	printf("change %lu: %zu bytes: %.*s\n", number, len, (int)strcspn(text, "\n"), text);
+	fflush(stdout);
+	free(text);
+	return 0;
+}
+
+static int print_changes(struct watched *w, struct rota_watch_receiver *receiver, unsigned long changes)
 {
 	int rc = 0;
 
-	for (int i = 1; i <= changes && rc == 0; i++) {
-		char *text;
-		size_t len;
-
-		rc = rota_notify_wait(&watch->changed);
-		if (rc < 0)
-			break;
-		rc = rota_read_file(watch->path, LIMIT, &text, &len);
-		if (rc < 0)
-			break;
-		printf("change %d: %zu bytes: %.*s\n", i, len, (int)strcspn(text, "\n"), text);
-		fflush(stdout);
-		free(text);
+	for (unsigned long i = 1; i <= changes && rc == 0; i++) {
+		rc = rota_watch_changed(receiver, NULL);
+		if (rc == 0)
+			rc = print_change(w, i);
+		if (rc == 0 && w->printed)
+			rc = rota_semaphore_release(w->printed, 1);
 	}
 	return rc;
 }
 
-/* Replaces the file now and then, each time as a whole. */
+/* The looker's own error, when it gave up, says more than that no change came. */
+static int watch_file(struct watched *w, unsigned long changes)
+{
+	const struct statx none = { .stx_ino = 0 };
+	struct rota_watch_receiver receiver;
+	rota_task *looker;
+	int looked = 0, rc = rota_watch_init(&w->status, sizeof(none), &none);
+
+	if (rc < 0)
+		return rc;
+	rota_watch_subscribe(&w->status, &receiver);
+	rc = rota_spawn(&looker, look, w);
+	if (rc == 0) {
+		rc = print_changes(w, &receiver, changes);
+		rota_cancel(looker);
+		rota_shield_enter(); /* it uses what is on this stack */
+		rota_join(looker, &looked);
+		rota_shield_leave();
+	}
+	rota_watch_deinit(&w->status);
+	return rc == -EPIPE ? looked : rc;
+}
+
+struct change {
+	const char *path;
+	struct rota_semaphore printed;
+};
+
+/* Replaces the file, each time as a whole, and again when that was printed. */
 static int change(void *arg)
 {
-	const char *path = arg;
+	struct change *c = arg;
 	char text[64];
 	int rc = 0;
 
 	for (int i = 1; i <= CHANGES && rc == 0; i++) {
 		int len = snprintf(text, sizeof(text), "content number %d\n", i);
 
-		rc = rota_write_file(path, text, (size_t)len, 0600);
+		rc = rota_write_file(c->path, text, (size_t)len, 0600);
 		if (rc == 0)
-			rc = rota_sleep(ROTA_MS(3 * PERIOD_MS));
+			rc = rota_semaphore_acquire(&c->printed, 1);
 	}
 	return rc;
 }
 
-static int watch_file(const char *path, int changes)
+/* The first that fails stops the other. */
+static int watch_changing(const char *path)
 {
-	struct watch watch = { .path = path, .changed = ROTA_NOTIFY_INIT };
-	rota_task *looker;
-	int rc = rota_spawn(&looker, look, &watch);
+	struct change c = { .path = path, .printed = ROTA_SEMAPHORE_INIT(0) };
+	struct watched w = { .path = path, .printed = &c.printed };
+	struct rota_scope scope;
+	int closed, rc = rota_scope_open(&scope, 0);
 
 	if (rc < 0)
 		return rc;
-	rc = print_changes(&watch, changes);
-	rota_cancel(looker);
-	rota_join(looker, NULL);
-	return rc;
+	rc = rota_scope_spawn(&scope, NULL, change, &c);
+	if (rc == 0)
+		rc = watch_file(&w, CHANGES);
+	if (rc < 0)
+		rota_scope_cancel(&scope);
+	closed = rota_scope_close(&scope);
+	return closed < 0 && closed != -ECANCELED ? closed : rc;
 }
 
 static int watch_sample(void)
 {
 	const char *directory = getenv("TMPDIR");
-	rota_task *changer;
 	char path[4096];
-	int rc, status;
+	int removed,
+		rc = snprintf(path, sizeof(path), "%s/watch_file-%d", directory ? directory : "/tmp", (int)getpid());
 
-	rc = snprintf(path, sizeof(path), "%s/watch_file-%d", directory ? directory : "/tmp", (int)getpid());
 	if (rc >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	rc = rota_spawn(&changer, change, path);
-	if (rc < 0)
-		return rc;
-	rc = watch_file(path, CHANGES);
-	if (rota_join(changer, &status) == 0 && rc == 0)
-		rc = status;
-	status = rota_unlink(path);
-	return rc < 0 ? rc : status;
+	rc = watch_changing(path);
+	removed = rota_unlink(path);
+	return rc < 0 ? rc : removed;
 }
 
 static int async_main(int argc, char **argv)
 {
 	struct rota_metrics metrics;
-	int rc = argc > 1 ? watch_file(argv[1], argc > 2 ? atoi(argv[2]) : 1) : watch_sample();
+	unsigned long changes = 1;
+	char *end = "";
+	int rc;
 
+	if (argc > 2)
+		changes = strtoul(argv[2], &end, 10);
+	if (argc > 3 || *end != '\0' || changes == 0 || changes > MAX_CHANGES) {
+		fprintf(stderr, "usage: %s [file [changes]]\n", argv[0]);
+		return 2;
+	}
+	rc = argc > 1 ? watch_file(&(struct watched){ .path = argv[1] }, changes) : watch_sample();
 	if (rc < 0)
 		fprintf(stderr, "watch_file: %s\n", strerror(-rc));
 	rota_runtime_metrics(rota_runtime_current(), &metrics);
