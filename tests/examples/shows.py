@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs an example and sees that it shows what it claims: shows.py PROGRAM [ARGUMENT]... The claims, one regular expression a
-line, are searched for in its output in this order; the program must end with 0. Claims about standard error come last."""
+"""Runs an example and sees that it shows what it claims: shows.py NAME COMMAND [ARGUMENT]... The claims, one regular
+expression a line, are searched for in its output in this order; the command must end with 0. Claims about standard error
+come last. Skipped where the back end that ROTA_BACKEND names does not work."""
 import os
 import re
 import subprocess
@@ -11,6 +12,12 @@ ALONE = os.environ.get("ROTA_FLAVOR") == "current_thread"
 RECEIVED = "".join(f"Received value: {value}\\n" for value in ("false", "true", "false", "true"))
 
 CLAIMS = {
+    "hello": [r"^Hello from a task$"],
+    "loopers": [
+        r"^serial:\n(\[1\] \d\n){5}(\[2\] \d\n){5}(\[3\] \d\n){5}each looper ran to its end",
+        r"^yield:\n(\[1\] \d\n\[2\] \d\n\[3\] \d\n){5}the loopers took strict turns$",
+        r"^blocking:\n(\[[123]\] \d\n){15}pool threads ran the loopers, \d at the same time$",
+    ],
     "future_by_hand": [
         r"^polled: PENDING, rung, polled: READY$",
         r"^polled again: (READY, Invalid argument|aborted, as this is a debug build of rota)$",
@@ -96,11 +103,13 @@ def search(claims, text, where):
 
 
 def main():
-    name = os.path.basename(sys.argv[1])
-    run = subprocess.run(sys.argv[1:], capture_output=True, text=True, timeout=50)
+    name, command = sys.argv[1], sys.argv[2:]
+    run = subprocess.run(command, capture_output=True, text=True)
     print(run.stdout, run.stderr, sep="")
+    if run.returncode != 0 and "io_uring does not work here" in run.stderr:
+        sys.exit(77)
     assert run.returncode == 0, f"exit code {run.returncode}"
-    search(CLAIMS[name], run.stdout, "standard output")
+    search(CLAIMS.get(name, []), run.stdout, "standard output")
     search(REPORTS.get(name, []), run.stderr, "standard error")
 
 
