@@ -109,7 +109,7 @@ static void print_heading(const struct figures *f)
 	printf("%s: %s\n", f->bench->name, f->bench->about);
 	if (uname(&system) == 0)
 		printf("Linux %s %s, %ld CPUs, ", system.release, system.machine, sysconf(_SC_NPROCESSORS_ONLN));
-	printf("%" PRIu64 " workers, %u rounds\n", bench_param("workers"), f->rounds);
+	printf("%" PRIu64 " workers, up to %u rounds\n", bench_param("workers"), f->rounds);
 	for (unsigned i = 0; i < f->contender_count; i++)
 		if (f->notes[i][0])
 			printf("%s: %s\n", f->names[i], f->notes[i]);
@@ -168,6 +168,14 @@ void figures_print_json(const struct figures *f)
 	struct utsname system;
 	bool known = uname(&system) == 0;
 
+	for (unsigned i = 0; i < f->contender_count; i++) {
+		if (!f->errors[i][0])
+			continue;
+		printf("{");
+		print_json_string("workload", f->bench->name);
+		print_json_string("contender", f->names[i]);
+		printf("\"error\":\"%s\"}\n", f->errors[i]);
+	}
 	for (const struct series *s = f->series; s < f->series + f->series_count; s++) {
 		printf("{");
 		print_json_string("workload", f->bench->name);

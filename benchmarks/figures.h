@@ -22,6 +22,7 @@ struct figures {
 	unsigned contender_count, series_count;
 	const char *names[FIGURES_CONTENDERS]; /* of the contenders; the first is rota */
 	char notes[FIGURES_CONTENDERS][256];
+	char errors[FIGURES_CONTENDERS][128]; /* why one dropped out */
 	struct series series[FIGURES_SERIES];
 };
 

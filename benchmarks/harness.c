@@ -4,20 +4,18 @@
 #include "harness.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
+#include "contender.h"
 #include "figures.h"
 
-enum { DEFAULT_ROUNDS = 7, QUICK_ROUNDS = 3, MAX_ROUNDS = 1000, DEFAULT_TIMEOUT_S = 300, MAX_ARGS = 64 };
+enum { DEFAULT_ROUNDS = 7, QUICK_ROUNDS = 3, MAX_ROUNDS = 1000, DEFAULT_TIMEOUT_S = 300 };
 
 static struct bench_param common_params[] = {
 	{ "workers", 2, 2, "worker threads of the runtime" },
@@ -67,112 +65,55 @@ void bench_note(const char *format, ...)
 	va_end(args);
 }
 
-/* ---- the rounds, each in a process of its own ---- */
-
-struct contender {
-	char *argv[MAX_ARGS];
-	bool out;    /* takes no further part */
-	bool failed; /* and that is an error */
-};
+/* ---- the rounds ---- */
 
 struct session {
 	struct figures figures;
 	struct contender contenders[FIGURES_CONTENDERS];
 	char *peers[FIGURES_CONTENDERS];
 	unsigned peer_count, timeout_s;
+	unsigned budget_s; /* 0: as long as it takes */
 	bool single, json, quick, help;
 };
 
-static void exec_contender(const struct session *s, struct contender *c, int output)
+static uint64_t now_ms(void)
 {
-	if (dup2(output, STDOUT_FILENO) < 0)
-		_exit(1);
-	alarm(s->timeout_s); /* survives exec and ends a round that hangs */
-	execvp(c->argv[0], c->argv);
-	_exit(errno == ENOENT ? BENCH_EXIT_SKIPPED : 1);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static int read_lines(struct session *s, unsigned contender, int fd)
-{
-	char line[512];
-	int rc = 0;
-	FILE *lines = fdopen(fd, "r");
-
-	if (!lines) {
-		rc = -errno;
-		close(fd);
-		return rc;
-	}
-	while (rc == 0 && fgets(line, sizeof(line), lines))
-		rc = figures_take_line(&s->figures, contender, line);
-	fclose(lines);
-	return rc;
-}
-
-/* What the end of a round's process means; `rc` is that of reading its lines. */
-static void judge(struct session *s, unsigned contender, int status, int rc)
-{
-	struct contender *c = &s->contenders[contender];
-	const char *name = s->figures.names[contender];
-
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && rc == 0)
-		return;
-	c->out = true;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == BENCH_EXIT_SKIPPED && contender > 0) {
-		figures_note(&s->figures, contender, "skipped: not there, or has no such workload");
-		return;
-	}
-	c->failed = true;
-	if (rc < 0)
-		fprintf(stderr, "%s: cannot read a round's results: %s\n", name, strerror(-rc));
-	else if (WIFEXITED(status))
-		fprintf(stderr, "%s: a round failed with exit code %d\n", name, WEXITSTATUS(status));
-	else if (WTERMSIG(status) == SIGALRM)
-		fprintf(stderr, "%s: a round took more than %u s\n", name, s->timeout_s);
-	else
-		fprintf(stderr, "%s: a round ended by signal %d\n", name, WTERMSIG(status));
-}
-
-static int run_round(struct session *s, unsigned contender)
-{
-	int rc, status, fds[2];
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-		exec_contender(s, &s->contenders[contender], fds[1]);
-	rc = pid < 0 ? -errno : 0;
-	close(fds[1]);
-	if (rc < 0) {
-		close(fds[0]);
-		return rc;
-	}
-	rc = read_lines(s, contender, fds[0]);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	judge(s, contender, status, rc);
-	return 0;
-}
-
-/* All rounds, interleaved; who begins changes from round to round. -ECHILD: rota's own failed. */
-static int run_rounds(struct session *s)
+/* One round of each; who begins changes from round to round. */
+static int run_round(struct session *s, unsigned round)
 {
 	unsigned count = s->figures.contender_count;
 
-	for (unsigned round = 0; round < s->figures.rounds; round++) {
-		for (unsigned i = 0; i < count; i++) {
-			unsigned contender = (round + i) % count;
-			int rc = s->contenders[contender].out ? 0 : run_round(s, contender);
+	for (unsigned i = 0; i < count; i++) {
+		unsigned index = (round + i) % count;
+		struct contender *c = &s->contenders[index];
+		int rc = c->out ? 0 : contender_round(c, &s->figures, index, s->timeout_s);
 
-			if (rc < 0)
-				return rc;
-		}
-		if (s->contenders[0].out)
-			return -ECHILD;
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* All rounds, interleaved; those that would not end within the budget are left out, save the first. */
+static int run_rounds(struct session *s)
+{
+	uint64_t start = now_ms();
+
+	for (unsigned round = 0; round < s->figures.rounds; round++) {
+		uint64_t elapsed = now_ms() - start;
+		int rc;
+
+		if (s->budget_s && round > 0 && elapsed + elapsed / round > (uint64_t)s->budget_s * 1000)
+			break;
+		rc = run_round(s, round);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -188,6 +129,7 @@ static void usage(const struct bench *bench, const char *program)
 	printf("  --json                 a JSON line per result in place of the table\n");
 	printf("  --peer NAME=COMMAND    a program to compare with, run between the rounds; may be repeated\n");
 	printf("  --timeout N            seconds that a round may take (default %d)\n", DEFAULT_TIMEOUT_S);
+	printf("  --budget N             no round is begun that would end after so many seconds, save the first\n");
 	printf("  --round                one round in this process, results as lines\n");
 	for (int i = 0; i < PARAM_LISTS; i++)
 		for (const struct bench_param *p = param_lists[i]; p->name; p++)
@@ -246,6 +188,8 @@ static bool parse_option(struct session *s, const char *name, char *text)
 		s->figures.rounds = (unsigned)value;
 	else if (strcmp(name, "timeout") == 0 && value > 0 && value <= 86400)
 		s->timeout_s = (unsigned)value;
+	else if (strcmp(name, "budget") == 0 && value > 0 && value <= 86400)
+		s->budget_s = (unsigned)value;
 	else
 		return false;
 	return true;
@@ -259,13 +203,16 @@ static void use_quick_values(struct session *s)
 			p->value = p->quick;
 }
 
-/* --quick first, wherever it stands, so that other options overrule what it sets. */
+/* --quick first, wherever it stands, so that other options overrule what it sets. The workload's name may stand in front, so
+ * that a benchmark can be its own peer, with other parameters. */
 static bool parse(struct session *s, int argc, char **argv)
 {
+	int first = argc > 1 && strcmp(argv[1], s->figures.bench->name) == 0 ? 2 : 1;
+
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--quick") == 0)
 			use_quick_values(s);
-	for (int i = 1; i < argc; i++) {
+	for (int i = first; i < argc; i++) {
 		bool option = strncmp(argv[i], "--", 2) == 0;
 
 		if (option && parse_flag(s, argv[i] + 2))
@@ -285,7 +232,7 @@ static int add_params(struct contender *c, unsigned *n)
 {
 	for (int i = 0; i < PARAM_LISTS; i++) {
 		for (struct bench_param *p = param_lists[i]; p->name; p++) {
-			if (*n + 3 > MAX_ARGS)
+			if (*n + 3 > CONTENDER_ARGS)
 				return -E2BIG;
 			if (asprintf(&c->argv[*n], "--%s", p->name) < 0 ||
 			    asprintf(&c->argv[*n + 1], "%" PRIu64, p->value) < 0)
@@ -314,7 +261,7 @@ static int add_contender(struct session *s, const char *name, char *command, con
 	c->argv[n++] = "--round";
 	rc = add_params(c, &n);
 	while (rc == 0 && workload && (word = strtok_r(NULL, " ", &state))) {
-		if (n + 1 == MAX_ARGS)
+		if (n + 1 == CONTENDER_ARGS)
 			return -E2BIG;
 		c->argv[n++] = word;
 	}

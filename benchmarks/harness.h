@@ -9,7 +9,8 @@
  *    inherits a warm heap. Prints median, minimum and maximum of each result, as a table or as JSON lines.
  *
  * A peer is run as `COMMAND-PROGRAM WORKLOAD --round [--PARAMETER VALUE]... [COMMAND-ARGUMENT]...`. It is skipped,
- * with a note, when it is not there or exits with BENCH_EXIT_SKIPPED (no such workload).
+ * with a note, when it is not there or exits with BENCH_EXIT_SKIPPED (no such workload). One that fails or takes too long
+ * (--timeout) drops out, and the others go on.
  */
 #ifndef BENCHMARKS_HARNESS_H
 #define BENCHMARKS_HARNESS_H
