@@ -4,7 +4,7 @@
 # tokio-peer: needs Debian's cargo and librust-tokio-dev; works without a network. go-peer: needs Go, on the PATH or as
 # Debian installs it. epoll-peer: needs a C compiler.
 # serial-peer: a C compiler. tbb-peer: needs libtbb-dev. rayon-peer: needs cargo and librust-rayon-dev.
-# What cannot be built is left out, with a note: the harness skips absent peers.
+# What cannot be built is left out, with a note: the harness skips absent peers. What is newer than its sources is kept.
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: build.sh DIRECTORY" >&2; exit 2; }
@@ -16,6 +16,14 @@ registry=${CARGO_REGISTRY_DIR:-/usr/share/cargo/registry}
 note()
 {
 	echo "peers: $*" >&2
+}
+
+# current PEER SOURCE...: whether the peer is there, and newer than its sources and this script
+current()
+{
+	peer=$out/$1
+	shift
+	[ -e "$peer" ] && [ -z "$(cd "$here" && find "$@" build.sh -type f -newer "$peer" | head -n 1)" ] && echo "$peer"
 }
 
 # build_tokio_with CARGO RUSTC: in a copy of the sources, since cargo writes a lock file beside the manifest
@@ -124,11 +132,15 @@ build_uv()
 	echo "$out/uv-peer"
 }
 
-build_tokio
-build_go
-build_epoll
-build_uv
-build_leaves
-build_serial
-build_tbb
-build_rayon
+leaves="../arrays.c ../arrays.h ../uts_tree.c ../uts_tree.h"
+current tokio-peer tokio || build_tokio
+current go-peer go || build_go
+current epoll-peer epoll_echo.c || build_epoll
+current uv-peer uv_hogs.c || build_uv
+# shellcheck disable=SC2086
+{
+	current libleaves.a $leaves || build_leaves
+	current serial-peer serial.c $leaves || build_serial
+	current tbb-peer tbb $leaves || build_tbb
+	current rayon-peer rayon $leaves || build_rayon
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures rota beside the peers, one program at a time; prints the table and writes the report.
+
+rows.toml says what is measured and what it must reach. `./dev bench` builds everything and runs this."""
+import argparse
+import json
+import os
+import sys
+import time
+
+import collect
+import compare
+import judge
+import report
+import rows
+import table
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, or runs; none: all of them")
+    parser.add_argument("--quick", action="store_true", help="two minutes in place of ten: does everything run?")
+    parser.add_argument("--list", action="store_true", help="names the rows, with their goals, and runs nothing")
+    parser.add_argument("--compare", nargs="+", metavar="JSON", help="OLD.json: measures, then says what got slower since; "
+                        "OLD.json NEW.json: compares the two and runs nothing. Exit code 1 if anything got slower")
+    parser.add_argument("--report", metavar="DIRECTORY", help="where the report goes (build/bench-report; with ROW, "
+                        "build/bench-report/rows)")
+    parser.add_argument("--programs", default=os.path.join(SOURCE, "build/bench/benchmarks"), help=argparse.SUPPRESS)
+    parser.add_argument("--peers", default=os.path.join(SOURCE, "build/peers"), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.compare and len(options.compare) > 2:
+        parser.error("--compare takes one file or two")
+    if options.report is None:
+        options.report = os.path.join(SOURCE, "build/bench-report", "rows" if options.rows else "")
+    return options
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def list_rows(runs):
+    for run in runs:
+        for row in run.rows:
+            print(f"{row.name:<34} {', '.join(goal.text for goal in row.goals):<44} {row.what}")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure(runs, options):
+    """The report, as it is written."""
+    start = time.monotonic()
+    found = {"format": 1, "kind": "quick" if options.quick else "full", "date": collect.now(),
+             "commit": collect.commit(SOURCE), "machine": collect.machine(), "versions": collect.versions(),
+             "rows": [], "problems": [], "notes": {}, "workers": 0}
+    for number, run in enumerate(runs, 1):
+        say(f"[{number}/{len(runs)}, {time.monotonic() - start:.0f} s] {' '.join(run.program)}")
+        places = [options.peers, os.path.join(HERE, "../peers"), options.programs]
+        results, problems = collect.measure(run, options.quick, options.programs, places, say)
+        judged, missing = judge.judge(run, results)
+        found["workers"] = max([found["workers"]] + [result["workers"] for result in results])
+        found["rows"] += judged
+        found["problems"] += problems + missing
+        for contender, notes in judge.notes(results).items():
+            known = found["notes"].setdefault(contender, [])
+            known += [note for note in notes if note not in known and not note.startswith("skipped")]
+    found["seconds"] = round(time.monotonic() - start)
+    return found
+
+
+def main(arguments):
+    options = parse(arguments)
+    old = load(options.compare[0]) if options.compare else None
+    if options.compare and len(options.compare) == 2:
+        lines, slower = compare.compare(old, load(options.compare[1]))
+        print("\n".join(lines))
+        return 1 if slower else 0
+    try:
+        known = rows.read(os.path.join(HERE, "../rows.toml"))
+        runs = rows.choose(known, options.rows)
+    except ValueError as error:
+        say(f"bench: {error}")
+        return 2
+    if options.list:
+        list_rows(runs if options.rows else known)
+        return 0
+    found = measure(runs, options)
+    print("\n".join(table.lines(found)))
+    print(f"report: {os.path.relpath(report.write(found, options.report))}")
+    if old:
+        lines, slower = compare.compare(old, found)
+        print("\n".join(lines))
+        return 1 if slower else 0
+    return 1 if found["problems"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Runs the programs, one at a time, and gathers what they print; and what machine and versions they ran on."""
+import datetime
+import glob
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+
+ROUND_LIMIT_S = (60, 20)  # of one round of one contender, in a full measurement and in a quick one
+ROUNDS_MAX = (7, 3)
+
+
+def output(*command):
+    """The first line that a command prints; nothing when it cannot be run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    return lines[0] if lines else ""
+
+
+def field(path, key):
+    try:
+        with open(path, encoding="utf-8") as file:
+            match = re.search(rf"^{key}\s*:\s*(.*)$", file.read(), re.MULTILINE)
+    except OSError:
+        return ""
+    return match[1].strip() if match else ""
+
+
+def machine():
+    kilobytes = field("/proc/meminfo", "MemTotal").split()
+    return {
+        "cpu": field("/proc/cpuinfo", "model name") or platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory": f"{int(kilobytes[0]) / 2**20:.1f} GiB" if kilobytes else "",
+        "kernel": platform.release(),
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", "") if os.path.exists("/etc/os-release") else "",
+        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+
+
+def versions():
+    compiler = os.environ.get("CC", "gcc")
+    jemalloc = output("pkg-config", "--modversion", "jemalloc")
+    return {name: version for name, version in {
+        "compiler": output(compiler, "--version"),
+        "glibc": " ".join(platform.libc_ver()),
+        "liburing": output("pkg-config", "--modversion", "liburing"),
+        "jemalloc": jemalloc.split("_")[0],
+    }.items() if version}
+
+
+def commit(source):
+    name = output("git", "-C", source, "rev-parse", "--short=12", "HEAD")
+    changed = output("git", "-C", source, "status", "--porcelain", "--untracked-files=no")
+    return (name + " with changes" if changed else name) or "unknown"
+
+
+def peer_argument(name, command, places):
+    """--peer NAME=COMMAND, the program looked for in the places in turn; it may not be there, then the harness says so."""
+    words = command.split()
+    for place in places:
+        path = os.path.join(place, words[0])
+        if os.path.exists(path):
+            words[0] = path
+            break
+    else:
+        words[0] = os.path.join(places[0], words[0])
+    return f"--peer={name}={' '.join(words)}"
+
+
+def run_program(command, limit_s):
+    """Its lines, and what went wrong, if anything did. Its own rounds have limits; this is for when it hangs itself."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        text, _ = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGTERM)  # it kills its rounds and ends
+        try:
+            text, _ = process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            text, _ = process.communicate()
+        return text, f"took more than {limit_s} s and was stopped"
+    except BaseException:
+        process.send_signal(signal.SIGTERM)
+        raise
+    return text, ""
+
+
+def measure(run, quick, programs, peers, warn):
+    """The results of one run: a list of what the harness printed, decoded, and a list of problems."""
+    program = os.path.join(programs, run.program[0])
+    if not os.path.exists(program):
+        return [], [{"run": run.name, "contender": "rota", "error": "not built"}]
+    seconds, limit = run.seconds[quick], ROUND_LIMIT_S[quick]
+    command = [program, "--json"] + (["--quick"] if quick else []) + run.program[1:]
+    command += run.quick if quick else []
+    command += ["--rounds", str(ROUNDS_MAX[quick]), "--budget", str(seconds), "--timeout", str(limit)]
+    for name, peer in run.peers.items():
+        command += peer_argument(name, peer, peers).split("=", 1)
+    # A first round is always run to its end, with whatever hangs in it.
+    text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1))
+    results, problems = [], []
+    for line in text.splitlines():
+        try:
+            result = json.loads(line)
+        except ValueError:
+            warn(f"{run.name}: not JSON: {line}")
+            continue
+        (problems if "error" in result else results).append(result)
+    problems = [{"run": run.name, "contender": p["contender"], "error": p["error"]} for p in problems]
+    if trouble or not results:
+        problems.append({"run": run.name, "contender": "all", "error": trouble or "no results"})
+    return results, problems
+
+
+def built_programs(directory):
+    return [path for path in glob.glob(os.path.join(directory, "*")) if shutil.which(path)]
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
