@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Checks what the pages refer to: names of rota's, files, headings. A name in a guide is one that a program can use: it
 stands in a public header, outside of comments, or is read from the environment; in the pages about the inside it may
-be any of the sources'. `rota_op_*` stands for all that begin so. Every page in docs/ is in docs/README.md.
+be any of the sources'. `rota_op_*` stands for all that begin so. Every page in docs/ is in docs/README.md, and each
+chapter of the guide, in that order, ends with a link to the next one.
 Environment: SOURCE, the top of the tree."""
 import glob
 import os
@@ -69,12 +70,21 @@ def complaints(page, public, inner):
                 yield f"{page}:{number}: nothing is at {target}"
 
 
+def broken_order(contents):
+    chapters = re.findall(r"^\d+\. \[[^\]]*\]\(([^)]*)\)", contents, re.M)
+    for chapter, following in zip(chapters, chapters[1:] + ["README.md"]):
+        last = text_of(os.path.join(SOURCE, "docs", chapter)).rstrip().splitlines()[-1]
+        if LINK.findall(last)[:1] != [following]:
+            yield f"docs/{chapter}: does not end with a link to {following}"
+
+
 def main():
     docs = sorted(glob.glob(os.path.join(SOURCE, "docs", "*.md")))
     pages = docs + [os.path.join(SOURCE, path) for path in ("README.md", "examples/README.md", "benchmarks/README.md")]
     public, inner = public_names(), inner_names()
     contents = text_of(os.path.join(SOURCE, "docs", "README.md"))
     found = [complaint for page in pages for complaint in complaints(page, public, inner)]
+    found += broken_order(contents)
     found += [f"{page}: not in docs/README.md" for page in docs
               if os.path.basename(page) != "README.md" and f"]({os.path.basename(page)})" not in contents]
     print("\n".join(found + [f"{len(pages)} pages, {len(public)} public names, {len(found)} complaints"]))
