@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Checks what the pages refer to: names of rota's, files, headings. A name in a guide is one that a program can use: it
-stands in a public header, outside of comments, or is read from the environment; in the pages about the inside it may
-be any of the sources'. `rota_op_*` stands for all that begin so. Every page in docs/ is in docs/README.md, and each
-chapter of the guide, in that order, ends with a link to the next one.
+stands in a public header or that of an adapter among the examples, outside of comments, or is read from the environment;
+in the pages about the inside it may be any of the sources'. `rota_op_*` stands for all that begin so. Every page in
+docs/ is in docs/README.md, and each chapter of the guide, in that order, ends with a link to the next one.
 Environment: SOURCE, the top of the tree."""
 import glob
 import os
@@ -27,6 +27,7 @@ def sources(pattern):
 
 def public_names():
     headers = [path for path in sources("*.h") if not path.endswith("_internal.h")]
+    headers += glob.glob(os.path.join(SOURCE, "examples", "adapters", "*.h"))
     names = {name for path in headers for name in NAME.findall(COMMENT.sub("", text_of(path)))}
     return names | {name for path in sources("*.c") for name in re.findall(r'"(ROTA_\w+)"', text_of(path))}
 
@@ -62,7 +63,7 @@ def broken_link(page, target):
 def complaints(page, public, inner):
     names = public if is_for_users(page) else public | inner
     for number, line in enumerate(text_of(page).splitlines(), 1):
-        for name in NAME.findall(line):
+        for name in NAME.findall(re.sub(r"\]\([^)]*\)", "]", line)):  # a file may be called as it likes
             if not is_known(name, names):
                 yield f"{page}:{number}: there is no {name}"
         for target in LINK.findall(line):
