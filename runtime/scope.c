@@ -297,7 +297,7 @@ void rota__scope_ended(rota_task *task)
 {
 	struct rota_scope *scope = task->extra->scope;
 	struct rota__wake_batch batch;
-	bool fails;
+	bool fails, keep;
 
 	rota__wake_batch_init(&batch);
 	rota__scope_lock(scope);
@@ -309,9 +309,13 @@ void rota__scope_ended(rota_task *task)
 		stop(scope, -ECANCELED);
 		rota__scope_lock(scope);
 	}
-	push_ended(scope, task);
+	keep = !scope->closing_; /* else nobody asks for its status any more */
+	if (keep)
+		push_ended(scope, task);
 	leave(scope, task->extra, &batch);
-	rota__scope_unlock(scope); /* from here on it may be gone, and the task too */
+	rota__scope_unlock(scope); /* from here on it may be gone, and the task too if it was kept */
+	if (!keep)
+		rota__task_unref_ended(task);
 	rota__wake_batch_submit(&batch);
 }
 
