@@ -51,7 +51,7 @@ struct rota_async {
 	/* private */
 	void *resume_;              /* where to go on; NULL: at the beginning */
 	struct rota_future *child_; /* what it awaits */
-	bool cancelled_, shielded_;
+	bool cancelled_, shielded_, yields_;
 	int zero_; /* for the compiler's eyes only */
 };
 
@@ -63,6 +63,7 @@ static inline void rota_async_init(struct rota_async *async, const struct rota_f
 	async->child_ = NULL;
 	async->cancelled_ = false;
 	async->shielded_ = false;
+	async->yields_ = false;
 	async->zero_ = 0;
 }
 
@@ -113,6 +114,9 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
 #define ROTA_AWAIT(state, cx, child) ROTA__AWAIT(state, cx, child, false, __COUNTER__)
 #define ROTA_AWAIT_SHIELDED(state, cx, child) ROTA__AWAIT(state, cx, child, true, __COUNTER__)
 
+/* Lets others run, as rota_yield does for a fiber. A cancel does not end it: look at rota_async_cancelled. */
+#define ROTA_YIELD(state, cx) ROTA__YIELD(state, cx, __COUNTER__)
+
 /* --- inside --------------------------------------------------------------------------------------------------- */
 
 /*
@@ -150,6 +154,17 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
 		if (rota_future_poll((state)->async.child_, (cx)) == ROTA_PENDING) \
 			return ROTA_PENDING; \
 		(state)->async.child_ = NULL; \
+	} while (0)
+
+#define ROTA__YIELD(state, cx, number) \
+	do { \
+		(state)->async.yields_ = true; \
+		ROTA__AWAIT_POINT(state, number) \
+		if ((state)->async.yields_) { \
+			(state)->async.yields_ = false; \
+			rota_wake_by_ref((cx)->waker); \
+			return ROTA_PENDING; \
+		} \
 	} while (0)
 
 static inline void rota__async_await(struct rota_async *async, struct rota_future *child, bool shielded)
