@@ -163,7 +163,6 @@ static int bare_step(void *arg)
 
 struct yielder {
 	struct rota_async async;
-	struct rota_yield_op yield;
 	unsigned i;
 };
 
@@ -172,10 +171,8 @@ static rota_poll yielder_poll(struct rota_future *self, struct rota_context *cx)
 	struct yielder *yielder = (struct yielder *)(void *)self;
 
 	ROTA_ASYNC_BEGIN(yielder);
-	for (yielder->i = 0; yielder->i < 100 * TURNS; yielder->i++) {
-		rota_yield_init(&yielder->yield);
-		ROTA_AWAIT(yielder, cx, &yielder->yield.future);
-	}
+	for (yielder->i = 0; yielder->i < 100 * TURNS; yielder->i++)
+		ROTA_YIELD(yielder, cx);
 	ROTA_ASYNC_END(yielder);
 }
 

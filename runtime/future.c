@@ -23,11 +23,7 @@ const struct rota_future_ops rota__done_ops = { polled_after_ready, NULL, "a fut
 
 rota_poll rota_future_poll(struct rota_future *future, struct rota_context *cx)
 {
-	rota_poll polled = future->ops->poll(future, cx);
-
-	if (polled == ROTA_READY)
-		future->ops = &rota__done_ops;
-	return polled;
+	return rota__future_poll(future, cx);
 }
 
 void rota_future_cancel(struct rota_future *future)
@@ -54,7 +50,7 @@ static int fiber_await(rota_task *task, struct rota_future *future)
 			rota__scope_pass_on(task);
 			rota_future_cancel(future);
 		}
-		if (rota_future_poll(future, &cx) == ROTA_READY)
+		if (rota__future_poll(future, &cx) == ROTA_READY)
 			break;
 		rota__store(&task->waits_for, rota__future_code(future), RELAXED);
 		rota__worker_suspend(rota__worker_self(), ROTA__VERDICT_WAIT);
@@ -70,7 +66,7 @@ static int thread_await(struct rota_future *future)
 	const struct rota_waker waker = { &rota__thread_waker_ops, parker };
 	struct rota_context cx = { &waker };
 
-	while (rota_future_poll(future, &cx) == ROTA_PENDING)
+	while (rota__future_poll(future, &cx) == ROTA_PENDING)
 		rota__parker_park(parker, UINT64_MAX);
 	return future->status;
 }

@@ -8,6 +8,16 @@
 /* What a future's ops turn into when it was ready. */
 extern const struct rota_future_ops rota__done_ops;
 
+/* rota_future_poll, inline: a call of its own to each place, whose target the processor learns. */
+static inline rota_poll rota__future_poll(struct rota_future *future, struct rota_context *cx)
+{
+	rota_poll polled = future->ops->poll(future, cx);
+
+	if (polled == ROTA_READY)
+		future->ops = &rota__done_ops;
+	return polled;
+}
+
 static inline bool rota__future_done(const struct rota_future *future)
 {
 	return future->ops == &rota__done_ops;

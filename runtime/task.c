@@ -300,7 +300,7 @@ int rota_yield(void)
 	}
 	if (rota__task_cancelled(task))
 		return rota__task_reason(task);
-	rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
+	rota__worker_yield(worker);
 	return 0;
 }
 

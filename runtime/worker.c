@@ -26,7 +26,8 @@
 #define MEAN_MAX_NS 1000000u
 #define ID_BLOCK 4096u
 
-_Thread_local struct rota__worker *rota__worker_tls;
+/* Only assembly reads it: without `used` link-time optimisation would drop it. */
+__attribute__((used)) _Thread_local struct rota__worker *rota__worker_tls;
 
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index)
 {
@@ -147,6 +148,13 @@ static void requeue(struct rota__worker *worker, rota_task *task)
 		push_back(worker, task);
 }
 
+/* Whether no other task waits here: then a task that yields goes on. The owner's view. */
+static bool alone(const struct rota__worker *worker)
+{
+	return rota__deque_length(&worker->deque) == 0 && rota__load(&worker->next, RELAXED) == NULL &&
+	       worker->pinned_first == NULL;
+}
+
 static void send_mail(struct rota__worker *to, rota_task *task)
 {
 	void *head = rota__load(&to->mail, RELAXED);
@@ -259,6 +267,27 @@ bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
 
 /* --- running ------------------------------------------------------------------------------------------------ */
 
+/* Whether the monitor has found the worker stuck in the task that it ran last: then the ring and the mail have waited. */
+static bool has_stalled(const struct rota__worker *worker)
+{
+	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
+}
+
+void rota__worker_yield(struct rota__worker *worker)
+{
+	const bool due = worker->ticks + 1 >= POLL_INTERVAL || worker->unsubmitted || has_stalled(worker);
+
+	if (due || !alone(worker) || rota__load(&worker->forks, RELAXED) != NULL) {
+		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
+		return;
+	}
+	/* Its next run begins here. */
+	rota__count(&worker->runs, 1);
+	worker->ticks++;
+	worker->next_streak = 0;
+	worker->budget = BUDGET;
+}
+
 void rota__worker_spend(void)
 {
 	struct rota__worker *worker = rota__worker_self();
@@ -266,7 +295,7 @@ void rota__worker_spend(void)
 	if (worker == NULL || worker->current == NULL || worker->current->kind != ROTA__TASK_FIBER)
 		return;
 	if (--worker->budget == 0)
-		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
+		rota__worker_yield(worker);
 }
 
 /* `running` is `current` for other threads, who look at it under the lock of the pool of tasks (rota__task_pool_ref). */
@@ -319,18 +348,29 @@ static void fiber_end(struct rota__worker *worker, rota_task *task)
 	rota__task_finish(task, status);
 }
 
+/* The task has yielded: returns it when it is to run again at once. A queue that nobody else is in costs a push, and a pop
+ * that must be proof against thieves. */
+static rota_task *run_again(struct rota__worker *worker, rota_task *task)
+{
+	if (alone(worker))
+		return task;
+	requeue(worker, task);
+	return NULL;
+}
+
 /* The task waits, unless it was woken meanwhile. */
-static void rest(struct rota__worker *worker, rota_task *task)
+static rota_task *rest(struct rota__worker *worker, rota_task *task)
 {
 	if (worker->again || rota__state_rest(&task->state) == ROTA__REST_AGAIN)
-		requeue(worker, task);
+		return run_again(worker, task);
+	return NULL;
 }
 
 /*
  * Inlined into the loops: between the switch to a fiber and the one back, calls and returns do not pair, and each return
  * of a function that the switch happens in is mispredicted (a yield took 44 ns instead of 21 when `run` was a call).
  */
-static inline __attribute__((always_inline)) void run_fiber(struct rota__worker *worker, rota_task *task)
+static inline __attribute__((always_inline)) rota_task *run_fiber(struct rota__worker *worker, rota_task *task)
 {
 	if (task->sp == NULL) {
 		if (!(task->flags & ROTA__TASK_OWN_STACK))
@@ -343,15 +383,14 @@ static inline __attribute__((always_inline)) void run_fiber(struct rota__worker 
 		rota__forks_rest(worker, task);
 	switch (worker->verdict) {
 	case ROTA__VERDICT_WAIT:
-		rest(worker, task);
-		break;
+		return rest(worker, task);
 	case ROTA__VERDICT_YIELD:
-		requeue(worker, task);
-		break;
+		return run_again(worker, task);
 	case ROTA__VERDICT_EXIT:
 		fiber_end(worker, task);
 		break;
 	}
+	return NULL;
 }
 
 /* A task that a scope has cancelled ends with the scope's reason. */
@@ -363,7 +402,7 @@ static int future_status(const rota_task *task)
 	return told ? rota__task_reason(task) : status;
 }
 
-static void run_future(struct rota__worker *worker, rota_task *task)
+static rota_task *run_future(struct rota__worker *worker, rota_task *task)
 {
 	struct rota_waker waker = { &rota__task_waker_ops, task };
 	struct rota_context cx = { &waker };
@@ -373,21 +412,23 @@ static void run_future(struct rota__worker *worker, rota_task *task)
 		task->flags |= ROTA__TASK_CANCEL_TOLD;
 		rota_future_cancel(task->future);
 	}
-	polled = rota_future_poll(task->future, &cx);
+	polled = rota__future_poll(task->future, &cx);
 	if (polled == ROTA_READY && task->extra != NULL)
 		leave_extra(task);
 	leave_task(worker);
 	if (rota__load(&worker->forks, RELAXED) != NULL)
 		rota__forks_rest(worker, task);
-	if (polled == ROTA_READY)
+	if (polled == ROTA_READY) {
 		rota__task_finish(task, future_status(task));
-	else {
-		rota__store(&task->waits_for, rota__future_code(task->future), RELAXED);
-		rest(worker, task);
+		return NULL;
 	}
+	if (!worker->again)
+		rota__store(&task->waits_for, rota__future_code(task->future), RELAXED);
+	return rest(worker, task);
 }
 
-static inline __attribute__((always_inline)) void run(struct rota__worker *worker, rota_task *task)
+/* Returns the task when it is to run again before any other. */
+static inline __attribute__((always_inline)) rota_task *run(struct rota__worker *worker, rota_task *task)
 {
 	rota__count(&worker->runs, 1);
 	worker->ticks++;
@@ -402,10 +443,7 @@ static inline __attribute__((always_inline)) void run(struct rota__worker *worke
 	}
 	if (task->flags & ROTA__TASK_FORKED)
 		rota__forks_resume(worker, task);
-	if (task->kind == ROTA__TASK_FIBER)
-		run_fiber(worker, task);
-	else
-		run_future(worker, task);
+	return task->kind == ROTA__TASK_FIBER ? run_fiber(worker, task) : run_future(worker, task);
 }
 
 /* --- looking for work ---------------------------------------------------------------------------------------- */
@@ -675,18 +713,18 @@ static bool may_be_long(const struct rota__worker *worker, const rota_task *task
 	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= WAKE_COST_NS;
 }
 
-/* Whether the monitor has found the worker stuck in the task that it ran last: then the ring and the mail have waited. */
-static bool has_stalled(const struct rota__worker *worker)
-{
-	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
-}
-
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
-	while (!done(arg)) {
-		rota_task *task = NULL;
+	rota_task *again = NULL; /* never while another one runs: nobody could steal it */
 
+	while (!done(arg)) {
+		rota_task *task = again;
+
+		again = NULL;
 		if (worker->ticks >= POLL_INTERVAL || has_stalled(worker)) {
+			if (task != NULL)
+				requeue(worker, task);
+			task = NULL;
 			poll(worker);
 			/* What may stall again must not take what spares are there for. */
 			if (rota__load(&worker->rt->spares.on_duty, RELAXED) == 0 || !has_stalled(worker))
@@ -702,13 +740,15 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 			stop_search_found(worker);
 			if (worker->unsubmitted && may_be_long(worker, task))
 				poll(worker); /* else the operations would wait behind it */
-			run(worker, task);
+			again = run(worker, task);
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
 		} else {
 			park(worker, deadline);
 		}
 	}
+	if (again != NULL)
+		requeue(worker, again);
 	if (worker->searching) {
 		worker->searching = false;
 		rota__idle_stop_search(&worker->rt->idle);
@@ -775,6 +815,8 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 		}
 		if (worker->unsubmitted || worker->ticks >= POLL_INTERVAL)
 			poll(worker);
-		run(worker, task);
+		task = run(worker, task);
+		if (task != NULL)
+			requeue(worker, task);
 	}
 }

@@ -114,6 +114,9 @@ static inline __attribute__((always_inline)) void rota__worker_suspend(struct ro
 	rota__fiber_suspend(&worker->host, worker->current);
 }
 
+/* The calling fiber, which runs on `worker`, lets others run; when nobody else waits there it goes on, save now and then. */
+void rota__worker_yield(struct rota__worker *worker);
+
 /* Called for each wait that was over before it began: a fiber that never has to wait yields now and then. */
 void rota__worker_spend(void);
 
