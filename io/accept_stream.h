@@ -3,6 +3,8 @@
  * Connections as they come: one request of the kernel that accepts again and again (multishot), and a queue of what it
  * accepted. Where there is none (another back end, a thread outside of the runtime's) each connection is a request.
  *
+ * Who may call, and what cancellation does: see fd.h.
+ *
  * The stream belongs to one task at a time, which waits for one connection at a time. From the first wait until
  * rota_accept_stream_close it must stay in place. Nothing that was accepted is lost: not when a wait is cancelled, not
  * when the stream is stopped.

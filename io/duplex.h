@@ -39,7 +39,7 @@ struct rota_duplex {
 
 extern ROTA_API const struct rota_stream_ops rota_duplex_ops;
 
-/* capacity of each direction, in bytes; 0: ROTA_STREAM_BUFFER. -ENOMEM. */
+/* capacity of each direction, in bytes; 0: ROTA_STREAM_BUFFER. Never waits. -ENOMEM. */
 ROTA_API int rota_duplex_init(struct rota_duplex *duplex, size_t capacity) ROTA_MUST_USE;
 
 /* Nobody uses the ends any more. */

@@ -6,6 +6,8 @@
  * there is no such request (another back end, a thread that is no worker's) the stream waits until there is something,
  * and only then takes a buffer.
  *
+ * Who may call, and what cancellation does: see fd.h.
+ *
  * The stream belongs to one task at a time, which waits for one buffer at a time. From the first wait until the stream was
  * stopped it must stay in place. No byte that arrived is lost: not when a wait is cancelled, not when the stream is
  * stopped. Nobody else may receive from the socket meanwhile.

@@ -33,6 +33,7 @@ ROTA_API int rota_local_port(int fd);
 /* Accepts a connection: a close-on-exec descriptor. addr and len as in accept(2), both may be NULL. */
 ROTA_API int rota_accept(int fd, struct sockaddr *addr, socklen_t *len) ROTA_MUST_USE;
 
+/* As connect(2). After an error, or a cancellation, close the socket: it is of no more use. */
 ROTA_API int rota_connect(int fd, const struct sockaddr *addr, socklen_t len) ROTA_MUST_USE;
 
 /* As recv(2) and send(2); send never raises SIGPIPE. */

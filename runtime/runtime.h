@@ -54,7 +54,8 @@ struct rota_config {
 
 /*
  * Runs `main` as a fiber on a runtime with the default configuration and returns what it returned; tasks that are
- * still alive then are cancelled and drained (for at most 10 s). A negative errno when no runtime could be started.
+ * still alive then are cancelled and drained (for at most 10 s). A negative errno when no runtime could be started. From
+ * a plain thread.
  */
 ROTA_API int rota_run(int (*main)(int argc, char **argv), int argc, char **argv);
 
@@ -69,7 +70,7 @@ ROTA_API int rota_runtime_new(rota_runtime **ret, const struct rota_config *conf
  * Runs fn(arg) as a fiber of `rt` and blocks the calling plain thread until it has ended; returns its status.
  * Several threads may do so at once with the multi-thread flavour; with the current-thread flavour the caller
  * becomes the worker, and a second thread gets -EBUSY. Inside a task of any runtime it is refused: -EDEADLK with
- * a message (debug builds abort). -ESHUTDOWN after rota_runtime_shutdown. -ENOMEM.
+ * a message (debug builds abort). -EINVAL: rt or fn NULL. -ESHUTDOWN after rota_runtime_shutdown. -ENOMEM.
  */
 ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
 
@@ -116,7 +117,7 @@ ROTA_API void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret);
 /* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. Any thread. */
 ROTA_API void rota_runtime_trim(rota_runtime *rt);
 
-/* Which back end runs: ROTA_BACKEND_IO_URING or ROTA_BACKEND_EPOLL. */
+/* Which back end runs: ROTA_BACKEND_IO_URING or ROTA_BACKEND_EPOLL. Any thread. */
 ROTA_API enum rota_backend rota_runtime_backend(const rota_runtime *rt);
 
 ROTA_END_DECLS

@@ -73,18 +73,20 @@ ROTA_API int rota_scope_open_with(struct rota_scope *scope, const struct rota_sc
  * detach, as ever. -ECANCELED, -ETIMEDOUT: the scope was cancelled and nothing was spawned; with a limit this may wait,
  * and the caller's own cancel ends that too. Other errors as those calls.
  */
-ROTA_API int rota_scope_spawn(struct rota_scope *scope, rota_task **ret_task, rota_fn *fn, void *arg);
+ROTA_API int rota_scope_spawn(struct rota_scope *scope, rota_task **ret_task, rota_fn *fn, void *arg) ROTA_MUST_USE;
 ROTA_API int rota_scope_spawn_with(struct rota_scope *scope, rota_task **ret_task, const struct rota_task_attr *attr,
-				   rota_fn *fn, void *arg);
-ROTA_API int rota_scope_spawn_future(struct rota_scope *scope, rota_task **ret_task, struct rota_future *future);
-ROTA_API int rota_scope_spawn_blocking(struct rota_scope *scope, rota_task **ret_task, rota_fn *fn, void *arg);
+				   rota_fn *fn, void *arg) ROTA_MUST_USE;
+ROTA_API int rota_scope_spawn_future(struct rota_scope *scope, rota_task **ret_task,
+				     struct rota_future *future) ROTA_MUST_USE;
+ROTA_API int rota_scope_spawn_blocking(struct rota_scope *scope, rota_task **ret_task, rota_fn *fn,
+				       void *arg) ROTA_MUST_USE;
 
 /*
  * Waits for the next child to end, in order of their ends. 0: *ret_status (may be NULL) is its status, which
  * rota_scope_close then still counts. -ENOENT: none is left. -ECANCELED, -ETIMEDOUT: the opener was cancelled, or a scope
  * around this one; when this one was, the children's statuses come as ever. By the opener.
  */
-ROTA_API int rota_scope_next(struct rota_scope *scope, int *ret_status);
+ROTA_API int rota_scope_next(struct rota_scope *scope, int *ret_status) ROTA_MUST_USE;
 
 /* The same as a future; `child_status` when its status is 0. */
 struct rota_scope_next_op {

@@ -57,7 +57,7 @@ ROTA_API int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *
 ROTA_API int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg) ROTA_MUST_USE;
 
 /*
- * Waits until the task has ended. 0: *ret_status (may be NULL) is its status and the handle is gone. -ECANCELED:
+ * Waits until the task has ended; by whoever has the handle, in a task or on a plain thread. 0: *ret_status (may be NULL) is its status and the handle is gone. -ECANCELED:
  * the caller was cancelled and the handle is still the caller's. One waiter at a time: -EBUSY for a second.
  * -EDEADLK for a task that joins itself; -EINVAL: task NULL.
  */
@@ -86,7 +86,8 @@ ROTA_API int rota_cancel(rota_task *task);
  * waits. */
 ROTA_API bool rota_cancelled(void);
 
-/* Between the two, waits of the calling fiber ignore cancellation, so that cleanup may wait. They nest. */
+/* Between the two, waits of the calling fiber ignore cancellation, so that cleanup may wait. They nest. Leaving one that
+ * was not entered is reported (debug builds abort). Outside of tasks they do nothing. Never wait. */
 ROTA_API void rota_shield_enter(void);
 ROTA_API void rota_shield_leave(void);
 

@@ -16,7 +16,7 @@ ROTA_BEGIN_DECLS
 /* Now, in nanoseconds of CLOCK_MONOTONIC. Any thread, signal handlers too. */
 ROTA_API uint64_t rota_now(void);
 
-/* Waits for at least `ns` nanoseconds. 0, or -ECANCELED. A sleep of 0 yields. Never early; late by up to 66 us
+/* Waits for at least `ns` nanoseconds, in a task or on a plain thread. 0, or -ECANCELED. A sleep of 0 yields. Never early; late by up to 66 us
  * (the wheel's tick) plus what the scheduler and the kernel add. */
 ROTA_API int rota_sleep(uint64_t ns);
 

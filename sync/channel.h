@@ -2,7 +2,7 @@
 /*
  * A channel of elements of one size, any number of senders and receivers (MPMC): bounded, unbounded, or without room at all
  * (a rendezvous: a send is over when a receiver has the element). Elements are copied in and out. First come, first served
- * among those that wait.
+ * among those that wait. For fibers, futures and plain threads alike.
  */
 #ifndef ROTA_SYNC_CHANNEL_H
 #define ROTA_SYNC_CHANNEL_H

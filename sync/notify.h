@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A notification: "something has changed, look again". notify_one (or notify_last) with nobody waiting is kept, once,
- * for the next waiter, so it is never lost; notify_all wakes those that wait now and keeps nothing.
+ * for the next waiter, so it is never lost; notify_all wakes those that wait now and keeps nothing. For fibers, futures
+ * and plain threads alike.
  */
 #ifndef ROTA_SYNC_NOTIFY_H
 #define ROTA_SYNC_NOTIFY_H
@@ -27,7 +28,7 @@ ROTA_API int rota_notify_deinit(struct rota_notify *n);
 
 /* Waits for a notification. 0, or -ECANCELED. A caller that was notified and cancelled at once gets 0: no notification
  * is lost. */
-ROTA_API int rota_notify_wait(struct rota_notify *n);
+ROTA_API int rota_notify_wait(struct rota_notify *n) ROTA_MUST_USE;
 
 /* Wakes the longest waiting, or keeps one permit. Any thread; never waits. */
 ROTA_API void rota_notify_one(struct rota_notify *n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One value, from one sender to one receiver. The value is a pointer or a number: what it points to is owned by
- * agreement of the two.
+ * One value, from one sender to one receiver, each of which is a fiber, a future or a plain thread. The value is a
+ * pointer or a number: what it points to is owned by agreement of the two.
  */
 #ifndef ROTA_SYNC_ONESHOT_H
 #define ROTA_SYNC_ONESHOT_H
