@@ -300,30 +300,31 @@ static void call_thread(void)
 
 /* --- asking ----------------------------------------------------------------------------------------------------- */
 
-/* A port that is a number is no part of the question. */
-static bool read_port(const char *text, uint16_t *ret)
+/* The number that a port is, which is no port above UINT16_MAX: getaddrinfo would take its lower bits. -1: a name. */
+static int port_number(const char *text)
 {
-	unsigned port = 0;
+	int port = 0;
 
 	if (text == NULL || *text == '\0')
-		return false;
-	for (; *text >= '0' && *text <= '9' && port <= UINT16_MAX; text++)
-		port = port * 10 + (unsigned)(*text - '0');
-	if (*text != '\0' || port > UINT16_MAX)
-		return false;
-	*ret = (uint16_t)port;
-	return true;
+		return -1;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		if (port <= UINT16_MAX)
+			port = port * 10 + (*text - '0');
+	}
+	return *text == '\0' ? port : -1;
 }
 
 /* Joins the question that is open, or opens one. 0: the asker is queued, or was answered already. */
 static int ask(struct rota_resolve_op *op, const struct rota_waker *waker)
 {
-	const bool number = op->host_ != NULL && read_port(op->port_, &op->port_number_);
-	const char *service = number ? NULL : op->port_;
+	const int number = port_number(op->port_);
+	/* A number is no part of the question. */
+	const char *service = op->host_ != NULL && number >= 0 ? NULL : op->port_;
 	const uint32_t hash = hash_name(hash_name(op->flags_ + 2166136261u, op->host_), service);
 	struct question *made = NULL, *q;
 	bool opened;
 
+	op->port_number_ = service == NULL && number >= 0 ? (uint16_t)number : 0;
 	lock();
 	q = find(op->host_, service, op->flags_, hash);
 	if (q == NULL) {
@@ -374,6 +375,8 @@ static int check(const struct rota_resolve_op *op)
 	    (op->flags_ & families) == families || op->flags_ >= ROTA_RESOLVE_IPV6 * 2 ||
 	    length(op->host_) > NAME_MAX_LEN + 1 || length(op->port_) > NAME_MAX_LEN + 1)
 		return -EINVAL;
+	if (port_number(op->port_) > UINT16_MAX)
+		return -ENOENT;
 	return op->cancelled_ ? -ECANCELED : 0;
 }
 

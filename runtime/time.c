@@ -110,7 +110,7 @@ int rota_sleep(uint64_t ns)
 
 int rota_interval_init(struct rota_interval *interval, uint64_t period_ns, enum rota_missed_tick missed)
 {
-	if (period_ns == 0)
+	if (period_ns == 0 || (unsigned)missed > ROTA_MISSED_SKIP)
 		return -EINVAL;
 	interval->next = rota__sys_clock();
 	interval->period = period_ns;

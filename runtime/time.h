@@ -52,7 +52,7 @@ struct rota_interval {
 	enum rota_missed_tick missed;
 };
 
-/* The first tick is due at once. -EINVAL: period 0. Owned by one task at a time. */
+/* The first tick is due at once. -EINVAL: period 0, or an unknown policy. Owned by one task at a time. */
 ROTA_API int rota_interval_init(struct rota_interval *interval, uint64_t period_ns, enum rota_missed_tick missed);
 
 /* Waits for the next tick. 0, and *ret_late (may be NULL) says by how many ns the tick was late; -ECANCELED: the

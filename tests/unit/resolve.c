@@ -89,6 +89,10 @@ static void refused_script(const struct place *place)
 	expect(resolver_asked(), ==, 0);
 	expect(carry(place, "name.test", "1", 0, found, 2), ==, -ENOENT);
 	expect(rota_resolve("127.0.0.1", "no such service", 0, found, 2), ==, -ENOENT);
+	expect(carry(place, "127.0.0.1", "65536", 0, found, 2), ==, -ENOENT);
+	expect(carry(place, "name.test", "18446744073709551696", 0, found, 2), ==, -ENOENT);
+	expect(carry(place, NULL, "70000", 0, found, 2), ==, -ENOENT);
+	expect(carry(place, "127.0.0.1", "65535", 0, found, 2), ==, 1);
 	resolver_set(0, NULL);
 }
 

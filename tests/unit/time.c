@@ -212,6 +212,7 @@ UNIT_TEST(time, an_interval_needs_a_period)
 	struct rota_interval interval;
 
 	expect(rota_interval_init(&interval, 0, ROTA_MISSED_BURST), ==, -EINVAL);
+	expect(rota_interval_init(&interval, LONG, (enum rota_missed_tick)(ROTA_MISSED_SKIP + 1)), ==, -EINVAL);
 }
 
 TASK_TEST(time, the_first_tick_is_due_at_once_and_the_next_one_a_period_later)
