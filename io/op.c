@@ -223,6 +223,7 @@ static const struct rota_future_ops op_ops[] = {
 	OPS(IORING_OP_CLOSE, "close"),
 	OPS(IORING_OP_FSYNC, "fsync"),
 	OPS(IORING_OP_STATX, "statx"),
+	OPS(IORING_OP_SPLICE, "splice"),
 };
 
 static const struct rota_future_ops *ops_of(unsigned opcode)
@@ -252,6 +253,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->as_socket_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
+	op->second_fd_ = 0;
 	op->more_ = ROTA__MORE_NONE;
 }
 

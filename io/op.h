@@ -44,6 +44,7 @@ struct rota_op {
 	uint8_t entry_flags_;
 	uint8_t more_;
 	uint32_t moved_;
+	int32_t second_fd_;
 };
 
 /* offset -1: the descriptor's own position, and the only choice for sockets and pipes. */

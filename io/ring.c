@@ -161,6 +161,7 @@ static bool put_op(struct rota__ring *ring, struct rota_op *op)
 		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
 		sqe->ioprio = op->ioprio_;
 		sqe->flags = op->entry_flags_;
+		sqe->splice_fd_in = op->second_fd_;
 	}
 	sqe->user_data = (uintptr_t)op;
 	publish(ring);

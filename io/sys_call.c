@@ -341,6 +341,7 @@ static const struct rota__call calls[256] = {
 	[IORING_OP_SYMLINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
 	[IORING_OP_LINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
 	[ROTA__OP_READLINKAT] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
+	[IORING_OP_SPLICE] = { rota__sys_make_splice, 0, ROTA__CALL_BLOCKS },
 	[ROTA__OP_COPY_FILE_RANGE] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
 	[ROTA__OP_GETDENTS] = { rota__sys_make_file_call, 0, ROTA__CALL_BLOCKS },
 };

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rings hand every splice to a thread of the kernel's, which would be held for as long as a connection is silent. So
+ * the two sides are waited for first, by polls, and what is ready on both sides is moved by the caller. Only a file can
+ * still keep the caller waiting, for a disk: there the ring's thread, or one of the pool, is what is wanted.
+ */
+#define _GNU_SOURCE
+#include "splice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <limits.h>
+#include <poll.h>
+
+#include "pooled_op_internal.h"
+#include "sys_internal.h"
+
+static void prepare_call(struct rota_splice_op *op)
+{
+	struct rota_op *call = &op->call_.op_;
+
+	rota__op_prepare(call, IORING_OP_SPLICE, op->to_, NULL, op->len_, (uint64_t)op->to_offset_,
+			 op->flags_ | SPLICE_F_NONBLOCK);
+	call->addr_ = (uint64_t)op->from_offset_; /* not an address */
+	call->second_fd_ = op->from_;
+}
+
+static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_splice_op *op = (struct rota_splice_op *)(void *)self;
+	enum rota__splice_side side;
+	int rc;
+
+	ROTA_ASYNC_BEGIN(op);
+	if (op->async.cancelled_)
+		ROTA_ASYNC_RETURN(op, -ECANCELED);
+	for (;;) {
+		side = rota__sys_splice_waits(op->from_, op->to_);
+		if (side == ROTA__SPLICE_READY) {
+			prepare_call(op);
+			if (rota__sys_is_file(op->from_) || rota__sys_is_file(op->to_)) {
+				rota__pooled_op_init(&op->call_);
+				ROTA_AWAIT(op, cx, &op->call_.future);
+				rc = op->call_.future.status;
+			} else {
+				rc = rota__op_fault(&op->call_.op_);
+				rc = rc < 0 ? rc : rota__sys_splice_now(&op->call_.op_);
+			}
+			if (rc != -EAGAIN)
+				ROTA_ASYNC_RETURN(op, rc);
+			side = rota__sys_splice_waits(op->from_, op->to_);
+		}
+		if (op->flags_ & SPLICE_F_NONBLOCK)
+			ROTA_ASYNC_RETURN(op, -EAGAIN);
+		if (side == ROTA__SPLICE_FROM)
+			rota_op_poll(&op->wait_, op->from_, POLLIN);
+		else
+			rota_op_poll(&op->wait_, op->to_, POLLOUT);
+		ROTA_AWAIT(op, cx, &op->wait_.future);
+		if (op->wait_.future.status < 0)
+			ROTA_ASYNC_RETURN(op, op->wait_.future.status);
+	}
+	ROTA_ASYNC_END(op);
+}
+
+void rota_op_splice(struct rota_splice_op *op, int from, off_t from_offset, int to, off_t to_offset, size_t len,
+		    unsigned flags)
+{
+	static const struct rota_future_ops ops = ROTA_ASYNC_OPS(splice_poll, "splice");
+
+	rota_async_init(&op->async, &ops);
+	op->from_ = from;
+	op->from_offset_ = from_offset;
+	op->to_ = to;
+	op->to_offset_ = to_offset;
+	op->len_ = len;
+	op->flags_ = flags;
+}
+
+ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len, unsigned flags)
+{
+	struct rota_splice_op op;
+
+	rota_op_splice(&op, from, from_offset, to, to_offset, len, flags);
+	return rota_await(&op.future);
+}

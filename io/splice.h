@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* Moving bytes between a pipe and another descriptor inside the kernel. */
+#ifndef ROTA_IO_SPLICE_H
+#define ROTA_IO_SPLICE_H
+
+#include "../runtime/async.h"
+#include "file.h"
+
+ROTA_BEGIN_DECLS
+
+/*
+ * As splice(2): up to `len` bytes from one descriptor to another, of which one is a pipe; an offset of -1 is the
+ * descriptor's own position, and the only choice for pipes and sockets (-ESPIPE). It waits until `from` has something
+ * and `to` has room, whether or not they are O_NONBLOCK, and without keeping a thread. Returns the count, which may be
+ * less than `len`; 0: the end of `from`. SIGPIPE is not raised: -EPIPE. -EINVAL: none is a pipe, or one of the two cannot
+ * do it (a file in append mode, many devices): read and write then.
+ *
+ * flags: SPLICE_F_MORE (more follows: a socket may hold back a segment that is not full), SPLICE_F_MOVE,
+ * SPLICE_F_NONBLOCK (-EAGAIN instead of a wait for a pipe or a socket).
+ *
+ * Who may call, and what cancellation does: see fd.h. Between pipes and sockets the caller makes the call itself when
+ * both sides are ready; with a file on one side a thread of the kernel's ring does, or one of the blocking pool.
+ */
+ROTA_API ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len,
+			     unsigned flags) ROTA_MUST_USE;
+
+/* The same as a future. */
+struct rota_splice_op {
+	union {
+		struct rota_future future;
+		struct rota_async async; /* private */
+	};
+	/* private */
+	off_t from_offset_, to_offset_;
+	size_t len_;
+	int from_, to_;
+	unsigned flags_;
+	struct rota_pooled_op call_;
+	struct rota_op wait_;
+};
+ROTA_API void rota_op_splice(struct rota_splice_op *op, int from, off_t from_offset, int to, off_t to_offset,
+			     size_t len, unsigned flags);
+
+ROTA_END_DECLS
+
+#endif

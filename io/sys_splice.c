@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* splice(2), with and without waiting. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "../runtime/context_internal.h"
+#include "../runtime/sys_internal.h"
+#include "sys_internal.h"
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+bool rota__sys_is_file(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
+enum rota__splice_side rota__sys_splice_waits(int from, int to)
+{
+	struct pollfd sides[2] = { { .fd = from, .events = POLLIN }, { .fd = to, .events = POLLOUT } };
+
+	if (poll(sides, 2, 0) < 0 || from < 0 || to < 0)
+		return ROTA__SPLICE_READY; /* the call says what is wrong */
+	if (sides[0].revents == 0)
+		return ROTA__SPLICE_FROM;
+	return sides[1].revents == 0 ? ROTA__SPLICE_TO : ROTA__SPLICE_READY;
+}
+
+static int splice_quietly(const struct rota_op *op)
+{
+	const bool loud = rota__worker_self() == NULL; /* workers have SIGPIPE blocked */
+	off64_t from = (off64_t)op->addr_, to = (off64_t)op->offset_;
+	sigset_t signals;
+	int rc;
+
+	if (loud)
+		rota__sys_block_sigpipe(&signals);
+	do
+		rc = result(splice(op->second_fd_, from != -1 ? &from : NULL, op->fd_, to != -1 ? &to : NULL, op->len_,
+				   op->flags_));
+	while (rc == -EINTR);
+	if (loud)
+		rota__sys_restore_sigpipe(&signals);
+	return rc;
+}
+
+int rota__sys_make_splice(const struct rota_op *op, bool nowait)
+{
+	(void)nowait; /* it has a flag of its own for pipes; files take their time */
+	return splice_quietly(op);
+}
+
+/* A socket goes by its own flag: for the time of the call it is non-blocking. */
+int rota__sys_splice_now(const struct rota_op *op)
+{
+	struct stat status;
+	int flags, rc;
+
+	if (fstat(op->fd_, &status) < 0 || !S_ISSOCK(status.st_mode))
+		return splice_quietly(op);
+	flags = fcntl(op->fd_, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	if (flags & O_NONBLOCK)
+		return splice_quietly(op);
+	if (fcntl(op->fd_, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	rc = splice_quietly(op);
+	fcntl(op->fd_, F_SETFL, flags);
+	return rc;
+}
