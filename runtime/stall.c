@@ -141,15 +141,13 @@ bool rota__stall_admit(struct rota__stall_sites *sites, const void *place, uint6
 
 /* --- what is stuck ---------------------------------------------------------------------------------------------- */
 
-static uint64_t cpu_time(rota_runtime *rt, struct rota__worker *worker)
+static void thread_times(rota_runtime *rt, struct rota__worker *worker, struct rota__thread_times *ret)
 {
-	uint64_t ns = 0;
-
+	*ret = (struct rota__thread_times){ .state = '?' };
 	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
 	if (!rt->spares.closed)
-		ns = rota__sys_thread_cpu(worker->self);
+		rota__sys_thread_times(worker->self, ret);
 	pthread_mutex_unlock(&rt->spares.lock);
-	return ns;
 }
 
 /* Reads the task that the worker is in. false: it is in none any more. */
@@ -208,6 +206,20 @@ static const char *name_place(char *text, const void *address, bool call)
 	return text;
 }
 
+/* What a thread is that has been long in a task: at work, in want of a CPU, or in wait for something else. */
+static const char *name_state(char state)
+{
+	switch (state) {
+	case 'R':
+		return ", ready now";
+	case 'S':
+	case 'D':
+		return ", blocked now";
+	default:
+		return "";
+	}
+}
+
 static void say(rota_runtime *rt, const struct rota__worker *worker, const struct rota__stall *stall)
 {
 	char place[PLACE_MAX], more[48] = "";
@@ -215,11 +227,12 @@ static void say(rota_runtime *rt, const struct rota__worker *worker, const struc
 	rota__count(&rt->monitor.stall_reports, 1);
 	if (stall->unreported > 0)
 		snprintf(more, sizeof(more), "; %u more since the last report", stall->unreported);
-	rota__log("stall: %s %llu \"%s\" has run for %llu ms (%llu ms on a CPU) on worker %u while others wait; "
-		  "spawned at %s%s",
+	rota__log("stall: %s %llu \"%s\" has run for %llu ms (%llu ms on a CPU, %llu ms in wait for one%s) on worker "
+		  "%u while "
+		  "others wait; spawned at %s%s",
 		  stall->kind, (unsigned long long)stall->task, stall->name, (unsigned long long)(stall->ns / 1000000),
-		  (unsigned long long)(stall->cpu_ns / 1000000), worker->index,
-		  name_place(place, stall->spawned_at, true), more);
+		  (unsigned long long)(stall->cpu_ns / 1000000), (unsigned long long)(stall->ready_ns / 1000000),
+		  name_state(stall->state), worker->index, name_place(place, stall->spawned_at, true), more);
 }
 
 static void say_stack(const struct rota__capture *capture)
@@ -241,12 +254,15 @@ void rota__stall_stuck(rota_runtime *rt, struct rota__worker *worker, struct rot
 		       uint64_t now)
 {
 	struct rota__stall *stall = &watch->stall;
+	struct rota__thread_times times;
 
 	if (rt->config.stall_report == ROTA_STALL_REPORT_OFF)
 		return;
 	if (!watch->stuck) {
 		watch->stuck = true;
-		watch->cpu_since = cpu_time(rt, worker);
+		thread_times(rt, worker, &times);
+		watch->cpu_since = times.cpu_ns;
+		watch->ready_since = times.ready_ns;
 	}
 	watch->behind |= behind;
 	if (!watch->behind || watch->wanted_at != 0 || now - watch->since < rt->config.stall_report_ns)
@@ -255,7 +271,10 @@ void rota__stall_stuck(rota_runtime *rt, struct rota__worker *worker, struct rot
 	    !rota__stall_admit(&rt->monitor.sites, stall->spawned_at, now, &stall->unreported))
 		return;
 	stall->ns = now - watch->since;
-	stall->cpu_ns = cpu_time(rt, worker) - watch->cpu_since;
+	thread_times(rt, worker, &times);
+	stall->cpu_ns = times.cpu_ns - watch->cpu_since;
+	stall->ready_ns = times.ready_ns - watch->ready_since;
+	stall->state = times.state;
 	if (ask(rt, worker))
 		watch->wanted_at = now;
 	else

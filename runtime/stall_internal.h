@@ -44,17 +44,18 @@ struct rota__stall {
 	const void *spawned_at;
 	const char *kind;
 	char name[ROTA_TASK_NAME_MAX + 1];
-	uint64_t ns, cpu_ns;
-	unsigned unreported; /* of the same place since its last report */
+	uint64_t ns, cpu_ns, ready_ns; /* in all, on a CPU, in wait for one */
+	char state;                    /* of its thread */
+	unsigned unreported;           /* of the same place since its last report */
 };
 
 /* What the monitor keeps of each worker for this; the reactor's thread only. */
 struct rota__stall_watch {
-	uint64_t since;     /* the first look at which the worker was in its present task */
-	uint64_t cpu_since; /* CPU time of its thread at the first look that found it stuck */
-	bool stuck;         /* was found stuck in this task */
-	bool behind;        /* and something waited */
-	uint64_t wanted_at; /* a capture was asked for; 0: none */
+	uint64_t since;                  /* the first look at which the worker was in its present task */
+	uint64_t cpu_since, ready_since; /* times of its thread at the first look that found it stuck */
+	bool stuck;                      /* was found stuck in this task */
+	bool behind;                     /* and something waited */
+	uint64_t wanted_at;              /* a capture was asked for; 0: none */
 	struct rota__stall stall;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -236,14 +237,44 @@ int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), vo
 	return -rc;
 }
 
-uint64_t rota__sys_thread_cpu(pthread_t thread)
+/* The number of a thread's CPU clock has the thread's in it, in the shape that the kernel gives such clocks. */
+#define THREAD_OF_CLOCK(clock) (~((clock) >> 3))
+
+/* A file of /proc on a thread, as far as it fits; an empty text when there is none. */
+static void read_of_thread(int thread, const char *name, char *text, size_t size)
 {
+	char path[64];
+	ssize_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", thread, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+}
+
+void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret)
+{
+	unsigned long long ran, ready;
 	struct timespec ts;
 	clockid_t clock;
+	char text[128];
+	const char *name_end;
 
+	*ret = (struct rota__thread_times){ .state = '?' };
 	if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &ts) != 0)
-		return 0;
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+		return;
+	ret->cpu_ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	read_of_thread((int)THREAD_OF_CLOCK(clock), "schedstat", text, sizeof(text));
+	if (sscanf(text, "%llu %llu", &ran, &ready) == 2)
+		ret->ready_ns = ready;
+	read_of_thread((int)THREAD_OF_CLOCK(clock), "stat", text, sizeof(text));
+	name_end = strrchr(text, ')'); /* the name is in parentheses, and may have some in it */
+	if (name_end != NULL && name_end[1] == ' ')
+		ret->state = name_end[2];
 }
 
 int rota__sys_eventfd(void)

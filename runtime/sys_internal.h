@@ -64,8 +64,13 @@ int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), vo
 void rota__sys_block_sigpipe(sigset_t *ret_old);
 void rota__sys_restore_sigpipe(const sigset_t *old);
 
-/* CPU time of a thread that has not been joined; 0 when it is not known. */
-uint64_t rota__sys_thread_cpu(pthread_t thread);
+/* Of a thread that has not been joined: its time on a CPU, and its time in wait for one, which counts each wait when it
+ * is over; 0 when that is not known. Its state as proc(5) has it: R runs or is ready, S and D are blocked; ? is not known. */
+struct rota__thread_times {
+	uint64_t cpu_ns, ready_ns;
+	char state;
+};
+void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret);
 
 int rota__sys_eventfd(void);
 void rota__sys_eventfd_write(int fd);

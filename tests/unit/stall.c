@@ -75,6 +75,69 @@ UNIT_TEST(stall, is_reported_in_a_line)
 	expect_pointer(strstr(strstr(text, "; spawned at "), "+0x"), !=, NULL);
 }
 
+/* --- at work or blocked --------------------------------------------------------------------------------------------- */
+
+static struct rota_atomic_u32 released;
+static int release_pipe[2];
+
+/* Lets the stalled task go when it was reported. */
+static void *release(void *rt)
+{
+	const time_t start = expect_seconds_();
+
+	while (metrics(rt).stall_reports == 0)
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	rota__store(&released, 1, SEQ_CST);
+	expect(write(release_pipe[1], "x", 1), ==, 1);
+	return NULL;
+}
+
+static int compute(void *arg)
+{
+	(void)arg;
+	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	while (rota__load(&released, SEQ_CST) == 0)
+		rota__cpu_relax();
+	return 0;
+}
+
+static int block(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	expect(read(release_pipe[0], &byte, 1), ==, 1); /* the mistake */
+	return 0;
+}
+
+static void expect_state(rota_fn *fn, const char *state)
+{
+	rota_runtime *rt = new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(5));
+	struct unit_capture capture;
+	pthread_t thread;
+
+	expect(pipe(release_pipe), ==, 0);
+	unit_capture_begin(&capture);
+	expect(pthread_create(&thread, NULL, release, rt), ==, 0);
+	expect(rota_block_on(rt, spawn_named, (void *)fn), ==, 0);
+	pthread_join(thread, NULL);
+	rota_runtime_free(rt);
+	expect_pointer(strstr(unit_capture_end(&capture), state), !=, NULL);
+	close(release_pipe[0]);
+	close(release_pipe[1]);
+}
+
+UNIT_TEST(stall, of_one_that_computes_is_told)
+{
+	expect_state(compute, " ms in wait for one, ready now) on worker 0");
+}
+
+UNIT_TEST(stall, of_one_that_blocks_is_told)
+{
+	expect_state(block, " ms in wait for one, blocked now) on worker 0");
+}
+
 static struct unit_capture capturing;
 
 static bool has_stack(const char *text)
