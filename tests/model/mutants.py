@@ -86,7 +86,8 @@ class Builder:
             else:
                 linked.append(objects[path])
         program = os.path.join(directory, "program")
-        subprocess.run([self.compiler[0], "-no-pie", "-Wl,--unresolved-symbols=ignore-all", "-o", program] + linked +
+        words = next(i for i, word in enumerate(self.compiler) if word.startswith("-"))  # more than one: ccache
+        subprocess.run(self.compiler[:words] + ["-no-pie", "-Wl,--unresolved-symbols=ignore-all", "-o", program] + linked +
                        [self.checker, "-lpthread"], check=True, timeout=TIME_LIMIT_S)
         result = subprocess.run([program, str(TIME_LIMIT_S)], stdout=subprocess.PIPE, text=True, check=False)
         shutil.rmtree(directory)
