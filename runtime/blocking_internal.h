@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The blocking pool: a queue of jobs under a lock, and threads that come on demand and leave when idle.
+ * The blocking pool: a queue of jobs under a lock (blocking.c), and threads that come on demand and leave when idle
+ * (blocking_threads.c, which says when one is called).
  *
  * A job is a task of kind JOB: it has the same handle, state and join as any other. It is in the queue, or being run,
  * or complete. A cancel takes a queued job out and completes it with -ECANCELED; one that runs is interrupted, if it has
@@ -15,24 +16,40 @@
 #ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
 #define ROTA_RUNTIME_BLOCKING_INTERNAL_H
 
+#include "cost_internal.h"
 #include "task_internal.h"
 #include "waitlist_internal.h"
+
+struct rota__idler;
 
 struct rota__blocking {
 	struct rota_waitlist submitters; /* its lock guards all below */
 	rota_task *first, *last;
 	unsigned queued, promised, queue_max;
 	unsigned threads, threads_max;
-	unsigned idle;      /* threads waiting for a job */
-	unsigned notified;  /* of them, woken and not yet arrived */
-	unsigned running;   /* jobs in progress */
+	unsigned idle;      /* threads waiting for something to do, in `idlers` */
+	unsigned arriving;  /* threads called or started, and not yet there */
+	unsigned running;   /* jobs and errands in progress */
 	unsigned errands;   /* calls of the driver's errand that nobody has begun */
 	bool errand_before; /* what a thread took last */
 	bool stopping;
+	struct rota__idler *idlers;
 	uint64_t idle_ns;
-	struct rota_atomic_u32 bell;     /* futex of idle threads: a sequence number */
+	uint64_t mean;                   /* recent run time of a job or errand, ns */
+	uint64_t taken, seen;            /* jobs and errands begun; the same when the monitor looked last */
+	struct rota_atomic_u32 left;     /* something was left to threads at work: the monitor should look */
 	struct rota_atomic_u32 finished; /* futex of shutdown: changes when a thread has left */
 };
+
+static inline void rota__blocking_lock(struct rota__blocking *pool)
+{
+	rota__waitlist_lock(&pool->submitters);
+}
+
+static inline void rota__blocking_unlock(struct rota__blocking *pool)
+{
+	rota__waitlist_unlock(&pool->submitters);
+}
 
 void rota__blocking_init(struct rota__blocking *pool, unsigned threads_max, unsigned queue_max, uint64_t idle_ns);
 
@@ -47,11 +64,34 @@ rota_poll rota__blocking_poll_place(struct rota__blocking *pool, struct rota_wai
 int rota__blocking_submit_placed(rota_runtime *rt, rota_task *job, rota_task **ret_task);
 void rota__blocking_return_place(struct rota__blocking *pool);
 
+/* With the lock held: takes a queued job out, and gives its place to the first who waits for one. */
+void rota__blocking_dequeue(struct rota__blocking *pool, rota_task *job, struct rota__wake_batch *batch);
+
+/* What is still to be done about a call when the lock has been dropped. */
+struct rota__blocking_call {
+	struct rota_atomic_u32 *wake; /* a thread's word, or NULL */
+	bool watch;                   /* the monitor must know */
+};
+
+/* With the lock held, after something was queued or taken: sees to it that there will be somebody for what waits. 0, or a
+ * negative errno: there is no thread at all, and nothing to carry out. */
+int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call);
+void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call *call);
+
+/* The monitor's look: calls a thread when nothing was taken since the last one. Returns whether to look again. */
+bool rota__blocking_look(rota_runtime *rt);
+
 /* Takes the job out if it is still queued, and completes it with -ECANCELED; interrupts it if it runs and has said how. */
 void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 
 /* Has the driver's errand called once by a pool thread, soon. Any thread. 0, or a negative errno: there is no thread. */
 int rota__blocking_errand(rota_runtime *rt);
+
+/* The job that the calling thread runs, or NULL. */
+extern _Thread_local rota_task *rota__blocking_job __attribute__((visibility("hidden")));
+
+/* Whether the calling thread is one of a pool: it must not wait for a place that only such threads can free. */
+extern _Thread_local bool rota__blocking_thread __attribute__((visibility("hidden")));
 
 /* Whether the calling thread runs a job that was cancelled. */
 bool rota__blocking_cancelled(void);

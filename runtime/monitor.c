@@ -189,7 +189,7 @@ static bool go_dormant(rota_runtime *rt)
 	rota__spares_dismiss(rt);
 	rota__store(&monitor->dormant, 1, RELAXED);
 	rota__fence(SEQ_CST); /* partner: rota__monitor_rouse */
-	if (!all_asleep(rt) || rota__load(&rt->spares.on_duty, RELAXED) > 0) {
+	if (!all_asleep(rt) || rota__load(&rt->spares.on_duty, RELAXED) > 0 || rota__load(&rt->blocking.left, RELAXED)) {
 		rota__store(&monitor->dormant, 0, RELAXED);
 		return false;
 	}
@@ -212,6 +212,7 @@ uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 		return monitor->looked_at + rt->config.stall_ns;
 	monitor->looked_at = now;
 	sight = look_around(rt, now, false);
+	sight.moved |= rota__blocking_look(rt);
 	mind_spares(rt, now, &sight);
 	if (!sight.moved && all_asleep(rt) && go_dormant(rt))
 		return ROTA_NEVER;

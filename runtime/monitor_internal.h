@@ -11,6 +11,9 @@
  * (spare_internal.h); the spares are dismissed when for some time there was a worker that could have done their work.
  * A worker inside rota_block_in_place counts as stuck at once, and asks for a look at once.
  *
+ * Jobs that were left to the threads of the blocking pool that are at work (blocking_threads.c) are looked after, too: who
+ * leaves one sets `left`, then rouses the monitor as a worker does.
+ *
  * With the current-thread flavour there is no monitor: nobody else may run a task.
  */
 #ifndef ROTA_RUNTIME_MONITOR_INTERNAL_H
@@ -38,7 +41,7 @@ void rota__monitor_deinit(rota_runtime *rt);
 /* On the reactor's thread. Returns when to look again, ROTA_NEVER while dormant. */
 uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now);
 
-/* A worker has woken up. */
+/* A worker has woken up, or there is something else to look after. */
 void rota__monitor_rouse(rota_runtime *rt);
 
 /* A worker is about to block: the next look comes at once. */

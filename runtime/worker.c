@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "cost_internal.h"
 #include "future_internal.h"
 #include "runtime_internal.h"
 #include "scope_internal.h"
@@ -18,12 +19,9 @@
 #define POLL_INTERVAL 61u
 #define BUDGET 128u
 #define NEXT_STREAK_MAX 3u
-#define WAKE_COST_NS 10000u /* what waiting tasks must be worth before a sleeping peer is woken */
 #define STEAL_COST_NS 2000u /* and before one that is awake takes them */
 #define MOVE_COST_NS 200u   /* a new task that is shorter runs sooner where it is than it gets elsewhere */
 #define SPARSE_WAKES 16u    /* so many wakes in a row for next to nothing: two such workers become one */
-#define MEAN_START_NS 50000u
-#define MEAN_MAX_NS 1000000u
 #define ID_BLOCK 4096u
 
 /* Only assembly reads it: without `used` link-time optimisation would drop it. */
@@ -34,8 +32,8 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->rt = rt;
 	worker->index = index;
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
-	rota__store(&worker->fresh_mean, MEAN_START_NS, RELAXED);
-	rota__store(&worker->mean, MEAN_START_NS, RELAXED);
+	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
+	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->asleep, 1, RELAXED);
 	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
 	rota__wheel_init(&worker->wheel, rota__sys_clock());
@@ -250,7 +248,7 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 	push_back(worker, task);
 	rota__count(&worker->fresh, 1);
 	if (rota__idle_wakeable(&worker->rt->idle) && !stays_here(worker) &&
-	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= WAKE_COST_NS)
+	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= ROTA__WAKE_COST_NS)
 		rota__idle_wake_one(worker->rt);
 }
 
@@ -448,24 +446,16 @@ static inline __attribute__((always_inline)) rota_task *run(struct rota__worker 
 
 /* --- looking for work ---------------------------------------------------------------------------------------- */
 
-/* One long run among many short ones must not look like many long ones: a sample moves the mean at most to the double. */
-static uint64_t moving_mean(uint64_t mean, uint64_t sample)
-{
-	uint64_t most = 8 * mean < MEAN_MAX_NS ? 8 * mean + 8 : MEAN_MAX_NS;
-
-	return (mean * 7 + (sample < most ? sample : most)) / 8;
-}
-
 /* Learns from the tasks since the last look how long one takes. */
 static void account(struct rota__worker *worker, uint64_t now)
 {
 	if (worker->ticks > 0) {
 		uint64_t sample = (now - worker->polled_at) / worker->ticks;
 
-		rota__store(&worker->mean, moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
+		rota__store(&worker->mean, rota__moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
 		if (worker->fresh_runs > 0)
-			rota__store(&worker->fresh_mean, moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample),
-				    RELAXED);
+			rota__store(&worker->fresh_mean,
+				    rota__moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample), RELAXED);
 		if (rota__deque_length(&worker->deque) == 0)
 			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}
@@ -523,7 +513,7 @@ static rota_task *take_local(struct rota__worker *worker)
 	task = rota__deque_pop(&worker->deque);
 	if (task == NULL)
 		return pop_pinned(worker);
-	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, WAKE_COST_NS))
+	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, ROTA__WAKE_COST_NS))
 		rota__idle_wake_one(worker->rt);
 	return task;
 }
@@ -576,7 +566,7 @@ static bool work_visible(struct rota__worker *worker)
 	if (rota__inject_length(&rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL)
 		return true;
 	for (unsigned i = 0; i < total; i++) {
-		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], WAKE_COST_NS))
+		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], ROTA__WAKE_COST_NS))
 			return true;
 	}
 	return rota__fork_visible(worker);
@@ -625,7 +615,7 @@ static void count_sparse(struct rota__worker *worker, uint64_t now)
 
 	if (rota__load(&worker->runs, RELAXED) == worker->woke_runs)
 		return; /* woken for nothing at all */
-	if (now - worker->woke_at >= WAKE_COST_NS)
+	if (now - worker->woke_at >= ROTA__WAKE_COST_NS)
 		sparse = 0;
 	else if (sparse < SPARSE_WAKES)
 		sparse++;
@@ -710,7 +700,7 @@ static void park(struct rota__worker *worker, uint64_t deadline)
  * of which nobody knows how long it takes, or when tasks take long of late. */
 static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
 {
-	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= WAKE_COST_NS;
+	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= ROTA__WAKE_COST_NS;
 }
 
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)

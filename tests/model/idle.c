@@ -274,6 +274,26 @@ static void awakes(void)
 	rota__monitor_rouse(&rt);
 }
 
+static void setup_monitor_and_job(void)
+{
+	setup_monitor();
+	rt.worker_count = 2;
+	rt.blocking.running = 1;
+	rt.blocking.mean = 100;
+}
+
+/* As what follows the queueing of a job that is short, as far as one can tell. */
+static void leaves_a_job(void)
+{
+	struct rota__blocking_call call;
+
+	rota__blocking_lock(&rt.blocking);
+	rt.blocking.queued++;
+	model_check(rota__blocking_call(&rt, &call) == 0);
+	rota__blocking_unlock(&rt.blocking);
+	rota__blocking_carry_out(&rt, &call);
+}
+
 static void monitor_knows(void)
 {
 	model_check(!monitor_sleeps || reactor_bell.value == 1);
@@ -289,5 +309,6 @@ const struct model_scenario model_scenarios[] = {
 	{ "idle: last searcher, submit", setup_searcher, { searcher, sleeper_1, submit_0 }, finish, 0, 0, 3 },
 	{ "next slot: push, take, thief", setup_next, { next_owner, next_thief }, next_all_taken, 0x7, 0, 0 },
 	{ "monitor: look, rouse", setup_monitor, { monitor, awakes }, monitor_knows, 0x3, 0, 0 },
+	{ "monitor: look, job left", setup_monitor_and_job, { monitor, leaves_a_job }, monitor_knows, 0x3, 0, 0 },
 	{ .name = NULL },
 };

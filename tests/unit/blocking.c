@@ -49,6 +49,22 @@ POOL_TEST(blocking, jobs_run_beside_each_other)
 		unit_expect_join(jobs[i], 0);
 }
 
+/* Short jobs are left to the thread that is at work. When that one proves long, somebody else must be called. */
+POOL_TEST(blocking, a_job_is_not_left_behind_one_that_proves_long)
+{
+	rota_task *held, *second;
+
+	sem_init(&gate, 0, 0);
+	for (int i = 0; i < 500; i++)
+		unit_expect_join(spawn_job(note, NULL), 0);
+	held = spawn_job(wait_at_gate, NULL);
+	until(running, 1);
+	second = spawn_job(note, (void *)2);
+	unit_expect_join(second, 2);
+	open_gate(1);
+	unit_expect_join(held, 0);
+}
+
 static struct rota_atomic_u32 at_once, most_at_once;
 
 static int count_at_once(void *arg)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The threads of the blocking pool: when one more is called, how they wait, what they take, when they leave.
+ *
+ * A job that blocks wants a thread of its own, and at once. A job that is over in a microsecond is better off behind
+ * others, since to wake a thread costs more than all of them. Nobody can tell the two apart beforehand, so the pool learns
+ * how long jobs took of late (`mean`). While what is queued is worth less than a wake, it is left to the threads that are
+ * at work; otherwise there is a thread on its way (`arriving`) for each thing that waits. When the guess was wrong, the
+ * monitor sees a queue of which nothing was taken between two looks, and calls threads as for long jobs. In the
+ * current-thread flavour there is no monitor, and every job counts as long.
+ *
+ * A thread with nothing to do lies on the list of idlers, the latest first, and sleeps on a word of its own. Whoever takes it
+ * off the list (with the lock held) counts it as arriving, sets the word, and wakes it after the lock was dropped; it may
+ * be up by then, and even gone: a wake of a word that is no longer there does nothing. A thread whose time is over
+ * takes itself off the list.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "blocking.h"
+#include "log_internal.h"
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+_Thread_local rota_task *rota__blocking_job;
+_Thread_local bool rota__blocking_thread;
+
+/* On the stack of the thread that waits; under the pool's lock, save that the thread sleeps on `called`. */
+struct rota__idler {
+	struct rota__idler *next, *prev;
+	struct rota_atomic_u32 called;
+};
+
+/* --- calling; with the lock held ----------------------------------------------------------------------------- */
+
+static void put_idler(struct rota__blocking *pool, struct rota__idler *idler)
+{
+	rota__store(&idler->called, 0, RELAXED);
+	idler->prev = NULL;
+	idler->next = pool->idlers;
+	if (idler->next != NULL)
+		idler->next->prev = idler;
+	pool->idlers = idler;
+	pool->idle++;
+}
+
+static void take_idler(struct rota__blocking *pool, struct rota__idler *idler)
+{
+	if (idler->prev != NULL)
+		idler->prev->next = idler->next;
+	else
+		pool->idlers = idler->next;
+	if (idler->next != NULL)
+		idler->next->prev = idler->prev;
+	pool->idle--;
+}
+
+/* NULL: nobody is idle. */
+static struct rota_atomic_u32 *call_idler(struct rota__blocking *pool)
+{
+	struct rota__idler *idler = pool->idlers;
+
+	if (idler == NULL)
+		return NULL;
+	take_idler(pool, idler);
+	pool->arriving++;
+	rota__store(&idler->called, 1, SEQ_CST); /* from here on, once the lock is dropped, it may be gone */
+	return &idler->called;
+}
+
+static unsigned waiting(const struct rota__blocking *pool)
+{
+	return pool->queued + pool->errands;
+}
+
+/* Whether those who are at work will soon have taken what waits, as far as one can tell. */
+static bool soon_taken(const rota_runtime *rt)
+{
+	const struct rota__blocking *pool = &rt->blocking;
+	const unsigned at_work = pool->running + pool->arriving;
+
+	if (pool->running == 0 || pool->mean >= ROTA__WAKE_COST_NS || rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
+		return false;
+	/* Jobs as short as these compute: more threads than CPUs would only get into each other's way. */
+	return at_work >= rt->worker_count || waiting(pool) * pool->mean < ROTA__WAKE_COST_NS * at_work;
+}
+
+static void *thread_main(void *arg);
+
+static int new_thread(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	pthread_t thread;
+	int rc = rota__sys_thread(&thread, "rota-blocking", thread_main, rt);
+
+	if (rc < 0)
+		return pool->threads > 0 ? 0 : rc;
+	pthread_detach(thread);
+	pool->threads++;
+	pool->arriving++;
+	return 0;
+}
+
+int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
+{
+	struct rota__blocking *pool = &rt->blocking;
+
+	*ret_call = (struct rota__blocking_call){ .wake = NULL };
+	if (pool->arriving >= waiting(pool))
+		return 0;
+	if (soon_taken(rt)) {
+		ret_call->watch = !rota__load(&pool->left, RELAXED);
+		rota__store(&pool->left, 1, RELAXED); /* the monitor looks at it: rota__blocking_look */
+		return 0;
+	}
+	ret_call->wake = call_idler(pool);
+	return ret_call->wake != NULL || pool->threads == pool->threads_max ? 0 : new_thread(rt);
+}
+
+void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call *call)
+{
+	if (call->wake != NULL)
+		rota__sys_futex_wake(call->wake, 1);
+	if (call->watch)
+		rota__monitor_rouse(rt);
+}
+
+/* --- the threads ------------------------------------------------------------------------------------------------ */
+
+/* Waits for something to do with the lock held, dropping it meanwhile; false: the thread should leave. */
+static bool wait_for_work(struct rota__blocking *pool)
+{
+	const uint64_t start = rota__sys_clock();
+	const uint64_t until = pool->idle_ns < ROTA_NEVER - start ? start + pool->idle_ns : ROTA_NEVER;
+	struct rota__idler self;
+
+	while (waiting(pool) == 0) {
+		uint64_t now = rota__sys_clock();
+
+		if (pool->stopping || now >= until)
+			return false;
+		put_idler(pool, &self);
+		rota__blocking_unlock(pool);
+		rota__sys_futex_wait(&self.called, 0, until != ROTA_NEVER ? until - now : ROTA_NEVER);
+		rota__blocking_lock(pool);
+		if (rota__load(&self.called, RELAXED)) /* set under the lock */
+			pool->arriving--;
+		else
+			take_idler(pool, &self);
+	}
+	return true;
+}
+
+static int run(rota_task *job)
+{
+	int status;
+
+	if (rota__state_asked(&job->state))
+		return -ECANCELED; /* after it was queued and before a cancel could find it, or before it was queued */
+	rota__blocking_job = job;
+	status = job->fn(job->arg);
+	if (job->interrupter != NULL) {
+		rota__misuse("job %llu has returned without rota_interrupter_leave", (unsigned long long)job->id);
+		rota__blocking_lock(&job->rt->blocking);
+		job->interrupter = NULL;
+		rota__blocking_unlock(&job->rt->blocking);
+	}
+	rota__blocking_job = NULL;
+	return status;
+}
+
+/* Takes a job or an errand, calls somebody for what is left, and drops the lock meanwhile. Returns the clock at the end. */
+static uint64_t work(rota_runtime *rt, uint64_t start)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__blocking_call call;
+	struct rota__wake_batch batch;
+	rota_task *job = NULL;
+	uint64_t now;
+
+	rota__wake_batch_init(&batch);
+	pool->errand_before = pool->errands > 0 && (pool->first == NULL || !pool->errand_before);
+	if (pool->errand_before) {
+		pool->errands--;
+	} else {
+		job = pool->first;
+		rota__blocking_dequeue(pool, job, &batch);
+	}
+	pool->running++;
+	pool->taken++;
+	rota__blocking_call(rt, &call); /* no thread: there is this one */
+	rota__blocking_unlock(pool);
+	rota__blocking_carry_out(rt, &call);
+	rota__wake_batch_submit(&batch);
+	if (job != NULL)
+		rota__task_finish(job, run(job));
+	else
+		rt->driver->errand(rt);
+	now = rota__sys_clock();
+	rota__blocking_lock(pool);
+	pool->running--;
+	pool->mean = rota__moving_mean(pool->mean, now - start);
+	return now;
+}
+
+static void *thread_main(void *arg)
+{
+	rota_runtime *rt = arg;
+	struct rota__blocking *pool = &rt->blocking;
+
+	rota__blocking_thread = true;
+	rota__runtime_enter(rt);
+	rota__blocking_lock(pool);
+	pool->arriving--;
+	while (wait_for_work(pool)) {
+		uint64_t now = rota__sys_clock();
+
+		while (waiting(pool) > 0)
+			now = work(rt, now);
+	}
+	pool->threads--;
+	/* The last touch of the runtime by this thread is the wake below, of an address only. */
+	rota__fetch_add(&pool->finished, 1, SEQ_CST);
+	rota__blocking_unlock(pool);
+	rota__sys_futex_wake(&pool->finished, INT32_MAX);
+	return NULL;
+}
+
+/* --- from outside -------------------------------------------------------------------------------------------------- */
+
+bool rota__blocking_look(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__blocking_call call = { .wake = NULL };
+	bool left;
+
+	if (!rota__load(&pool->left, RELAXED))
+		return false;
+	rota__blocking_lock(pool);
+	left = waiting(pool) > 0;
+	rota__store(&pool->left, left, RELAXED);
+	if (left && pool->taken == pool->seen) {
+		pool->mean = ROTA__MEAN_START_NS; /* from here on they are called as for long jobs */
+		rota__blocking_call(rt, &call);
+	}
+	pool->seen = pool->taken;
+	rota__blocking_unlock(pool);
+	rota__blocking_carry_out(rt, &call);
+	return left;
+}
+
+void rota__blocking_stop(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota_atomic_u32 *wake;
+
+	do {
+		rota__blocking_lock(pool);
+		pool->stopping = true;
+		wake = call_idler(pool);
+		rota__blocking_unlock(pool);
+		if (wake != NULL)
+			rota__sys_futex_wake(wake, 1);
+	} while (wake != NULL);
+	for (;;) {
+		uint32_t finished = rota__load(&pool->finished, SEQ_CST);
+
+		if (rota__blocking_threads(rt) == 0)
+			return;
+		rota__sys_futex_wait(&pool->finished, finished, UINT64_MAX);
+	}
+}
+
+unsigned rota__blocking_threads(rota_runtime *rt)
+{
+	unsigned threads;
+
+	rota__blocking_lock(&rt->blocking);
+	threads = rt->blocking.threads;
+	rota__blocking_unlock(&rt->blocking);
+	return threads;
+}
