@@ -77,15 +77,21 @@ static int thread_await_until(struct rota_future *future, uint64_t deadline)
 	return expired && future->status == -ECANCELED ? -ETIMEDOUT : future->status;
 }
 
-int rota__await_until(struct rota_future *future, uint64_t deadline)
+/* Apart, so that a wait without a deadline makes no room for the timer. */
+static __attribute__((noinline)) int task_await_until(struct rota_future *future, uint64_t deadline)
 {
 	struct until until = { .child = future };
 
+	rota_future_init(&until.future, &until_ops);
+	rota_timer_init(&until.timer, deadline);
+	return rota_await(&until.future);
+}
+
+int rota__await_until(struct rota_future *future, uint64_t deadline)
+{
 	if (deadline == ROTA_NEVER)
 		return rota_await(future);
 	if (rota__task_current() == NULL)
 		return thread_await_until(future, deadline);
-	rota_future_init(&until.future, &until_ops);
-	rota_timer_init(&until.timer, deadline);
-	return rota_await(&until.future);
+	return task_await_until(future, deadline);
 }
