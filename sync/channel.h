@@ -15,16 +15,25 @@ ROTA_BEGIN_DECLS
 #define ROTA_UNBOUNDED SIZE_MAX
 
 struct rota_channel {
-	struct rota_waitlist receivers_; /* its lock guards the whole channel */
-	struct rota_waitlist senders_;
+	/* what both ends know: changed with both locks held, read with either */
+	unsigned char *buffer_; /* a ring of `slots_` elements; an unbounded channel doubles it */
 	size_t elem_size_;
 	size_t capacity_;
-	size_t length_;
-	size_t reserved_; /* places that were promised */
-	size_t head_;     /* of the ring of `slots_` elements; an unbounded channel doubles it */
 	size_t slots_;
-	unsigned char *buffer_;
 	uint32_t closed_;
+	unsigned char apart_[64]; /* the two ends are written by different threads */
+	/* the end that receives, under the lock of the list of senders */
+	struct rota_waitlist senders_;
+	struct rota_atomic_u64 received_;  /* how many elements were taken out of the ring */
+	struct rota_atomic_u64 seen_sent_; /* `sent_` as it was looked at last */
+	size_t head_;                      /* the slot of the next */
+	unsigned char apart_too_[64];
+	/* the end that sends, under the lock of the list of receivers */
+	struct rota_waitlist receivers_;
+	struct rota_atomic_u64 claimed_; /* how many places were taken: elements sent, and places reserved */
+	struct rota_atomic_u64 sent_;    /* how many elements were put into the ring */
+	uint64_t seen_received_;         /* `received_` as it was looked at last */
+	size_t tail_;                    /* the slot of the next */
 };
 
 /* Allocates the buffer of a bounded channel; an unbounded one grows by need, and one of capacity 0 has none. -EINVAL:

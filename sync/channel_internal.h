@@ -8,22 +8,52 @@
 
 enum { ROTA__CHANNEL_DONE, ROTA__CHANNEL_CLOSED }; /* tags of grants */
 
-static inline void rota__channel_lock(struct rota_channel *c)
+/* The locks of the two ends. Who wants both takes that of the receivers' end first, and drops it last. */
+static inline void rota__channel_lock_receiving(struct rota_channel *c)
+{
+	rota__waitlist_lock(&c->senders_);
+}
+
+static inline void rota__channel_unlock_receiving(struct rota_channel *c)
+{
+	rota__waitlist_unlock(&c->senders_);
+}
+
+static inline void rota__channel_lock_sending(struct rota_channel *c)
 {
 	rota__waitlist_lock(&c->receivers_);
 }
 
-/* Settles what follows from a change, in as many batches as it takes, and drops the lock. */
-void rota__channel_unlock(struct rota_channel *c, struct rota__wake_batch *batch);
+static inline void rota__channel_unlock_sending(struct rota_channel *c)
+{
+	rota__waitlist_unlock(&c->receivers_);
+}
 
-/* All below: with the lock held. How many were moved, and *ret_rc says why no more, when it is fewer than n: -EPIPE,
- * -ENOMEM, -EAGAIN; -EBUSY: the batch is full, so unlock and go on. */
-size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc,
-			 struct rota__wake_batch *batch);
-size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size_t n, int *ret_rc,
-			  struct rota__wake_batch *batch);
+static inline void rota__channel_lock_both(struct rota_channel *c)
+{
+	rota__channel_lock_receiving(c);
+	rota__channel_lock_sending(c);
+}
 
-/* Reserves a place. 0, or an error as above. */
-int rota__channel_reserve(struct rota_channel *c);
+/* A hint, without a lock: nothing is there to be taken out of the ring. Looks at the other end only if it must. */
+static inline bool rota__channel_looks_empty(const struct rota_channel *c)
+{
+	const uint64_t received = rota__load(&c->received_, RELAXED);
+
+	return rota__load(&c->seen_sent_, RELAXED) == received && rota__load(&c->sent_, RELAXED) == received;
+}
+
+/* All below: without a lock. How many were moved, and *ret_rc says why no more, when it is fewer than n: -EPIPE, -ENOMEM,
+ * -EAGAIN. */
+size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc);
+size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size_t n, int *ret_rc);
+
+/* The same for one element, and most often without a call: 0 or an error. */
+int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem);
+int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem);
+
+/* Queues the waiter of an operation that tried in vain. 0; -EPIPE; -EBUSY: something has changed, try again. */
+int rota__channel_queue_sender(struct rota_channel_op *op, const struct rota_waker *waker);
+int rota__channel_queue_receiver(struct rota_channel_op *op, const struct rota_waker *waker);
 
 #endif

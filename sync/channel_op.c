@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "../runtime/runtime_internal.h"
+#include "../runtime/direct_internal.h"
 #include "channel_internal.h"
 #include "until_internal.h"
 
@@ -24,47 +24,51 @@ static int outcome(const struct rota_channel_op *op, int rc)
 	return op->many_ ? (int)op->moved_ : 0;
 }
 
-static int granted_outcome(const struct rota_channel_op *op)
+static int served_outcome(const struct rota_channel_op *op)
 {
 	return outcome(op, op->waiter_.tag_ == ROTA__CHANNEL_DONE ? 0 : -EPIPE);
 }
 
-/* The part that all share. `status` is -ECANCELED from the cancel on. `attempt` is called with the lock, and its error is
- * -EAGAIN to wait, -EBUSY to be called again after the batch has gone. */
-static rota_poll poll_op(struct rota_future *self, struct rota_context *cx, struct rota_waitlist *list,
-			 int (*attempt)(struct rota_channel_op *op, struct rota__wake_batch *batch))
+/* A later poll of an operation that was queued in `list`: its status, or -EAGAIN to wait on. */
+static int poll_again(struct rota_channel_op *op, struct rota_context *cx, struct rota_waitlist *list)
 {
-	struct rota_channel_op *op = op_of(self);
-	struct rota_channel *c = op->channel_;
 	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
-	struct rota__wake_batch batch;
-	int rc;
+	int rc = -EAGAIN;
 
-	if (rota__waiter_served(&c->receivers_, waiter)) { /* the channel's one lock */
-		self->status = granted_outcome(op);
-		return ROTA_READY;
-	}
-	rota__wake_batch_init(&batch);
-	do {
-		rota__channel_lock(c);
-		if (rota__waiter_granted(waiter)) { /* between the look and the lock */
-			rc = granted_outcome(op);
-		} else if (cancelled) {
-			if (rota__waiter_queued(waiter))
-				rota__waitlist_remove(list, waiter);
+	if (rota__waiter_granted(waiter))
+		return served_outcome(op);
+	rota__waitlist_lock(list);
+	if (rota__waiter_queued(waiter)) {
+		if (op->future.status == -ECANCELED) {
+			rota__waitlist_remove(list, waiter);
 			rc = outcome(op, -ECANCELED);
 		} else {
-			rc = rota__waiter_queued(waiter) ? -EAGAIN : attempt(op, &batch);
-			if (rc == -EAGAIN)
-				rota__waitlist_wait(list, waiter, cx->waker, false);
+			rota__waitlist_wait(list, waiter, cx->waker, false);
 		}
-		rota__channel_unlock(c, &batch);
-	} while (rc == -EBUSY);
+	} else { /* granted between the look and the lock */
+		rc = served_outcome(op);
+	}
+	rota__waitlist_unlock(list);
+	return rc;
+}
+
+static rota_poll polled(struct rota_channel_op *op, int rc)
+{
 	if (rc == -EAGAIN)
 		return ROTA_PENDING;
-	self->status = rc;
+	op->future.status = rc;
 	return ROTA_READY;
+}
+
+/* Before the first wait. `status` is -ECANCELED from the cancel on. */
+static bool cancelled_unqueued(const struct rota_channel_op *op)
+{
+	return op->future.status == -ECANCELED;
+}
+
+static bool was_queued(const struct rota_channel_op *op)
+{
+	return rota__load(&op->waiter_.state_, RELAXED) != ROTA__WAITER_IDLE; /* who polls has left IDLE itself */
 }
 
 static void cancel_op(struct rota_future *self)
@@ -74,49 +78,82 @@ static void cancel_op(struct rota_future *self)
 
 /* --- sending -------------------------------------------------------------------------------------------------- */
 
-static int attempt_send(struct rota_channel_op *op, struct rota__wake_batch *batch)
+static int attempt_send(struct rota_channel_op *op)
 {
+	const size_t elem_size = op->channel_->elem_size_; /* who has received all may have ended the channel */
 	int rc = 0;
-	size_t n = rota__channel_put(op->channel_, op->elem_, op->left_, &rc, batch);
+	size_t n = rota__channel_put(op->channel_, op->elem_, op->left_, &rc);
 
-	op->elem_ += n * op->channel_->elem_size_;
+	op->elem_ += n * elem_size;
 	op->left_ -= n;
 	op->moved_ += n;
-	if (op->left_ == 0)
-		return outcome(op, 0);
-	return rc == -EAGAIN || rc == -EBUSY ? rc : outcome(op, rc);
+	return op->left_ == 0 ? 0 : rc;
+}
+
+static int attempt_reserve(struct rota_channel_op *op)
+{
+	return rota_channel_try_reserve(op->channel_);
+}
+
+static rota_poll poll_sender(struct rota_channel_op *op, struct rota_context *cx,
+			     int (*attempt)(struct rota_channel_op *op))
+{
+	int rc;
+
+	if (was_queued(op))
+		return polled(op, poll_again(op, cx, &op->channel_->senders_));
+	if (cancelled_unqueued(op))
+		return ROTA_READY;
+	do {
+		rc = attempt(op);
+		if (rc == -EAGAIN)
+			rc = rota__channel_queue_sender(op, cx->waker);
+		else
+			return polled(op, outcome(op, rc));
+	} while (rc == -EBUSY);
+	return rc == 0 ? ROTA_PENDING : polled(op, outcome(op, rc));
 }
 
 static rota_poll send_poll(struct rota_future *self, struct rota_context *cx)
 {
-	return poll_op(self, cx, &op_of(self)->channel_->senders_, attempt_send);
-}
-
-static int attempt_reserve(struct rota_channel_op *op, struct rota__wake_batch *batch)
-{
-	(void)batch;
-	return rota__channel_reserve(op->channel_);
+	return poll_sender(op_of(self), cx, attempt_send);
 }
 
 static rota_poll reserve_poll(struct rota_future *self, struct rota_context *cx)
 {
-	return poll_op(self, cx, &op_of(self)->channel_->senders_, attempt_reserve);
+	return poll_sender(op_of(self), cx, attempt_reserve);
 }
 
 /* --- receiving ------------------------------------------------------------------------------------------------ */
 
 /* Takes what there is: at least one, or an error. */
-static int attempt_recv(struct rota_channel_op *op, struct rota__wake_batch *batch)
+static int attempt_recv(struct rota_channel_op *op)
 {
 	int rc = 0;
 
-	op->moved_ += rota__channel_take(op->channel_, op->elem_, op->left_, &rc, batch);
+	op->moved_ = rota__channel_take(op->channel_, op->elem_, op->left_, &rc);
 	return outcome(op, rc);
 }
 
+/* Where the ring looks empty, it queues at once, which looks more closely. */
 static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 {
-	return poll_op(self, cx, &op_of(self)->channel_->receivers_, attempt_recv);
+	struct rota_channel_op *op = op_of(self);
+	int rc;
+
+	if (was_queued(op))
+		return polled(op, poll_again(op, cx, &op->channel_->receivers_));
+	if (cancelled_unqueued(op))
+		return ROTA_READY;
+	rc = rota__channel_looks_empty(op->channel_) ? -EAGAIN : attempt_recv(op);
+	while (rc == -EAGAIN) {
+		rc = rota__channel_queue_receiver(op, cx->waker);
+		if (rc == 0)
+			return ROTA_PENDING;
+		if (rc == -EBUSY)
+			rc = attempt_recv(op);
+	}
+	return polled(op, rc);
 }
 
 /* One that was granted while others went on sending takes those elements too. */
@@ -126,7 +163,8 @@ static rota_poll recv_many_poll(struct rota_future *self, struct rota_context *c
 	rota_poll ready = recv_poll(self, cx);
 	ssize_t more;
 
-	if (ready == ROTA_READY && rota__waiter_granted(&op->waiter_) && self->status > 0 && op->left_ > 0) {
+	if (ready == ROTA_READY && was_queued(op) && self->status > 0 && op->left_ > 0 &&
+	    !rota__channel_looks_empty(op->channel_)) {
 		more = rota_channel_try_recv_many(op->channel_, op->elem_, op->left_);
 		if (more > 0)
 			self->status += (int)more;
@@ -201,34 +239,46 @@ void rota_channel_reserve_init(struct rota_channel_op *op, struct rota_channel *
 }
 
 /* The direct calls try first, which is cheaper than to begin a wait; but who was asked to stop learns it in the wait, even
- * if there is nothing to wait for. */
-static int tried(int rc)
+ * if there is nothing to wait for. The waits are apart, so that the calls that need none make no room for them. */
+
+static __attribute__((noinline)) int send_waiting(struct rota_channel *c, const void *elem, uint64_t deadline)
 {
-	if (rc != -EAGAIN)
-		rota__worker_spend();
-	return rc;
+	struct rota_channel_op op;
+
+	rota_channel_send_init(&op, c, elem);
+	return rota__await_until(&op.future, deadline);
 }
 
 int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t deadline)
 {
-	struct rota_channel_op op;
-	int rc = rota_cancelled() ? -EAGAIN : tried(rota_channel_try_send(c, elem));
+	struct rota__worker *worker = rota__worker_self();
+	int rc = rota__direct_may(worker) ? rota__channel_put_one(c, elem) : -EAGAIN;
 
-	if (rc != -EAGAIN)
-		return rc;
-	rota_channel_send_init(&op, c, elem);
+	if (rc == -EAGAIN)
+		return send_waiting(c, elem, deadline);
+	rota__direct_done(worker);
+	return rc;
+}
+
+static __attribute__((noinline)) int recv_waiting(struct rota_channel *c, void *ret_elem, uint64_t deadline)
+{
+	struct rota_channel_op op;
+
+	rota_channel_recv_init(&op, c, ret_elem);
 	return rota__await_until(&op.future, deadline);
 }
 
 int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t deadline)
 {
-	struct rota_channel_op op;
-	int rc = rota_cancelled() ? -EAGAIN : tried(rota_channel_try_recv(c, ret_elem));
+	struct rota__worker *worker = rota__worker_self();
+	int rc = -EAGAIN;
 
-	if (rc != -EAGAIN)
-		return rc;
-	rota_channel_recv_init(&op, c, ret_elem);
-	return rota__await_until(&op.future, deadline);
+	if (rota__direct_may(worker) && !rota__channel_looks_empty(c))
+		rc = rota__channel_take_one(c, ret_elem);
+	if (rc == -EAGAIN)
+		return recv_waiting(c, ret_elem, deadline);
+	rota__direct_done(worker);
+	return rc;
 }
 
 int rota_channel_send(struct rota_channel *c, const void *elem)

@@ -35,6 +35,18 @@ static void setup_filled(void)
 	model_check(rota_channel_try_send(&channel, &elem) == 0);
 }
 
+static void setup_rendezvous(void)
+{
+	model_check(rota_channel_init(&channel, sizeof(unsigned), 0) == 0);
+	got[0] = got[1] = got[2] = got[3] = 0;
+}
+
+static void setup_reserved(void)
+{
+	setup();
+	model_check(rota_channel_try_reserve(&channel) == 0);
+}
+
 static void send(unsigned elem)
 {
 	model_check(rota_channel_send(&channel, &elem) == 0);
@@ -60,6 +72,18 @@ static void send_1_2(void)
 	send(2);
 }
 
+static void send_reserved_2(void)
+{
+	const unsigned elem = 2;
+
+	model_check(rota_channel_send_reserved(&channel, &elem) == 0);
+}
+
+static void unreserve(void)
+{
+	model_check(rota_channel_unreserve(&channel) == 0);
+}
+
 static void recv_one(void)
 {
 	recv();
@@ -69,6 +93,14 @@ static void recv_1_2(void)
 {
 	model_check(recv() == 1);
 	model_check(recv() == 2);
+}
+
+/* The sender may still be on its way out. */
+static void recv_and_end(void)
+{
+	recv();
+	rota_channel_deinit(&channel);
+	model_free(&channel, sizeof(channel));
 }
 
 static void recv_3_1(void)
@@ -135,6 +167,18 @@ static void recv_until_closed(void)
 	model_check(rc == -EPIPE);
 }
 
+/* Whoever has a place has yet to be waited for. */
+static void close_and_try(void)
+{
+	unsigned elem;
+	int rc;
+
+	close_it();
+	rc = rota_channel_try_recv(&channel, &elem);
+	model_check(rc == 0 || rc == -EAGAIN);
+	model_outcome(rc == 0 ? 0 : 1);
+}
+
 static void send_1_if_open(void)
 {
 	const unsigned elem = 1;
@@ -166,6 +210,22 @@ static void nothing_lost(void)
 	model_check(got[1] + rota_channel_length(&channel) == 1);
 }
 
+static void got_2(void)
+{
+	model_check(got[2] == 1);
+}
+
+static void got_1_and_3(void)
+{
+	model_check(got[1] == 1 && got[3] == 1);
+}
+
+static void unreserve_the_rest(void)
+{
+	got_1();
+	unreserve();
+}
+
 static void got_3(void)
 {
 	model_check(got[3] == 1);
@@ -176,7 +236,21 @@ const struct model_scenario model_scenarios[] = {
 	{ "channel: two each", setup, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
 	{ "channel: full, send, recv", setup_filled, { send_1, recv_3_1 }, got_1, 0, 0, 0 },
 	{ "channel: unbounded", setup_unbounded, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
-	{ "channel: sender, two receivers", setup, { send_1_2, recv_one, recv_one }, got_one_each, 0, 0, 1 },
+	{ "channel: full, sender, two receivers", setup_filled, { send_1, recv_one, recv_one }, got_1_and_3, 0, 0, 1 },
+	{ "channel: ended by the receiver", setup, { send_1, recv_and_end }, NULL, 0, 0, 0 },
+	{ "channel: no slots", setup_rendezvous, { send_1, recv_one }, got_1, 0, 0, 3 },
+	{ "channel: no slots, twice", setup_rendezvous, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 1 },
+	{ "channel: all reserved, send, recv", setup_reserved, { send_1, recv_one }, unreserve_the_rest, 0, 0, 3 },
+	{ "channel: reserved, recv", setup_reserved, { send_reserved_2, recv_one }, got_2, 0, 0, 0 },
+	{ "channel: unreserve, send, recv", setup_reserved, { unreserve, send_1, recv_one }, got_1, 0, 0, 1 },
+	{ "channel: close, reserved, recv",
+	  setup_reserved,
+	  { close_it, send_reserved_2, recv_until_closed },
+	  got_2,
+	  0,
+	  0,
+	  1 },
+	{ "channel: close, reserved, try", setup_reserved, { send_reserved_2, close_and_try }, NULL, 0x3, 0, 0 },
 	{ "channel: recv cancelled", setup, { try_send_1, recv_or_give_up }, nothing_lost, 0x3, 0, 0 },
 	{ "channel: send cancelled", setup_filled, { send_1_or_give_up, recv_one }, got_3, 0x3, 0, 0 },
 	{ "channel: close, recv", setup, { close_it, recv_until_closed }, NULL, 0, 0, 0 },

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For calls that try before they begin a wait, which is cheaper where it succeeds. Who was asked to stop must not succeed
+ * so, but learn it in the wait; and a fiber whose tries always succeed must yield now and then.
+ */
+#ifndef ROTA_RUNTIME_DIRECT_INTERNAL_H
+#define ROTA_RUNTIME_DIRECT_INTERNAL_H
+
+#include "worker_internal.h"
+
+/* Whether the caller may try. `worker` is the calling thread's, and stays so until rota__direct_done. */
+static inline bool rota__direct_may(const struct rota__worker *worker)
+{
+	/* What only some tasks have, scopes, may hold a reason, too. */
+	if (__builtin_expect(worker == NULL || worker->current == NULL || worker->current->extra != NULL, 0))
+		return !rota_cancelled();
+	return !rota__task_cancelled(worker->current);
+}
+
+/* The try has succeeded: costs as a wait that was over before it began. The fiber may be on another worker afterwards. */
+static inline void rota__direct_done(struct rota__worker *worker)
+{
+	if (worker == NULL)
+		return;
+	if (__builtin_expect(worker->budget > 1, 1))
+		worker->budget--;
+	else
+		rota__worker_spend();
+}
+
+#endif
