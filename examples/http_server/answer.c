@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What there is, and how it is written: the table of routes is near the end. */
-#define _GNU_SOURCE /* statx */
 #include "server.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define DELAY_MAX 60.0 /* seconds */
-
-enum { PIECE = 16 * 1024 }; /* of a file */
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
@@ -42,8 +36,7 @@ static const char *connection_field(struct connection *c)
 	return c->parser.http_minor == 0 ? "Connection: keep-alive\r\n" : "";
 }
 
-/* `fields`: more header fields, each with its end of line. */
-static int write_head(struct connection *c, int status, const char *type, const char *fields, uint64_t len)
+int write_head(struct connection *c, int status, const char *type, const char *fields, uint64_t len)
 {
 	int n = rota_stream_printf(&c->stream,
 				   "HTTP/1.1 %d %s\r\n"
@@ -75,7 +68,7 @@ static int reply(struct connection *c, int status, const char *type, const char 
 	return rc;
 }
 
-static int reply_status(struct connection *c, int status, const char *fields)
+int reply_status(struct connection *c, int status, const char *fields)
 {
 	char text[80];
 	int len = snprintf(text, sizeof(text), "%d %s\n", status, http_status_str((enum http_status)status));
@@ -130,87 +123,6 @@ static int get_delay(struct connection *c, const char *rest)
 		return rc;
 	len = snprintf(text, sizeof(text), "after %.3f s\n", seconds);
 	return reply(c, HTTP_STATUS_OK, "text/plain", "", text, (size_t)len);
-}
-
-/* --- files ------------------------------------------------------------------------------------------------------ */
-
-static const char *type_of(const char *name)
-{
-	static const char *const types[][2] = {
-		{ ".html", "text/html" },     { ".txt", "text/plain" },    { ".css", "text/css" },
-		{ ".js", "text/javascript" }, { ".svg", "image/svg+xml" }, { ".json", "application/json" },
-		{ ".png", "image/png" },
-	};
-	const char *dot = strrchr(name, '.');
-
-	for (size_t i = 0; dot != NULL && i < sizeof(types) / sizeof(types[0]); i++) {
-		if (strcmp(dot, types[i][0]) == 0)
-			return types[i][1];
-	}
-	return "application/octet-stream";
-}
-
-/* A regular file below the root, whatever ".." or symbolic links say: its descriptor and its size. */
-static int open_below(int root, const char *name, uint64_t *ret_size)
-{
-	const struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
-	int rc, fd = root < 0 ? -ENOENT : rota_openat2(root, name, &how);
-	struct statx st;
-
-	if (fd < 0)
-		return fd;
-	rc = rota_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st);
-	if (rc == 0 && !S_ISREG(st.stx_mode))
-		rc = -ENOENT;
-	if (rc < 0) {
-		rota_close(fd);
-		return rc;
-	}
-	*ret_size = st.stx_size;
-	return fd;
-}
-
-/* Its first `size` bytes. */
-static int send_file(struct connection *c, int fd, uint64_t size)
-{
-	char piece[PIECE];
-	int rc = connection_flush(c);
-
-	while (size > 0 && rc == 0) {
-		struct rota_scope scope;
-		ssize_t n = rota_read(fd, piece, size < PIECE ? size : PIECE);
-
-		if (n <= 0)
-			return n < 0 ? (int)n : -EIO; /* shorter than it was: the client must not take this for all */
-		size -= (size_t)n;
-		rc = rota_scope_open(&scope, c->server->send_limit);
-		if (rc < 0)
-			return rc;
-		if (rota_stream_write_all(&c->stream, piece, (size_t)n) != n)
-			rc = -EIO;
-		rota_scope_close(&scope);
-	}
-	return rc;
-}
-
-static int get_file(struct connection *c, const char *name)
-{
-	uint64_t size;
-	int rc, fd = open_below(c->server->root, name, &size);
-
-	if (fd == -EACCES)
-		return reply_status(c, HTTP_STATUS_FORBIDDEN, "");
-	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-		return reply_status(c, HTTP_STATUS_SERVICE_UNAVAILABLE, "");
-	if (fd == -ECANCELED)
-		return fd;
-	if (fd < 0)
-		return reply_status(c, HTTP_STATUS_NOT_FOUND, "");
-	rc = write_head(c, HTTP_STATUS_OK, type_of(name), "", size);
-	if (rc == 0 && c->parser.method != HTTP_HEAD)
-		rc = send_file(c, fd, size);
-	rota_close(fd);
-	return rc;
 }
 
 /* --- which of them ---------------------------------------------------------------------------------------------- */

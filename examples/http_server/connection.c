@@ -48,16 +48,14 @@ int connection_flush(struct connection *c)
 static int hand_over(struct connection *c)
 {
 	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	ssize_t n;
+	int rc = connection_flush(c);
 
-	if (c->request.continues && !c->request.complete) {
-		int rc = rota_stream_reserve(&c->stream, sizeof(text));
-		ssize_t n = rc < 0 ? rc : rota_stream_write_all(&c->stream, text, sizeof(text) - 1);
-
-		if (n < 0)
-			return (int)n;
-		c->request.continues = false;
-	}
-	return connection_flush(c);
+	if (rc < 0 || !c->request.continues)
+		return rc;
+	c->request.continues = false;
+	n = rota_stream_write_all(&c->stream, text, sizeof(text) - 1); /* into the buffer, which is empty */
+	return n < 0 ? (int)n : connection_flush(c);
 }
 
 /* 1: the next request is there, or refused; 0: there is none. -ETIMEDOUT: it did not come, or not to its end. */

@@ -114,6 +114,7 @@ static int on_message_complete(struct http_parser *parser)
 	struct connection *c = connection_of(parser);
 
 	c->request.complete = true;
+	c->request.continues = false;
 	c->keep = http_should_keep_alive(parser) != 0;
 	http_parser_pause(parser, 1);
 	return 0;

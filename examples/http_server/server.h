@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A web server, in four files: main.c listens and stops, connection.c is the task of a connection, request.c parses and
- * sets limits, answer.c knows what there is.
+ * A web server, in five files: main.c listens and stops, connection.c is the task of a connection, request.c parses and
+ * sets limits, answer.c knows what there is, file.c sends files.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -87,5 +87,12 @@ size_t request_parse(struct connection *c, const char *bytes, size_t len);
 
 int answer(struct connection *c);
 int answer_status(struct connection *c, int status);
+
+/* The parts of an answer, for who makes one. `fields`: more header fields, each with its end of line. */
+int write_head(struct connection *c, int status, const char *type, const char *fields, uint64_t len);
+int reply_status(struct connection *c, int status, const char *fields);
+
+/* file.c: what is under /files/. */
+int get_file(struct connection *c, const char *name);
 
 #endif

@@ -100,6 +100,10 @@ def bodies(server, root):
     assert client.answer() == (100, {}, b"")
     client.send(b"hello")
     assert client.answer()[2] == b"hello"
+    # One that does not wait for it is not told either, not even later.
+    client.send(b"POST /echo HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi")
+    assert client.answer()[2] == b"hi"
+    assert client.get("/")[2] == HELLO
     refused(server, b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 65537\r\n\r\n" + bytes(65537), 413)
     endless = b"10000\r\n" + bytes(0x10000) + b"\r\n1\r\n.\r\n0\r\n\r\n"
     refused(server, b"POST /echo HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n" + endless, 413)
@@ -166,6 +170,9 @@ def files(server, root):
     status, fields, body = client.get("/files/small.txt")
     assert (fields["content-type"], body) == ("text/plain", b"small\n")
     assert client.get("/files/empty")[2] == b""
+    # Behind one that is spliced comes one that is buffered.
+    client.send(b"GET /files/large HTTP/1.1\r\nHost: here\r\n\r\nGET /files/small.txt HTTP/1.1\r\nHost: here\r\n\r\n")
+    assert len(client.answer()[2]) == os.path.getsize(root + "/large") and client.answer()[2] == b"small\n"
     for outside in ("../../etc/passwd", "/etc/passwd", "leaves", "directory", "fifo", "", "none"):
         assert client.get("/files/" + outside)[0] == 404, outside
 
