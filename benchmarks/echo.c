@@ -34,7 +34,7 @@ static void report(size_t clients, const struct bench_hall *hall)
 static int run(void *arg)
 {
 	const size_t *clients = arg;
-	struct bench_hall hall;
+	struct bench_hall hall = { 0 };
 	int rc = bench_hall_run(*clients, (size_t)bench_param("bytes"), &hall);
 
 	if (rc == 0)

