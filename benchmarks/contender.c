@@ -89,7 +89,7 @@ static void judge(struct contender *c, struct figures *figures, unsigned index, 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && rc == 0 && !late)
 		return;
 	c->out = true;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == BENCH_EXIT_SKIPPED && index > 0) {
+	if (WIFEXITED(status) && WEXITSTATUS(status) == BENCH_EXIT_SKIPPED) {
 		figures_note(figures, index, "skipped: not there, or has no such workload");
 		return;
 	}

@@ -49,6 +49,14 @@ uint64_t bench_param(const char *name)
 	return p->value;
 }
 
+static char *no_arguments[] = { NULL };
+static char **arguments = no_arguments;
+
+char *const *bench_arguments(void)
+{
+	return arguments;
+}
+
 void bench_report(const char *name, double value, const char *unit)
 {
 	printf("%s %.9g %s\n", name, value, unit);
@@ -131,6 +139,7 @@ static void usage(const struct bench *bench, const char *program)
 	printf("  --timeout N            seconds that a round may take (default %d)\n", DEFAULT_TIMEOUT_S);
 	printf("  --budget N             no round is begun that would end after so many seconds, save the first\n");
 	printf("  --round                one round in this process, results as lines\n");
+	printf("  -- ARGUMENT...         for the workload, if it wants any\n");
 	for (int i = 0; i < PARAM_LISTS; i++)
 		for (const struct bench_param *p = param_lists[i]; p->name; p++)
 			printf("  --%-20s %s (default %" PRIu64 ", quick %" PRIu64 ")\n", p->name, p->help, p->value,
@@ -209,12 +218,16 @@ static bool parse(struct session *s, int argc, char **argv)
 {
 	int first = argc > 1 && strcmp(argv[1], s->figures.bench->name) == 0 ? 2 : 1;
 
-	for (int i = 1; i < argc; i++)
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--quick") == 0)
 			use_quick_values(s);
 	for (int i = first; i < argc; i++) {
 		bool option = strncmp(argv[i], "--", 2) == 0;
 
+		if (strcmp(argv[i], "--") == 0) {
+			arguments = &argv[i + 1];
+			break;
+		}
 		if (option && parse_flag(s, argv[i] + 2))
 			continue;
 		if (!option || !parse_option(s, argv[i] + 2, argv[i + 1])) {
@@ -243,11 +256,20 @@ static int add_params(struct contender *c, unsigned *n)
 	return 0;
 }
 
-/* Program, workload (for a peer), --round, the parameters, and what else stood in a peer's command. */
+static int add_word(struct contender *c, unsigned *n, char *word)
+{
+	if (*n + 1 == CONTENDER_ARGS)
+		return -E2BIG;
+	c->argv[(*n)++] = word;
+	return 0;
+}
+
+/* Program, workload (for a peer), --round, the parameters, and what else stood in a peer's command, or behind "--". */
 static int add_contender(struct session *s, const char *name, char *command, const char *workload)
 {
 	struct figures *f = &s->figures;
 	struct contender *c = &s->contenders[f->contender_count];
+	static char separator[] = "--";
 	char *state = NULL, *word = workload ? strtok_r(command, " ", &state) : command;
 	unsigned n = 0;
 	int rc;
@@ -260,11 +282,12 @@ static int add_contender(struct session *s, const char *name, char *command, con
 		c->argv[n++] = (char *)workload; /* exec does not write to it */
 	c->argv[n++] = "--round";
 	rc = add_params(c, &n);
-	while (rc == 0 && workload && (word = strtok_r(NULL, " ", &state))) {
-		if (n + 1 == CONTENDER_ARGS)
-			return -E2BIG;
-		c->argv[n++] = word;
-	}
+	while (rc == 0 && workload && (word = strtok_r(NULL, " ", &state)))
+		rc = add_word(c, &n, word);
+	if (rc == 0 && !workload && *arguments)
+		rc = add_word(c, &n, separator);
+	for (char **argument = arguments; rc == 0 && !workload && *argument; argument++)
+		rc = add_word(c, &n, *argument);
 	return rc;
 }
 
@@ -301,6 +324,8 @@ static int run_session(struct session *s)
 		figures_print_table(f);
 	for (unsigned i = 0; i < f->contender_count; i++)
 		failed = failed || s->contenders[i].failed;
+	if (!failed && f->series_count == 0)
+		return BENCH_EXIT_SKIPPED;
 	return failed || fflush(stdout) != 0 ? 1 : 0;
 }
 
@@ -310,6 +335,8 @@ static int run_single(const struct bench *bench)
 
 	if (rc < 0)
 		fprintf(stderr, "%s: %s\n", bench->name, strerror(-rc));
+	if (rc == BENCH_ROUND_SKIPPED)
+		return BENCH_EXIT_SKIPPED;
 	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
 }
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define BENCH_EXIT_SKIPPED 77
+#define BENCH_ROUND_SKIPPED 1
 
 struct bench_param {
 	const char *name; /* the option is --name N; NULL ends the list */
@@ -27,9 +28,10 @@ struct bench_param {
 };
 
 struct bench {
-	const char *name;           /* what peers are asked for */
-	const char *about;          /* one line */
-	int (*round)(void);         /* measures one round on a plain thread; 0 or a negative errno */
+	const char *name;  /* what peers are asked for */
+	const char *about; /* one line */
+	/* Measures one round on a plain thread; 0, a negative errno, or BENCH_ROUND_SKIPPED: something is not here. */
+	int (*round)(void);
 	struct bench_param *params; /* NULL: none but the common ones, workers, warmup-ms and round-ms */
 	unsigned rounds;            /* by default; 0: 7 */
 	uint64_t round_ms;          /* by default; 0: 500 */
@@ -40,6 +42,9 @@ int bench_main(const struct bench *bench, int argc, char **argv);
 
 /* In a round: the value of a parameter, one of the benchmark's or of the common ones. */
 uint64_t bench_param(const char *name);
+
+/* In a round: what stood behind "--" on the command line, ends with NULL. */
+char *const *bench_arguments(void);
 
 /* In a round: one result. A unit that ends in "/s" is better when it is more, any other when it is less. */
 void bench_report(const char *name, double value, const char *unit);

@@ -157,9 +157,13 @@ func total(clients []*client) (sum uint64) {
 	return sum
 }
 
-func besideEcho(hogs, pieces, count int64, warmup, length time.Duration) {
-	begin := time.Now()
-	d := letLoose(hogs, pieces)
+// What one run of the echo clients comes to.
+type outcome struct {
+	tripsPerS, cpuUs float64
+	latency          []time.Duration
+}
+
+func runEcho(count int64, warmup, length time.Duration) (o outcome) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	go serve(listener)
@@ -175,22 +179,29 @@ func besideEcho(hogs, pieces, count int64, warmup, length time.Duration) {
 	}
 	time.Sleep(warmup)
 	atomic.StoreUint32(&f.measuring, 1)
-	trips, start := total(clients), time.Now()
+	trips, cpu, start := total(clients), cpuNs(), time.Now()
 	time.Sleep(length)
-	trips = total(clients) - trips
-	seconds := time.Since(start).Seconds()
+	trips, cpu = total(clients)-trips, cpuNs()-cpu
+	o.tripsPerS = float64(trips) / time.Since(start).Seconds()
+	o.cpuUs = cpu / 1e3 / float64(trips)
 	atomic.StoreUint32(&f.stop, 1)
 	wait.Wait()
 	listener.Close()
-	d.catchAll()
-	var latency []time.Duration
 	for _, c := range clients {
-		latency = append(latency, c.latency...)
+		o.latency = append(o.latency, c.latency...)
 	}
-	report("echo", float64(trips)/seconds, "rt/s")
-	if len(latency) > 0 {
-		report("echo_p50", quantile(latency, 0.50), "us")
-		report("echo_p99", quantile(latency, 0.99), "us")
+	return o
+}
+
+func besideEcho(hogs, pieces, count int64, warmup, length time.Duration) {
+	begin := time.Now()
+	d := letLoose(hogs, pieces)
+	o := runEcho(count, warmup, length)
+	d.catchAll()
+	report("echo", o.tripsPerS, "rt/s")
+	if len(o.latency) > 0 {
+		report("echo_p50", quantile(o.latency, 0.50), "us")
+		report("echo_p99", quantile(o.latency, 0.99), "us")
 	}
 	report("echo_steps", float64(d.steps)/time.Since(begin).Seconds(), "steps/s")
 }

@@ -68,8 +68,11 @@ func repeat(length time.Duration, step func()) float64 {
 
 func main() {
 	workloads := map[string]func(params){
-		"broadcast": broadcast, "channel": channel, "fork": fork, "fork_arrays": forkArrays, "hogs": hogs, "mpsc": mpsc, "mutex": mutex, "notify": notify,
-		"oneshot": oneshot, "pingpong": pingpong, "rwlock": rwlock, "semaphore": semaphore, "watch": watch,
+		"broadcast": broadcast, "channel": channel, "echo": echoBench, "echo_server": echoServer, "fork": fork,
+		"fork_arrays": forkArrays, "hogs": hogs, "http_server": httpServer, "idle": idle, "mpsc": mpsc,
+		"mutex": mutex, "notify": notify, "oneshot": oneshot, "pingpong": pingpong, "rwlock": rwlock,
+		"semaphore": semaphore, "sleepers": sleepers, "spawn": spawn, "timers": timers, "wake": wake,
+		"watch": watch, "yield": yield,
 	}
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: go-peer WORKLOAD [--NAME VALUE]...")

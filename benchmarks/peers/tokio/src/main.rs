@@ -7,6 +7,7 @@ mod blocking;
 mod broadcast;
 mod channel;
 mod echo;
+mod echo_server;
 mod file_reads;
 mod hogs;
 mod idle;
@@ -21,6 +22,7 @@ mod semaphore;
 mod sleepers;
 mod spawn;
 mod timers;
+mod wake;
 mod watch;
 mod yields;
 
@@ -50,6 +52,8 @@ fn main() {
         "spawn" => spawn::round(&params),
         "yield" => yields::round(&params),
         "echo" => echo::round(&params),
+        "echo_server" => echo_server::round(&params),
+        "wake" => wake::round(&params),
         "sleepers" => sleepers::round(&params),
         "hogs" => hogs::round(&params),
         "idle" => idle::round(&params),
