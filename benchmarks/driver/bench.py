@@ -57,13 +57,13 @@ def say(text):
 def measure(runs, options):
     """The report, as it is written."""
     start = time.monotonic()
+    places = [options.programs, options.peers, os.path.join(HERE, "../peers")]
     found = {"format": 1, "kind": "quick" if options.quick else "full", "date": collect.now(),
              "commit": collect.commit(SOURCE), "machine": collect.machine(), "versions": collect.versions(),
              "rows": [], "problems": [], "notes": {}, "workers": 0}
     for number, run in enumerate(runs, 1):
         say(f"[{number}/{len(runs)}, {time.monotonic() - start:.0f} s] {' '.join(run.program)}")
-        places = [options.peers, os.path.join(HERE, "../peers"), options.programs]
-        results, problems = collect.measure(run, options.quick, options.programs, places, say)
+        results, problems = collect.measure(run, options.quick, places, say)
         judged, missing = judge.judge(run, results)
         found["workers"] = max([found["workers"]] + [result["workers"] for result in results])
         found["rows"] += judged

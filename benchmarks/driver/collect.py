@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Runs the programs, one at a time, and gathers what they print; and what machine and versions they ran on."""
 import datetime
-import glob
 import json
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
 
@@ -62,17 +60,16 @@ def commit(source):
     return (name + " with changes" if changed else name) or "unknown"
 
 
-def peer_argument(name, command, places):
-    """--peer NAME=COMMAND, the program looked for in the places in turn; it may not be there, then the harness says so."""
-    words = command.split()
-    for place in places:
-        path = os.path.join(place, words[0])
-        if os.path.exists(path):
-            words[0] = path
-            break
-    else:
-        words[0] = os.path.join(places[0], words[0])
-    return f"--peer={name}={' '.join(words)}"
+def find(name, places):
+    """A program, looked for in the places in turn; when it is nowhere, the harness will say so."""
+    paths = [os.path.join(place, name) for place in places]
+    return next((path for path in paths if os.path.exists(path)), paths[0])
+
+
+def command_line(words, places):
+    """The first word is a program, and so are those that begin with "@"."""
+    return [find(word.removeprefix("@"), places) if index == 0 or word.startswith("@") else word
+            for index, word in enumerate(words)]
 
 
 def run_program(command, limit_s):
@@ -94,17 +91,18 @@ def run_program(command, limit_s):
     return text, ""
 
 
-def measure(run, quick, programs, peers, warn):
+def measure(run, quick, places, warn):
     """The results of one run: a list of what the harness printed, decoded, and a list of problems."""
-    program = os.path.join(programs, run.program[0])
-    if not os.path.exists(program):
-        return [], [{"run": run.name, "contender": "rota", "error": "not built"}]
     seconds, limit = run.seconds[quick], ROUND_LIMIT_S[quick]
-    command = [program, "--json"] + (["--quick"] if quick else []) + run.program[1:]
-    command += run.quick if quick else []
+    program, *own = command_line(run.program, places)
+    split = own.index("--") if "--" in own else len(own)
+    command = [program, "--json"] + (["--quick"] if quick else []) + own[:split] + (run.quick if quick else [])
     command += ["--rounds", str(ROUNDS_MAX[quick]), "--budget", str(seconds), "--timeout", str(limit)]
     for name, peer in run.peers.items():
-        command += peer_argument(name, peer, peers).split("=", 1)
+        command += ["--peer", f"{name}={' '.join(command_line(peer.split(), places))}"]
+    command += own[split:]
+    if not os.path.exists(program):
+        return [], [{"run": run.name, "contender": "rota", "error": "not built"}]
     # A first round is always run to its end, with whatever hangs in it.
     text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1))
     results, problems = [], []
@@ -119,10 +117,6 @@ def measure(run, quick, programs, peers, warn):
     if trouble or not results:
         problems.append({"run": run.name, "contender": "all", "error": trouble or "no results"})
     return results, problems
-
-
-def built_programs(directory):
-    return [path for path in glob.glob(os.path.join(directory, "*")) if shutil.which(path)]
 
 
 def now():

@@ -58,8 +58,33 @@ build_tokio()
 
 build_epoll()
 {
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/epoll-peer" "$here/epoll_echo.c"
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/epoll-peer" "$here/epoll_echo.c" "$here/echo_loops.c"
 	echo "$out/epoll-peer"
+}
+
+build_uring()
+{
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uring-peer" "$here/uring_echo.c" "$here/echo_loops.c" \
+		-luring && echo "$out/uring-peer" || note "no liburing (Debian: liburing-dev), uring-peer left out"
+}
+
+build_threads()
+{
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/threads-peer" "$here/threads.c"
+	echo "$out/threads-peer"
+}
+
+build_boost()
+{
+	"${CXX:-c++}" -std=c++17 -O3 -DNDEBUG -Wall -Wextra -pthread -o "$out/boost-peer" "$here/boost_fiber.cpp" \
+		-lboost_fiber -lboost_context 2>/dev/null && echo "$out/boost-peer" ||
+		note "no Boost.Fiber (Debian: libboost-fiber-dev), boost-peer left out"
+}
+
+build_epoll_server()
+{
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -o "$out/epoll-server" "$here/epoll_server.c"
+	echo "$out/epoll-server"
 }
 
 build_tbb()
@@ -135,7 +160,11 @@ build_uv()
 leaves="../arrays.c ../arrays.h ../uts_tree.c ../uts_tree.h"
 current tokio-peer tokio || build_tokio
 current go-peer go || build_go
-current epoll-peer epoll_echo.c || build_epoll
+current epoll-peer epoll_echo.c echo_loops.c echo_loops.h || build_epoll
+current uring-peer uring_echo.c echo_loops.c echo_loops.h || build_uring
+current threads-peer threads.c || build_threads
+current boost-peer boost_fiber.cpp || build_boost
+current epoll-server epoll_server.c || build_epoll_server
 current uv-peer uv_hogs.c || build_uv
 # shellcheck disable=SC2086
 {

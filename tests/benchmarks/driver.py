@@ -186,7 +186,7 @@ class Collected(unittest.TestCase):
                 file.write("#!/bin/sh\n" + script + "\n")
             os.chmod(path, 0o755)
             run.seconds, collect.ROUND_LIMIT_S = (0, 0), limits or (60, 20)
-            return collect.measure(run, False, directory, [directory], lambda text: None)
+            return collect.measure(run, False, [directory], lambda text: None)
 
     def test_lines(self):
         results, problems = self.measure("""echo '{"result":"step"}'; echo what?; echo '{"contender":"hare","error":"fell"}'""")
@@ -207,6 +207,8 @@ class Collected(unittest.TestCase):
         self.assertEqual(words[:3], ["--json", "--far", "7"])
         self.assertIn("--budget", words)
         self.assertTrue(words[words.index("--peer") + 1].startswith("tortoise=/"))
+        self.assertEqual(words[-2:], ["--", "north"])
+        self.assertEqual(collect.command_line(["go", "--to", "@sea"], ["/nowhere"]), ["/nowhere/go", "--to", "/nowhere/sea"])
 
 
 if __name__ == "__main__":

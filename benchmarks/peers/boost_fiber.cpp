@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Boost.Fiber beside benchmarks/spawn.c, yield.c, pingpong.c, mutex.c and switch.c: boost-peer WORKLOAD --round [--NAME VALUE]...
+ * runs one round and prints lines of `name value unit`. As many threads as there are workers, which steal from one another.
+ * Exit code 77: no such workload here.
+ */
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include <boost/context/fiber.hpp>
+#include <boost/fiber/all.hpp>
+#include <boost/version.hpp>
+
+namespace fibers = boost::fibers;
+using clock_type = std::chrono::steady_clock;
+
+static int option_count;
+static char **options;
+
+static uint64_t option(const char *name, uint64_t otherwise)
+{
+	for (int i = 2; i + 1 < option_count; i++) {
+		if (!std::strncmp(options[i], "--", 2) && !std::strcmp(options[i] + 2, name))
+			return std::strtoull(options[i + 1], nullptr, 10);
+	}
+	return otherwise;
+}
+
+static double repeat(uint64_t ms, const std::function<void()> &step)
+{
+	const auto start = clock_type::now();
+	for (uint64_t steps = 1;; steps++) {
+		step();
+		const auto elapsed = clock_type::now() - start;
+		if (elapsed >= std::chrono::milliseconds(ms))
+			return std::chrono::duration<double, std::nano>(elapsed).count() / static_cast<double>(steps);
+	}
+}
+
+/* Calls step through the warm-up and then through the round; nanoseconds per step of the latter. */
+static double timed(const std::function<void()> &step)
+{
+	repeat(option("warmup-ms", 200), step);
+	return repeat(option("round-ms", 500), step);
+}
+
+/* Runs `work` as a fiber of the first of so many threads, all of which run fibers. */
+static void on_workers(const std::function<void()> &work)
+{
+	const unsigned workers = static_cast<unsigned>(option("workers", 2));
+	std::vector<std::thread> threads;
+	fibers::mutex lock;
+	fibers::condition_variable_any over;
+	bool done = false;
+
+	for (unsigned i = 1; i < workers; i++) {
+		threads.emplace_back([&] {
+			fibers::use_scheduling_algorithm<fibers::algo::work_stealing>(workers, true);
+			std::unique_lock<fibers::mutex> held(lock);
+			over.wait(held, [&] { return done; });
+		});
+	}
+	fibers::use_scheduling_algorithm<fibers::algo::work_stealing>(workers, true);
+	work();
+	{
+		std::unique_lock<fibers::mutex> held(lock);
+		done = true;
+	}
+	over.notify_all();
+	for (std::thread &thread : threads)
+		thread.join();
+}
+
+static void crowd(uint64_t n, const std::function<void()> &work)
+{
+	std::vector<fibers::fiber> all;
+	all.reserve(n);
+	for (uint64_t i = 0; i < n; i++)
+		all.emplace_back(work);
+	for (fibers::fiber &one : all)
+		one.join();
+}
+
+static void chained(uint64_t length)
+{
+	fibers::promise<void> done;
+	std::function<void(uint64_t)> link = [&](uint64_t left) {
+		if (left == 0)
+			done.set_value();
+		else
+			fibers::fiber(link, left - 1).detach();
+	};
+	link(length);
+	done.get_future().wait();
+}
+
+static void spawn()
+{
+	const uint64_t tasks = option("tasks", 10000), chain = option("chain", 1000);
+	std::printf("spawn_join %g ns\n", timed([&] { crowd(tasks, [] {}); }) / static_cast<double>(tasks));
+	std::printf("chained_spawn %g ns\n", timed([&] { chained(chain); }) / static_cast<double>(chain));
+}
+
+static void yield()
+{
+	const uint64_t tasks = option("tasks", 200), yields = option("yields", 1000);
+	const auto work = [&] {
+		for (uint64_t i = 0; i < yields; i++)
+			boost::this_fiber::yield();
+	};
+	std::printf("yield_many %g ns\n", timed([&] { crowd(tasks, work); }) / static_cast<double>(tasks * yields));
+	std::printf("yield_one %g ns\n", timed([&] { crowd(1, work); }) / static_cast<double>(yields));
+}
+
+static void pingpong()
+{
+	const uint64_t trips = option("trips", 1000);
+	std::printf("pingpong %g ns\n", timed([&] {
+		fibers::buffered_channel<uint64_t> ping(2), pong(2); /* the smallest that there are */
+		fibers::fiber other([&] {
+			uint64_t value;
+			while (ping.pop(value) == fibers::channel_op_status::success)
+				pong.push(value + 1);
+		});
+		for (uint64_t i = 0, answer; i < trips; i++) {
+			ping.push(i);
+			pong.pop(answer);
+		}
+		ping.close();
+		other.join();
+	}) / static_cast<double>(trips));
+}
+
+static void mutex()
+{
+	const uint64_t tasks = option("tasks", 64), locks = option("locks", 1000);
+	fibers::mutex lock;
+	uint64_t value = 0;
+	const auto work = [&] {
+		for (uint64_t i = 0; i < locks; i++) {
+			lock.lock();
+			value++;
+			lock.unlock();
+		}
+	};
+	std::printf("mutex_uncontended %g ns\n", timed(work) / static_cast<double>(locks));
+	std::printf("mutex %g ns\n", timed([&] { crowd(tasks, work); }) / static_cast<double>(tasks * locks));
+}
+
+/* Boost.Context, which the fibers stand on. */
+static void raw_switch()
+{
+	const uint64_t switches = option("switches", 1000000);
+	bool stop = false;
+	boost::context::fiber other([&](boost::context::fiber &&host) {
+		while (!stop)
+			host = std::move(host).resume();
+		return std::move(host);
+	});
+	std::printf("switch %g ns\n", timed([&] {
+		for (uint64_t i = 0; i < switches / 2; i++)
+			other = std::move(other).resume();
+	}) / static_cast<double>(switches));
+	stop = true;
+	other = std::move(other).resume();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)();
+	} workloads[] = { { "spawn", spawn }, { "yield", yield }, { "pingpong", pingpong }, { "mutex", mutex } };
+
+	option_count = argc;
+	options = argv;
+	std::printf("# Boost.Fiber %d.%d\n", BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000);
+	if (argc >= 2 && !std::strcmp(argv[1], "switch")) {
+		raw_switch();
+		return 0;
+	}
+	for (const auto &workload : workloads) {
+		if (argc >= 2 && !std::strcmp(argv[1], workload.name)) {
+			on_workers(workload.run);
+			return 0;
+		}
+	}
+	return 77;
+}
