@@ -39,24 +39,26 @@ static uint64_t fib_by_sum(unsigned n)
 
 static int async_main(int argc, char **argv)
 {
-	const unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : DEFAULT_N;
+	char *end = "";
+	const unsigned long n = argc > 1 ? strtoul(argv[1], &end, 10) : DEFAULT_N;
 	struct rota_metrics metrics;
 	uint64_t result, start;
 	double seconds;
 
-	if (n > MAX_N) {
-		fprintf(stderr, "usage: fib_fork [n]     n up to %d\n", MAX_N);
+	if (argc > 2 || *end != '\0' || n > MAX_N) {
+		fprintf(stderr, "usage: %s [n up to %d]\n", argv[0], MAX_N);
 		return 2;
 	}
 	start = rota_now();
-	result = fib(n);
+	result = fib((unsigned)n);
 	seconds = (double)(rota_now() - start) / 1e9;
 	rota_runtime_metrics(rota_runtime_current(), &metrics);
 	/* fib(n) calls itself 2 fib(n + 1) - 2 times. */
-	printf("fib(%u) = %" PRIu64 " on %u workers in %.3f s, %.2f ns a call; frames that changed workers: %" PRIu64
+	printf("fib(%lu) = %" PRIu64 " on %u workers in %.3f s, %.2f ns a call; frames that changed workers: %" PRIu64
 	       "\n",
-	       n, result, metrics.workers, seconds, seconds * 1e9 / (double)(2 * fib_by_sum(n + 1) - 1), metrics.steals);
-	return result == fib_by_sum(n) ? 0 : 1;
+	       n, result, metrics.workers, seconds, seconds * 1e9 / (double)(2 * fib_by_sum((unsigned)n + 1) - 1),
+	       metrics.steals);
+	return result == fib_by_sum((unsigned)n) ? 0 : 1;
 }
 
 int main(int argc, char **argv)

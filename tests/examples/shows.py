@@ -18,6 +18,33 @@ CLAIMS = {
         r"^yield:\n(\[1\] \d\n\[2\] \d\n\[3\] \d\n){5}the loopers took strict turns$",
         r"^blocking:\n(\[[123]\] \d\n){15}pool threads ran the loopers, \d at the same time$",
     ],
+    "echo_thousand": [
+        r"^300 clients, 2 messages each, \d+ workers, \d+\.\d\d s$",
+        r"^\d+ lines, peak \d+ KiB, CPU \d+\.\d% of one$",
+        r"^published for the original: 41 lines, peak 4640 KiB, CPU 3% with one thread, 20% with many$",
+    ],
+    "three_ways": [r"^20 pieces of 10 ms$"] + [rf"^{way} +\d+\.\d{{3}} " for way in ("in turn", "threads", "tasks")],
+    "million_tasks": [r"^ +5000 futures +\d+ B +\d+ ns +\d+ ns$", r"^ +\d+ fibers +\d+ B +\d+ ns +\d+ ns$"],
+    "idle_connections": [r"^1000 idle connections: \d+ B each, \d+ ns to connect and start, \d+ ns to end$"],
+    "fibonacci": [
+        r"^fib\(25\) = 75025, on \d+ CPUs with \d+ workers +published: fib\(50\)$",
+        r"^  1 once .* 39\.7 s +1\.00$",
+        r"^  4 threads .* 42\.6 s +1\.07$",
+        r"^  8 threads .* 99\.95%$",
+        r"^  4 tasks ",
+        r"^  8 tasks ",
+        r"^  1 divided ",
+    ],
+    "fib_fork": [r"^fib\(27\) = 196418 on \d+ workers in \d+\.\d+ s, \d+\.\d\d ns a call"],
+    "cpu_vs_io": [
+        rf"^{work} +in turn .*\n +a thread each .*\n +pool of 8 .*\n +a process each .*\n +tasks, 1 thread .*\n +tasks "
+        for work in ("computing", "requests", "files")
+    ] + [r"^(the picture: .*cpu_vs_io\.svg|no picture: gnuplot is not installed)$"],
+    "processes": [
+        r"^four processes: \d+ ms \(published for the original: 123 ms\)$",
+        r"^four tasks, output captured: \d+ ms \(published for the original: 137 ms\)$",
+        r"^cancelled: killed and waited for$",
+    ],
     "future_by_hand": [
         r"^polled: PENDING, rung, polled: READY$",
         r"^polled again: (READY, Invalid argument|aborted, as this is a debug build of rota)$",
