@@ -4,6 +4,8 @@
  * waits; what a cancelled task's frames come to; polls; depth; misuse; no memory.
  */
 #define _GNU_SOURCE
+#include <sys/socket.h>
+
 #include "../../runtime/runtime_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
@@ -481,6 +483,66 @@ UNIT_TEST(fork, an_overflow_is_reported, .disabled = UNIT_SANITIZED)
 	unit_child_run(&child, overflow, NULL);
 	expect(WIFSIGNALED(child.status), ==, 1);
 	expect_contains(child.text, "rota: stack overflow in task ");
+}
+
+/* --- what others wait for meanwhile ----------------------------------------------------------------------------------- */
+
+struct exchange {
+	struct rota_atomic_u32 over;
+	int fds[2];
+};
+
+/* Forks without end, and so keeps the other worker at it too. Never waits nor yields. */
+static int fork_until_over(void *arg)
+{
+	struct exchange *exchange = arg;
+
+	while (!rota__load(&exchange->over, ACQUIRE))
+		expect(fib(16), ==, 987);
+	return 0;
+}
+
+static int answer(void *arg)
+{
+	struct exchange *exchange = arg;
+	char byte;
+
+	while (rota_recv(exchange->fds[1], &byte, 1, 0) == 1)
+		expect(rota_send(exchange->fds[1], &byte, 1, 0), ==, 1);
+	return 0;
+}
+
+static int exchange_beside_forks(void *arg)
+{
+	struct exchange exchange = { .over = { 0 } };
+	rota_task *forker, *answerer;
+
+	(void)arg;
+	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, exchange.fds), ==, 0);
+	expect(rota_spawn(&answerer, answer, &exchange), ==, 0);
+	expect(rota_spawn(&forker, fork_until_over, &exchange), ==, 0);
+	for (char i = 0; i < 100; i++) {
+		char byte = i;
+
+		expect(rota_send(exchange.fds[0], &byte, 1, 0), ==, 1);
+		byte = 0;
+		expect(rota_recv(exchange.fds[0], &byte, 1, 0), ==, 1);
+		expect(byte, ==, i);
+		if (i % 10 == 0)
+			expect(rota_sleep(ROTA_US(100)), ==, 0);
+	}
+	rota__store(&exchange.over, 1, RELEASE);
+	unit_expect_join(forker, 0);
+	expect(rota_close(exchange.fds[0]), ==, 0);
+	unit_expect_join(answerer, 0);
+	expect(rota_close(exchange.fds[1]), ==, 0);
+	return 0;
+}
+
+UNIT_TEST(fork, completions_arrive_while_all_workers_fork)
+{
+	on_workers(1, exchange_beside_forks);
+	on_workers(2, exchange_beside_forks);
 }
 
 /* --- misuse --------------------------------------------------------------------------------------------------------------- */
