@@ -9,6 +9,9 @@
 #include "seams.h"
 
 #include "../../runtime/worker.c"
+#include "../../runtime/worker_park.c"
+#include "../../runtime/worker_queue.c"
+#include "../../runtime/worker_search.c"
 
 #define WORKERS 2
 
@@ -202,7 +205,7 @@ static void setup_searcher(void)
 
 static void searcher(void)
 {
-	stop_search_found(&workers[0]);
+	rota__worker_found(&workers[0]);
 }
 
 /* --- the next slot ------------------------------------------------------------------------------------------------------- */
@@ -232,18 +235,18 @@ static void next_owner(void)
 		quick[i].arg = &quick[i];
 		push_next(&workers[0], &quick[i]);
 	}
-	taken[0] += have(take_next(&workers[0]));
+	taken[0] += have(rota__worker_take_next(&workers[0]));
 }
 
 static void next_thief(void)
 {
-	taken[1] += have(take_next(&workers[0]));
-	taken[1] += have(take_next(&workers[0]));
+	taken[1] += have(rota__worker_take_next(&workers[0]));
+	taken[1] += have(rota__worker_take_next(&workers[0]));
 }
 
 static void next_all_taken(void)
 {
-	taken[0] += have(take_next(&workers[0]));
+	taken[0] += have(rota__worker_take_next(&workers[0]));
 	taken[0] += have(rota__deque_pop(&workers[0].deque));
 	model_check(taken[0] + taken[1] == 2 && quick[0].home == 1 && quick[1].home == 1);
 	model_outcome(taken[1]);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Going to sleep in the ring, and what is learned on the way: how long tasks take, and that two workers should be one.
+ *
+ * Gathering. Two workers that play ping-pong across two CPUs spend their time waking each other: 5 to 35 us for a task of 1
+ * us. Operations complete where they were submitted, so nothing would ever bring the two tasks together. Therefore each
+ * worker counts wakes that found less work than the wake costs, and one that has seen many in a row hands what it woke
+ * up for to another of the same kind, of lower index, that is asleep. The tasks then submit there. When there is too
+ * much work for one, rota__worker_worth spreads it again.
+ */
+#include "worker_parts_internal.h"
+
+#include "cost_internal.h"
+#include "runtime_internal.h"
+#include "sys_internal.h"
+
+#define SPARSE_WAKES 16u /* so many wakes in a row for next to nothing: two such workers become one */
+
+void rota__worker_account(struct rota__worker *worker, uint64_t now)
+{
+	if (worker->ticks > 0) {
+		uint64_t sample = (now - worker->polled_at) / worker->ticks;
+
+		rota__store(&worker->mean, rota__moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
+		if (worker->fresh_runs > 0)
+			rota__store(&worker->fresh_mean,
+				    rota__moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample), RELAXED);
+		if (rota__deque_length(&worker->deque) == 0)
+			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
+	}
+	worker->ticks = 0;
+	worker->fresh_runs = 0;
+	worker->polled_at = now;
+}
+
+static void count_sparse(struct rota__worker *worker, uint64_t now)
+{
+	uint32_t sparse = rota__load(&worker->sparse, RELAXED);
+
+	if (rota__load(&worker->runs, RELAXED) == worker->woke_runs)
+		return; /* woken for nothing at all */
+	if (now - worker->woke_at >= ROTA__WAKE_COST_NS)
+		sparse = 0;
+	else if (sparse < SPARSE_WAKES)
+		sparse++;
+	rota__store(&worker->sparse, sparse, RELAXED); /* a hint for the others */
+}
+
+static bool is_sparse(const struct rota__worker *worker)
+{
+	return rota__load(&worker->sparse, RELAXED) >= SPARSE_WAKES;
+}
+
+static void gather(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	struct rota__worker *host = NULL;
+	rota_task *task;
+
+	for (unsigned i = 0; i < worker->index && i < rt->worker_count && host == NULL; i++) {
+		if (is_sparse(&rt->workers[i]) && rota__load(&rt->workers[i].asleep, RELAXED))
+			host = &rt->workers[i];
+	}
+	if (host == NULL)
+		return;
+	while ((task = rota__deque_pop(&worker->deque)) != NULL)
+		rota__worker_send_mail(host, task);
+}
+
+/* After a park. */
+static void arise(struct rota__worker *worker)
+{
+	uint64_t now = rota__sys_clock();
+
+	worker->polled_at = now;
+	worker->woke_at = now;
+	worker->woke_runs = rota__load(&worker->runs, RELAXED);
+	rota__wheel_expire(&worker->wheel, now);
+}
+
+/* How long the worker may sleep at `now`. */
+static uint64_t until_next(const struct rota__worker *worker, uint64_t now, uint64_t deadline)
+{
+	uint64_t until = rota__wheel_next(&worker->wheel);
+
+	if (deadline < until)
+		until = deadline;
+	if (until == ROTA_NEVER)
+		return ROTA_NEVER;
+	return until > now ? until - now : 0;
+}
+
+void rota__worker_park(struct rota__worker *worker, uint64_t deadline)
+{
+	rota_runtime *rt = worker->rt;
+	uint64_t now = rota__sys_clock();
+	uint64_t timeout = 0;
+
+	rota__worker_account(worker, now);
+	count_sparse(worker, now);
+	if (worker->searching) {
+		worker->searching = false;
+		rota__idle_stop_search(&rt->idle);
+	}
+	rota__store(&worker->asleep, 1, RELAXED); /* the fence in idle_sleep orders it */
+	rota__idle_sleep(&rt->idle, worker->index);
+	if (!rota__load(&rt->stopping, RELAXED) && !rota__worker_work_visible(worker)) {
+		timeout = until_next(worker, now, deadline);
+		rota__count(&worker->parks, 1);
+	}
+	rota__count(&worker->operations, rt->driver->park(worker, timeout));
+	rota__store(&worker->asleep, 0, RELAXED);
+	worker->fork_refused = false;
+	rota__monitor_rouse(rt);
+	if (rota__idle_awake(&rt->idle, worker->index))
+		worker->searching = true;
+	arise(worker);
+	if (is_sparse(worker))
+		gather(worker);
+	rota__worker_take_mail(worker);
+}
+
+void rota__worker_park_aside(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	uint64_t now = rota__sys_clock();
+	uint64_t timeout = 0;
+
+	rota__worker_account(worker, now);
+	rota__store(&worker->asleep, 1, RELAXED);
+	rota__fence(SEQ_CST); /* partner: the one in rota__worker_send_mail */
+	if (rota__load(&worker->mail, RELAXED) == NULL) {
+		timeout = until_next(worker, now, ROTA_NEVER);
+		rota__count(&worker->parks, 1);
+	}
+	rota__count(&worker->operations, rt->driver->park(worker, timeout));
+	rota__store(&worker->asleep, 0, RELAXED);
+	rota__monitor_rouse(rt);
+	arise(worker);
+	rota__worker_take_mail(worker);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a task goes that is to run: the next slot, the run queue, the list of pinned tasks, a worker's mail, the injection
+ * queue. And what waits in a worker's queue is worth to others.
+ */
+#include "worker_parts_internal.h"
+
+#include "runtime_internal.h"
+
+#define NEXT_STREAK_MAX 3u
+#define MOVE_COST_NS 200u /* a new task that is shorter runs sooner where it is than it gets elsewhere */
+
+/* Whether the run queue is full of new tasks that are not worth the way to another worker. One that turns out to be
+ * long is found by the monitor. Any thread; a hint. */
+static bool stays_here(const struct rota__worker *worker)
+{
+	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < MOVE_COST_NS;
+}
+
+void rota__worker_push_back(struct rota__worker *worker, rota_task *task)
+{
+	rota_task *first, *last;
+	unsigned n;
+
+	while (!rota__deque_push(&worker->deque, task)) {
+		n = rota__deque_overflow(&worker->deque, &first, &last);
+		if (n == 0) { /* a thief is at work: nobody knows for how long */
+			rota__inject_push(&worker->rt->inject, task, task, 1);
+			return;
+		}
+		rota__inject_push(&worker->rt->inject, first, last, n);
+		if (!stays_here(worker))
+			rota__idle_wake_one(worker->rt);
+	}
+}
+
+/* The owner is the only one who fills the slot; thieves only empty it. */
+static void push_next(struct rota__worker *worker, rota_task *task)
+{
+	rota_task *old;
+
+	if (worker->next_streak >= NEXT_STREAK_MAX) {
+		rota__worker_push_back(worker, task);
+		return;
+	}
+	if (rota__load(&worker->next, RELAXED) == NULL) {
+		rota__store(&worker->next, task, RELEASE); /* partner: the thief's swap */
+		return;
+	}
+	old = rota__swap(&worker->next, task, ACQ_REL);
+	if (old != NULL)
+		rota__worker_push_back(worker, old);
+}
+
+static void push_pinned(struct rota__worker *worker, rota_task *task)
+{
+	task->queue_next = NULL;
+	if (worker->pinned_last != NULL)
+		worker->pinned_last->queue_next = task;
+	else
+		worker->pinned_first = task;
+	worker->pinned_last = task;
+}
+
+void rota__worker_requeue(struct rota__worker *worker, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_PINNED)
+		push_pinned(worker, task);
+	else
+		rota__worker_push_back(worker, task);
+}
+
+void rota__worker_send_mail(struct rota__worker *to, rota_task *task)
+{
+	void *head = rota__load(&to->mail, RELAXED);
+
+	do {
+		task->queue_next = head;
+	} while (!rota__cas(&to->mail, &head, task, RELEASE)); /* partner: the swap in take_mail */
+	rota__fence(SEQ_CST);                                  /* partner: the one before a park's last look */
+	if (rota__load(&to->asleep, RELAXED))
+		to->rt->driver->wake(to);
+}
+
+/* Empties the mail: a list, the oldest first. */
+static rota_task *open_mail(struct rota__worker *worker)
+{
+	rota_task *in_order = NULL;
+	rota_task *task;
+
+	if (rota__load(&worker->mail, RELAXED) == NULL)
+		return NULL;
+	task = rota__swap(&worker->mail, NULL, ACQUIRE); /* partner: send_mail */
+	while (task != NULL) {                           /* the stack has the latest first */
+		rota_task *next = task->queue_next;
+
+		task->queue_next = in_order;
+		in_order = task;
+		task = next;
+	}
+	return in_order;
+}
+
+void rota__worker_take_mail(struct rota__worker *worker)
+{
+	rota_task *task = open_mail(worker);
+
+	while (task != NULL) {
+		rota_task *next = task->queue_next;
+
+		rota__worker_requeue(worker, task);
+		task = next;
+	}
+}
+
+bool rota__worker_forward_mail(struct rota__worker *worker)
+{
+	rota_task *task = open_mail(worker);
+	bool any = false;
+
+	while (task != NULL) {
+		rota_task *next = task->queue_next;
+
+		if (task->flags & ROTA__TASK_PINNED) {
+			rota__worker_send_mail(worker, task);
+		} else {
+			rota__inject_push(&worker->rt->inject, task, task, 1);
+			any = true;
+		}
+		task = next;
+	}
+	return any;
+}
+
+void rota__task_submit(rota_task *task)
+{
+	struct rota__worker *worker = rota__worker_self();
+	rota_runtime *rt = task->rt;
+
+	if (task->flags & ROTA__TASK_PINNED) {
+		struct rota__worker *home = &rt->workers[task->home];
+
+		if (home == worker)
+			push_pinned(worker, task);
+		else
+			rota__worker_send_mail(home, task);
+	} else if (worker != NULL && worker->rt == rt) {
+		/* A task that wakes another is about to wait for it; what I/O and timers wake queues up. */
+		if (worker->current != NULL)
+			push_next(worker, task);
+		else
+			rota__worker_push_back(worker, task);
+	} else {
+		rota__inject_push(&rt->inject, task, task, 1);
+		rota__idle_wake_one(rt);
+	}
+}
+
+void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_PINNED) {
+		push_pinned(worker, task);
+		return;
+	}
+	rota__worker_push_back(worker, task);
+	rota__count(&worker->fresh, 1);
+	if (rota__idle_wakeable(&worker->rt->idle) && !stays_here(worker) &&
+	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= ROTA__WAKE_COST_NS)
+		rota__idle_wake_one(worker->rt);
+}
+
+bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
+{
+	uint64_t waiting = rota__deque_length(&worker->deque) + (rota__load(&worker->next, RELAXED) != NULL);
+
+	if (waiting == 0)
+		return false;
+	if (rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED))
+		return true;
+	return !stays_here(worker) && waiting * rota__load(&worker->mean, RELAXED) >= cost;
+}

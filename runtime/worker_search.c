@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker without tasks looks at: the injection queue, others' queues, frames. idle_internal.h has the protocol. */
+#include "worker_parts_internal.h"
+
+#include "runtime_internal.h"
+
+#define STEAL_COST_NS 2000u /* what waiting tasks must be worth before one that is awake takes them */
+
+rota_task *rota__worker_take_injected(struct rota__worker *worker)
+{
+	struct rota__inject *inject = &worker->rt->inject;
+	unsigned share = rota__inject_length(inject) / worker->rt->worker_count + 1;
+	unsigned room = ROTA__DEQUE_CAPACITY - rota__deque_length(&worker->deque);
+	rota_task *task, *rest;
+
+	if (share > ROTA__DEQUE_CAPACITY / 2)
+		share = ROTA__DEQUE_CAPACITY / 2;
+	/* One more than there is room for: it runs at once. */
+	task = rota__inject_pop(inject, share < room + 1 ? share : room + 1);
+	if (task == NULL)
+		return NULL;
+	rest = task->queue_next;
+	while (rest != NULL) {
+		rota_task *next = rest->queue_next;
+
+		rota__worker_push_back(worker, rest);
+		rest = next;
+	}
+	return task;
+}
+
+static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *victim)
+{
+	unsigned moved = 1;
+	rota_task *task;
+
+	if (!rota__worker_worth(victim, STEAL_COST_NS))
+		return NULL;
+	task = rota__deque_steal(&victim->deque, &worker->deque, &moved);
+	if (task == NULL)
+		task = rota__worker_take_next(victim);
+	if (task != NULL)
+		rota__count(&worker->steals, moved);
+	return task;
+}
+
+static uint64_t next_random(struct rota__worker *worker)
+{
+	worker->random ^= worker->random << 13; /* xorshift */
+	worker->random ^= worker->random >> 7;
+	worker->random ^= worker->random << 17;
+	return worker->random;
+}
+
+static rota_task *steal(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	unsigned total = rota__worker_total(rt);
+	unsigned start = (unsigned)(next_random(worker) % total);
+
+	for (unsigned i = 0; i < total; i++) {
+		struct rota__worker *victim = &rt->workers[(start + i) % total];
+		rota_task *task = victim != worker ? steal_from(worker, victim) : NULL;
+
+		if (task != NULL)
+			return task;
+	}
+	return NULL;
+}
+
+bool rota__worker_work_visible(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	unsigned total = rota__worker_total(rt);
+
+	if (rota__inject_length(&rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL)
+		return true;
+	for (unsigned i = 0; i < total; i++) {
+		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], ROTA__WAKE_COST_NS))
+			return true;
+	}
+	return rota__fork_visible(worker);
+}
+
+void rota__worker_found(struct rota__worker *worker)
+{
+	if (!worker->searching)
+		return;
+	worker->searching = false;
+	if (!rota__idle_stop_search(&worker->rt->idle))
+		return;
+	rota__fence(SEQ_CST); /* partner: the one in rota__idle_wake_one */
+	if (rota__worker_work_visible(worker))
+		rota__idle_wake_one(worker->rt);
+}
+
+rota_task *rota__worker_search(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	const unsigned total = rota__worker_total(rt);
+	rota_task *task = rota__worker_take_injected(worker);
+
+	if (task == NULL && total > 1) {
+		if (!worker->searching)
+			worker->searching = rota__idle_start_search(&rt->idle, total);
+		if (worker->searching)
+			task = steal(worker);
+	}
+	return task != NULL ? task : rota__fork_steal(worker);
+}
