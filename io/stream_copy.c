@@ -2,6 +2,7 @@
 /*
  * Bytes go from the reading buffer of one stream straight to the sink of the other, and leave the buffer when they were
  * written: so there is no moment at which they are nowhere. The writing buffer of the other is emptied first, for order.
+ * From or to a pipe the rest goes by splices (stream_splice.c).
  */
 #include "stream_copy.h"
 
@@ -22,6 +23,16 @@ static rota_poll copy_poll(struct rota_future *self, struct rota_context *cx)
 			ROTA_ASYNC_RETURN(op, op->error_);
 	}
 	while (op->copied < op->limit_) {
+		if (rota__half_filled(&op->from_->in_) == 0 && !op->unable_) {
+			rota__stream_splice_init(&op->splice_, op->from_, op->to_, op->limit_, &op->copied);
+			ROTA_AWAIT(op, cx, &op->splice_.async.future);
+			op->error_ = op->splice_.async.future.status;
+			if (op->error_ < 0)
+				ROTA_ASYNC_RETURN(op, op->error_);
+			if (op->error_ != ROTA__SPLICE_UNABLE)
+				break;
+			op->unable_ = true;
+		}
 		if (rota__half_filled(&op->from_->in_) == 0) {
 			rota__stream_fill_init(&op->io_, op->from_);
 			ROTA_AWAIT(op, cx, &op->io_.future);
@@ -64,6 +75,7 @@ static void copy_init(struct rota_stream_copy_op *op, struct rota_stream *from, 
 	op->limit_ = limit;
 	op->error_ = 0;
 	op->ends_ = ends;
+	op->unable_ = false;
 }
 
 void rota_op_stream_copy(struct rota_stream_copy_op *op, struct rota_stream *from, struct rota_stream *to,

@@ -3,11 +3,15 @@
 #ifndef ROTA_IO_STREAM_COPY_H
 #define ROTA_IO_STREAM_COPY_H
 
+#include "splice.h"
 #include "stream.h"
 
 ROTA_BEGIN_DECLS
 
 /*
+ * Between descriptors of which one is a pipe both calls move the bytes inside the kernel (splice.h), once what the buffers
+ * hold was written.
+ *
  * Copies what comes from `from`, at most `limit` bytes (UINT64_MAX: until its end), to `to`, and flushes. Returns 0; or the
  * error (of either) that ended it. *ret_copied (may be NULL), set in any case: how many bytes were written to `to`.
  * Those that were read and not written are still in the buffer of `from`. Neither is shut down or closed.
@@ -23,6 +27,14 @@ ROTA_API int rota_stream_copy(struct rota_stream *from, struct rota_stream *to, 
  */
 ROTA_API int rota_stream_join(struct rota_stream *a, struct rota_stream *b, uint64_t ret_copied[2]) ROTA_MUST_USE;
 
+struct rota_stream_splice {
+	struct rota_async async;
+	/* private */
+	struct rota_stream *from_, *to_;
+	uint64_t limit_, *copied_;
+	struct rota_splice_op splice_;
+};
+
 /* The same as futures. `copied` is valid in any case once the future is ready. */
 struct rota_stream_copy_op {
 	union {
@@ -34,8 +46,9 @@ struct rota_stream_copy_op {
 	struct rota_stream *from_, *to_;
 	uint64_t limit_;
 	int error_;
-	bool ends_;
+	bool ends_, unable_;
 	struct rota_stream_io io_;
+	struct rota_stream_splice splice_;
 	struct rota_stream_op shutdown_;
 };
 ROTA_API void rota_op_stream_copy(struct rota_stream_copy_op *op, struct rota_stream *from, struct rota_stream *to,

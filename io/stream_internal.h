@@ -51,4 +51,11 @@ int rota__stream_filled(struct rota_stream_io *io);
 void rota__stream_drain_init(struct rota_stream_io *io, struct rota_stream *s);
 int rota__stream_drained(struct rota_stream_io *io);
 
+/* The rest of a copy by splices, both buffers being empty: 0, or an error; ROTA__SPLICE_UNABLE: the rest of it is for the
+ * buffer. *copied counts. */
+#define ROTA__SPLICE_UNABLE 1
+struct rota_stream_splice;
+void rota__stream_splice_init(struct rota_stream_splice *op, struct rota_stream *from, struct rota_stream *to,
+			      uint64_t limit, uint64_t *copied);
+
 #endif

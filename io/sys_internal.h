@@ -56,8 +56,9 @@ int rota__sys_splice_now(const struct rota_op *op);
 enum rota__splice_side { ROTA__SPLICE_READY, ROTA__SPLICE_FROM, ROTA__SPLICE_TO };
 enum rota__splice_side rota__sys_splice_waits(int from, int to);
 
-/* A regular file or a block device. */
+/* A regular file or a block device; one end of a pipe, or a FIFO. */
 bool rota__sys_is_file(int fd);
+bool rota__sys_is_pipe(int fd);
 
 /* Notes which opcodes the kernel has; and whether it has one: false before a ring was ever probed. Any thread. */
 void rota__sys_ring_probe(struct io_uring *ring);

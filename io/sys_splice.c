@@ -22,6 +22,13 @@ bool rota__sys_is_file(int fd)
 	return fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
 }
 
+bool rota__sys_is_pipe(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 enum rota__splice_side rota__sys_splice_waits(int from, int to)
 {
 	struct pollfd sides[2] = { { .fd = from, .events = POLLIN }, { .fd = to, .events = POLLOUT } };

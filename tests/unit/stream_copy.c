@@ -161,7 +161,7 @@ static void feed(void *arg)
 			bytes[i] = known(at + i);
 		expect(write(fd, bytes, n), ==, n);
 	}
-	shutdown(fd, SHUT_WR);
+	shutdown(fd, SHUT_WR); /* of a pipe: nothing */
 }
 
 static void drink(void *arg)
@@ -230,7 +230,7 @@ static void kept_script(const struct place *place)
 	expect(rota_stream_init_fds(&to, -1, full, NULL), ==, 0);
 	expect(rota_stream_copy(&from, &to, 5, &copied), ==, -ENOSPC);
 	expect(copied, ==, 0);
-	expect(rota_stream_read(&from, buf, sizeof(buf)), ==, 10);
+	expect(rota_stream_read_exact(&from, buf, 10), ==, 10);
 	plain_expect_bytes(buf, "0123456789", 10);
 	expect(rota_stream_write_all(&to, "first", 5), ==, 5);
 	expect(rota_stream_copy(&from, &to, UINT64_MAX, NULL), ==, -ENOSPC);
@@ -243,6 +243,129 @@ static void kept_script(const struct place *place)
 UNIT_TEST(stream_copy, what_is_not_written_is_kept)
 {
 	everywhere(kept_script);
+}
+
+/* --- by splices -------------------------------------------------------------------------------------------------------- */
+
+/* From a socket into a pipe, and from a pipe into a socket. What was in the buffer goes first. */
+static void pipes_script(const struct place *place)
+{
+	struct rota_stream_copy_op op;
+	struct rota_stream from, to;
+	struct party feeder, drinker;
+	int in[2], fds[2], out[2];
+
+	plain_pair(in);
+	plain_pipe(fds);
+	plain_pair(out);
+	for (int hop = 0; hop < 2; hop++) {
+		int *source = hop == 0 ? &in[1] : &fds[1];
+		int *sink = hop == 0 ? &fds[0] : &out[1];
+
+		party_start(&feeder, feed, source);
+		party_start(&drinker, drink, sink);
+		expect(rota_stream_init_fds(&from, hop == 0 ? in[0] : fds[0], -1, NULL), ==, 0);
+		expect(rota_stream_init_fds(&to, -1, hop == 0 ? fds[1] : out[0], NULL), ==, 0);
+		party_go(&feeder);
+		party_go(&drinker);
+		expect(rota_stream_fill(&from, 1), >=, 1);
+		rota_op_stream_copy(&op, &from, &to, LONG);
+		expect(place->carry(place, &op.future), ==, 0);
+		expect(op.copied, ==, LONG);
+		expect(rota_stream_written(&to), ==, LONG);
+		if (hop == 0)
+			close(fds[1]); /* the drinker of a pipe waits for its end */
+		else
+			shutdown(out[0], SHUT_WR);
+		party_join(&feeder);
+		party_join(&drinker);
+		rota_stream_deinit(&from);
+		rota_stream_deinit(&to);
+		if (hop == 0) {
+			close(fds[0]);
+			plain_pipe(fds);
+		}
+	}
+	plain_close(in);
+	plain_close(fds);
+	plain_close(out);
+}
+
+UNIT_TEST(stream_copy, to_and_from_a_pipe)
+{
+	everyhow(pipes_script);
+}
+
+/* Cancelled while the other side has no room: what had left the first descriptor is in its buffer. */
+static void lost_nothing_script(const struct place *place)
+{
+	static char rest[1 << 20];
+	struct rota_stream_copy_op op;
+	struct rota_stream from, to;
+	size_t before, kept;
+	ssize_t n;
+	int in[2], out[2];
+
+	plain_pair(in);
+	plain_pair(out);
+	before = plain_fill(out[0]);
+	plain_block(out[0]);
+	expect(write(in[1], "0123456789", 10), ==, 10);
+	expect(rota_stream_init_fd(&from, in[0], NULL), ==, 0);
+	expect(rota_stream_init_fd(&to, out[0], NULL), ==, 0);
+	rota_op_stream_copy(&op, &from, &to, UINT64_MAX);
+	expect(give_up(place, &op.future), ==, -ECANCELED);
+	expect(op.copied, ==, 0);
+	rota_stream_peek(&from, &kept);
+	if (kept == 0) /* it was cancelled before that */
+		expect(plain_waiting(in[0]), ==, 10);
+	else
+		plain_expect_bytes(rota_stream_peek(&from, &kept), "0123456789", 10);
+	while (before > 0 && (n = read(out[1], rest, sizeof(rest))) > 0)
+		before -= (size_t)n;
+	rota_op_stream_copy(&op, &from, &to, 10);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect(read(out[1], rest, sizeof(rest)), ==, 10);
+	plain_expect_bytes(rest, "0123456789", 10);
+	rota_stream_deinit(&from);
+	rota_stream_deinit(&to);
+	plain_close(in);
+	plain_close(out);
+}
+
+UNIT_TEST(stream_copy, given_up_it_loses_nothing)
+{
+	everyhow_inside(lost_nothing_script, 0);
+}
+
+/* A file in append mode cannot be spliced to: by the buffer. */
+static void by_buffer_script(const struct place *place)
+{
+	struct rota_stream_copy_op op;
+	struct rota_stream from, to;
+	char path[64], text[16];
+	int fds[2], file = plain_file(path), append = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	unlink(path);
+	plain_pipe(fds);
+	expect(write(fds[1], "01234", 5), ==, 5);
+	expect(rota_stream_init_fds(&from, fds[0], -1, NULL), ==, 0);
+	expect(rota_stream_init_fds(&to, -1, append, NULL), ==, 0);
+	rota_op_stream_copy(&op, &from, &to, 5);
+	expect(place->carry(place, &op.future), ==, 0);
+	expect(op.copied, ==, 5);
+	expect(pread(file, text, sizeof(text), 0), ==, 5);
+	plain_expect_bytes(text, "01234", 5);
+	rota_stream_deinit(&from);
+	rota_stream_deinit(&to);
+	plain_close(fds);
+	close(append);
+	close(file);
+}
+
+UNIT_TEST(stream_copy, falls_back_to_the_buffer)
+{
+	everyhow(by_buffer_script);
 }
 
 /* --- both ways ------------------------------------------------------------------------------------------------------------ */
