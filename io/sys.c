@@ -71,6 +71,7 @@ int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring
 
 /* One bit for each opcode below 64. */
 static struct rota_atomic_u64 ring_opcodes;
+static struct rota_atomic_u64 hidden_opcodes; /* by a test */
 
 void rota__sys_ring_probe(struct io_uring *ring)
 {
@@ -87,7 +88,14 @@ void rota__sys_ring_probe(struct io_uring *ring)
 
 bool rota__sys_ring_has(unsigned opcode)
 {
-	return opcode < 64 && (rota__load(&ring_opcodes, RELAXED) >> opcode & 1) != 0;
+	const uint64_t opcodes = rota__load(&ring_opcodes, RELAXED) & ~rota__load(&hidden_opcodes, RELAXED);
+
+	return opcode < 64 && (opcodes >> opcode & 1) != 0;
+}
+
+void rota__sys_ring_hide(uint64_t opcodes)
+{
+	rota__store(&hidden_opcodes, opcodes, SEQ_CST);
 }
 
 void rota__sys_nudge_threads_register(void)

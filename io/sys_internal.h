@@ -64,6 +64,9 @@ bool rota__sys_is_pipe(int fd);
 void rota__sys_ring_probe(struct io_uring *ring);
 bool rota__sys_ring_has(unsigned opcode);
 
+/* For tests: a kernel without these opcodes, one bit for each. */
+void rota__sys_ring_hide(uint64_t opcodes);
+
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 

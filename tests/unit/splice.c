@@ -5,6 +5,7 @@
 
 #include "../../io/fd.h"
 #include "../../io/pipe.h"
+#include "../../io/sys_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
 #include "plain.h"
@@ -57,6 +58,14 @@ static void kinds_script(const struct place *place)
 UNIT_TEST(splice, pipes_with_files_and_sockets)
 {
 	everyhow(kinds_script);
+}
+
+/* A kernel whose rings do not have it. */
+UNIT_TEST(splice, without_the_opcode)
+{
+	rota__sys_ring_hide((uint64_t)1 << IORING_OP_SPLICE);
+	everyhow(kinds_script);
+	rota__sys_ring_hide(0);
 }
 
 static void refused_script(const struct place *place)
