@@ -108,8 +108,13 @@ static int client_run(void *arg)
 	return rc;
 }
 
-/* Connects client `c` and starts the tasks of both ends. */
-static int start_client(struct hall *hall, struct client *c, const char *port)
+static void close_client(const struct client *c)
+{
+	rota_close(c->server_fd);
+	rota_close(c->fd);
+}
+
+static int connect_client(struct hall *hall, struct client *c, const char *port)
 {
 	int rc;
 
@@ -118,25 +123,43 @@ static int start_client(struct hall *hall, struct client *c, const char *port)
 	if (c->fd < 0)
 		return c->fd;
 	c->server_fd = rota_accept(hall->listener, NULL, NULL);
-	if (c->server_fd < 0) {
-		rc = c->server_fd;
-		goto close_client;
-	}
-	rc = set_nodelay(c->server_fd);
-	if (rc == 0)
-		rc = rota_spawn(&c->server_task, serve, c);
-	if (rc < 0)
-		goto close_server;
-	rc = rota_spawn(&c->task, client_run, c);
+	rc = c->server_fd < 0 ? c->server_fd : set_nodelay(c->server_fd);
 	if (rc == 0)
 		return 0;
-	rota_close(c->fd); /* ends the server's task */
-	rota_join(c->server_task, NULL);
-	return rc;
-close_server:
-	rota_close(c->server_fd);
-close_client:
+	if (c->server_fd >= 0)
+		rota_close(c->server_fd);
 	rota_close(c->fd);
+	return rc;
+}
+
+/* All of them, before the first one runs: what runs would hold up the rest. */
+static int connect_clients(struct hall *hall, size_t *connected)
+{
+	char port[16];
+	int rc = rota_local_port(hall->listener);
+
+	if (rc < 0)
+		return rc;
+	snprintf(port, sizeof(port), "%d", rc);
+	for (rc = 0; *connected < hall->count && rc == 0; *connected += rc == 0)
+		rc = connect_client(hall, &hall->clients[*connected], port);
+	return rc;
+}
+
+/* Starts the tasks of both ends. */
+static int start_client(struct client *c)
+{
+	int rc = rota_spawn(&c->server_task, serve, c);
+
+	if (rc < 0) {
+		close_client(c);
+		return rc;
+	}
+	rc = rota_spawn(&c->task, client_run, c);
+	if (rc < 0) {
+		rota_close(c->fd); /* ends the server's task */
+		rota_join(c->server_task, NULL);
+	}
 	return rc;
 }
 
@@ -196,15 +219,15 @@ static void sum_up(struct hall *hall, const struct outcome *o, struct bench_hall
 static int run_clients(struct hall *hall, struct bench_hall *ret)
 {
 	struct outcome outcome = { 0 };
-	size_t started = 0;
-	char port[16];
-	int rc = rota_local_port(hall->listener);
+	size_t connected = 0, started = 0, touched = 0;
+	int rc = connect_clients(hall, &connected);
 
-	if (rc < 0)
-		return rc;
-	snprintf(port, sizeof(port), "%d", rc);
-	for (rc = 0; started < hall->count && rc == 0; started += rc == 0)
-		rc = start_client(hall, &hall->clients[started], port);
+	for (; started < hall->count && rc == 0; started += rc == 0) {
+		touched++;
+		rc = start_client(&hall->clients[started]);
+	}
+	while (touched < connected)
+		close_client(&hall->clients[touched++]); /* only after a failure */
 	if (rc == 0)
 		rc = observe(hall, &outcome);
 	atomic_store_explicit(&hall->stop, true, memory_order_relaxed);

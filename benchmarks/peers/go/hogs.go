@@ -169,13 +169,15 @@ func runEcho(count int64, warmup, length time.Duration) (o outcome) {
 	go serve(listener)
 	var wait sync.WaitGroup
 	f := &flags{}
-	clients := make([]*client, count)
-	for i := range clients {
-		conn, err := net.Dial("tcp", listener.Addr().String())
+	conns, clients := make([]net.Conn, count), make([]*client, count)
+	for i := range conns {
+		conns[i], err = net.Dial("tcp", listener.Addr().String())
 		check(err)
+	}
+	for i := range clients {
 		clients[i] = &client{}
 		wait.Add(1)
-		go clients[i].run(conn, f, &wait)
+		go clients[i].run(conns[i], f, &wait)
 	}
 	time.Sleep(warmup)
 	atomic.StoreUint32(&f.measuring, 1)

@@ -53,8 +53,11 @@ pub async fn measure(clients: u64, bytes: usize, warmup: Duration, length: Durat
     let flags = Arc::new(Flags { measuring: AtomicBool::new(false), stop: AtomicBool::new(false) });
     let mut states = Vec::new();
     let mut handles = Vec::new();
+    let mut streams = Vec::new();
     for _ in 0..clients {
-        let stream = TcpStream::connect(address).await.expect("connect");
+        streams.push(TcpStream::connect(address).await.expect("connect"));
+    }
+    for stream in streams {
         let state = Arc::new(Client { trips: AtomicU64::new(0), latency: Mutex::new(Histogram::new()) });
         handles.push(tokio::spawn(client(stream, bytes, state.clone(), flags.clone())));
         states.push(state);
