@@ -197,7 +197,7 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	rota_task *task = rota__task_current();
 	struct rota__extra *extra;
 
-	if (attr->flags & ~(unsigned)ROTA_SCOPE_INDEPENDENT)
+	if (attr->flags & ~(unsigned)(ROTA_SCOPE_INDEPENDENT | ROTA_SCOPE_FORGET))
 		return -EINVAL;
 	if (task == NULL || task->kind != ROTA__TASK_FIBER)
 		return -ENXIO;
@@ -309,7 +309,7 @@ void rota__scope_ended(rota_task *task)
 		stop(scope, -ECANCELED);
 		rota__scope_lock(scope);
 	}
-	keep = !scope->closing_; /* else nobody asks for its status any more */
+	keep = !scope->closing_ && !(scope->flags_ & ROTA_SCOPE_FORGET); /* else nobody asks for its status */
 	if (keep)
 		push_ended(scope, task);
 	leave(scope, task->extra, &batch);

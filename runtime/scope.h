@@ -21,6 +21,9 @@
  * and the children's: with -ETIMEDOUT when the time was over, else with -ECANCELED; sticky, until it is closed. A
  * scope ends in the same way when its opener is cancelled, or a scope around it. Shields hold as ever.
  *
+ * A child that has ended costs memory until rota_scope_next has told its status, or the scope is closed. A server whose
+ * scope stays open for long takes ROTA_SCOPE_FORGET.
+ *
  * A fiber that returns with a scope open would leave its children with a dead stack: that is reported and aborts.
  */
 #ifndef ROTA_RUNTIME_SCOPE_H
@@ -36,6 +39,7 @@ struct rota_fork_base;
 
 enum rota_scope_flags {
 	ROTA_SCOPE_INDEPENDENT = 1, /* a child that fails cancels nobody */
+	ROTA_SCOPE_FORGET = 2,      /* no status is kept for rota_scope_next, which then waits for all */
 };
 
 /* All zero means: none. */
@@ -83,7 +87,7 @@ ROTA_API int rota_scope_spawn_blocking(struct rota_scope *scope, rota_task **ret
 
 /*
  * Waits for the next child to end, in order of their ends. 0: *ret_status (may be NULL) is its status, which
- * rota_scope_close then still counts. -ENOENT: none is left. -ECANCELED, -ETIMEDOUT: the opener was cancelled, or a scope
+ * rota_scope_close then still counts. -ENOENT: none is left (with ROTA_SCOPE_FORGET: all have ended). -ECANCELED, -ETIMEDOUT: the opener was cancelled, or a scope
  * around this one; when this one was, the children's statuses come as ever. By the opener.
  */
 ROTA_API int rota_scope_next(struct rota_scope *scope, int *ret_status) ROTA_MUST_USE;

@@ -4,6 +4,7 @@
  * from everywhere, wrong use.
  */
 #define _GNU_SOURCE
+#include "../../runtime/alloc_internal.h"
 #include "countdown.h"
 #include "unit.h"
 
@@ -228,6 +229,31 @@ TASK_TEST(scope, independent_children_do_not_cancel)
 	expect(rota_scope_spawn(&scope, NULL, sleep_and_add_one, &count), ==, 0);
 	expect(rota_scope_close(&scope), ==, -EPROTO);
 	expect(count.value, ==, 1);
+}
+
+static int end_with(void *status)
+{
+	return (int)(intptr_t)status;
+}
+
+/* Headers of 100,000 children would be 25 MB. */
+TASK_TEST(scope, a_scope_that_forgets_keeps_no_memory_of_children_that_have_ended)
+{
+	const struct rota_scope_attr attr = { .limit = 8, .flags = ROTA_SCOPE_INDEPENDENT | ROTA_SCOPE_FORGET };
+	struct rota_scope scope;
+	size_t before;
+	int status = 0;
+
+	expect(rota_scope_open_with(&scope, &attr), ==, 0);
+	for (int i = 0; i < 1000; i++)
+		expect(rota_scope_spawn(&scope, NULL, end_with, NULL), ==, 0);
+	before = rota__alloc_bytes();
+	for (int i = 0; i < 100000; i++)
+		expect(rota_scope_spawn(&scope, NULL, end_with, NULL), ==, 0);
+	expect(rota__alloc_bytes(), <=, before + (1 << 20));
+	expect(rota_scope_spawn(&scope, NULL, end_with, (void *)-EPROTO), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
+	expect(rota_scope_close(&scope), ==, -EPROTO);
 }
 
 /* --- cancels and timeouts ------------------------------------------------------------------------------------------------ */
