@@ -5,7 +5,7 @@
 
 #include "harness.h"
 
-enum { FIGURES_CONTENDERS = 12, FIGURES_SERIES = 64, FIGURES_NAME = 48, FIGURES_UNIT = 16 };
+enum { FIGURES_CONTENDERS = 12, FIGURES_SERIES = 128, FIGURES_NAME = 48, FIGURES_UNIT = 16 };
 
 /* All values of one result of one contender, a value a round. */
 struct series {

@@ -152,7 +152,7 @@ build_uv()
 		return
 	fi
 	# shellcheck disable=SC2046
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uv-peer" "$here/uv_hogs.c" \
+	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uv-peer" "$here"/uv_*.c \
 		$(pkg-config --cflags --libs libuv)
 	echo "$out/uv-peer"
 }
@@ -165,7 +165,7 @@ current uring-peer uring_echo.c echo_loops.c echo_loops.h || build_uring
 current threads-peer threads.c || build_threads
 current boost-peer boost_fiber.cpp || build_boost
 current epoll-server epoll_server.c || build_epoll_server
-current uv-peer uv_hogs.c || build_uv
+current uv-peer uv.h uv_main.c uv_hogs.c uv_echo.c uv_timers.c || build_uv
 # shellcheck disable=SC2086
 {
 	current libleaves.a $leaves || build_leaves
