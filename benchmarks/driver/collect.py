@@ -96,7 +96,7 @@ def measure(run, quick, places, warn):
     seconds, limit = run.seconds[quick], ROUND_LIMIT_S[quick]
     program, *own = command_line(run.program, places)
     split = own.index("--") if "--" in own else len(own)
-    command = [program, "--json"] + (["--quick"] if quick else []) + own[:split] + (run.quick if quick else [])
+    command = [program, "--json"] + (["--quick"] if quick else []) + own[:split] + run.more[quick]
     command += ["--rounds", str(ROUNDS_MAX[quick]), "--budget", str(seconds), "--timeout", str(limit)]
     for name, peer in run.peers.items():
         command += ["--peer", f"{name}={' '.join(command_line(peer.split(), places))}"]

@@ -10,8 +10,8 @@ from table import goal_text, number, times
 
 ABOUT_QUICK = "A quick measurement: small parameters, few and short rounds. It says what runs, not how fast."
 ABOUT = ("Each figure is the median of the rounds, each round a process of its own that warms up first; rota's and the "
-         "peers' take turns. The whisker goes from the least to the most, the dashed line is the goal. &ldquo;2.00x&rdquo; "
-         "says that rota is twice as good as that peer; below 1, it is worse.")
+         "peers' take turns. The whisker goes from the least to the most, the dashed line is the "
+         "goal; a bar that is ten times as long as rota's is torn off. &ldquo;2.00x&rdquo; says that rota is twice as good as that peer; below 1, it is worse.")
 
 
 def escape(text):
@@ -40,7 +40,8 @@ def losing_table(rows):
         goals = ", ".join(escape(goal_text(goal, row["unit"])) for goal in row["goals"] if goal["met"] is False)
         lines.append(f'<tr><td><a href="#{escape(row["name"])}"><code>{escape(row["name"])}</code></a></td>'
                      f'<td>{escape(row["what"])}</td><td class="figure">{figure}</td><td>{goals}</td></tr>')
-    return ('<h2>Rows that lose</h2><table><tr><th>row</th><th>what</th><th class="figure">rota</th><th>goal</th></tr>'
+    head = '<tr><th>row</th><th>what</th><th class="figure">rota</th><th>goal</th></tr>'
+    return ("<h2>Rows that lose</h2><table>" + head
             + "".join(lines) + "</table>")
 
 

@@ -38,7 +38,7 @@ class Run:
     peers: dict  # name: command
     beside: list  # those of them that the best is not chosen from
     seconds: tuple  # full, quick
-    quick: list
+    more: tuple  # arguments: full, quick
     only_named: bool
     rows: list
 
@@ -60,7 +60,7 @@ def parse_run(name, table, peers):
     commands = {peer: peers[peer] for peer in table["peers"] + beside}
     full, quick = table["seconds"]
     return Run(name, table["group"], table["program"].split(), commands, beside, (full, quick),
-               table.get("quick", "").split(), table.get("only_named", False), rows)
+               (table.get("full", "").split(), table.get("quick", "").split()), table.get("only_named", False), rows)
 
 
 def read(path):
