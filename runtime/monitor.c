@@ -5,6 +5,7 @@
 
 #include "alloc_internal.h"
 #include "runtime_internal.h"
+#include "sys_internal.h"
 
 /* Looks in a row at which some worker was free, before the spares go: steps of a few ms, which let a worker look around
  * in between, must not send them away. */
@@ -14,6 +15,7 @@
 struct rota__watch {
 	uint64_t runs;    /* at the last look */
 	uint64_t counted; /* `runs` of the last stall that was counted */
+	uint64_t cpu;     /* of a spare on duty: its CPU time at the last look */
 	struct rota__stall_watch stall;
 };
 
@@ -22,7 +24,7 @@ struct sight {
 	bool moved;       /* somebody has begun a task since the last look */
 	bool free;        /* a configured worker that moves, or sleeps */
 	bool asleep;      /* a configured worker that sleeps */
-	bool spare_free;  /* a spare on duty that moves, or sleeps */
+	bool spare_free;  /* a spare on duty that moves, or sleeps, or would move if it had a CPU */
 	bool waiting;     /* something waits behind who is stuck */
 	unsigned blocked; /* workers in rota_block_in_place */
 };
@@ -114,6 +116,29 @@ static bool spares_serve(const rota_runtime *rt)
 	return rota__load(&rt->spares.on_duty, RELAXED) > 0;
 }
 
+/*
+ * Whether a spare that does not move was not given a CPU: it is ready and would go on, and one more spare would only take
+ * more of the CPUs from it. Two of them that each hold one end of a conversation wait for each other's turn on a CPU.
+ */
+static bool starved(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
+{
+	struct rota__thread_times times = { .state = '?' };
+
+	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
+	if (!rt->spares.closed && rota__sys_thread_cpu(spare->self) - watch->cpu < rt->config.stall_ns / 2)
+		rota__sys_thread_times(spare->self, &times);
+	pthread_mutex_unlock(&rt->spares.lock);
+	return times.state == 'R';
+}
+
+static void note_cpu_time(rota_runtime *rt, const struct rota__worker *spare, struct rota__watch *watch)
+{
+	pthread_mutex_lock(&rt->spares.lock);
+	if (!rt->spares.closed)
+		watch->cpu = rota__sys_thread_cpu(spare->self);
+	pthread_mutex_unlock(&rt->spares.lock);
+}
+
 static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocked, struct sight *sight)
 {
 	struct rota__worker *worker = &rt->workers[i];
@@ -132,6 +157,7 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 
 		sight->blocked += blocked;
 		sight->waiting |= behind;
+		sight->spare_free |= spare && rota__spare_serves(worker) && !blocked && starved(rt, worker, watch);
 		if (behind && !blocked)
 			count_stall(rt, watch, runs);
 		if (!blocked)
@@ -142,6 +168,8 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 	}
 	if (only_blocked)
 		return;
+	if (spare && rota__spare_serves(worker) && !asleep(worker))
+		note_cpu_time(rt, worker, watch);
 	if (moved || blocked)
 		rota__stall_moved(&watch->stall, now);
 	rota__stall_flush(rt, worker, &watch->stall, now);

@@ -256,18 +256,31 @@ static void read_of_thread(int thread, const char *name, char *text, size_t size
 	text[n > 0 ? n : 0] = '\0';
 }
 
+static uint64_t cpu_time(clockid_t clock)
+{
+	struct timespec ts;
+
+	return clock_gettime(clock, &ts) == 0 ? (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec : 0;
+}
+
+uint64_t rota__sys_thread_cpu(pthread_t thread)
+{
+	clockid_t clock;
+
+	return pthread_getcpuclockid(thread, &clock) == 0 ? cpu_time(clock) : 0;
+}
+
 void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret)
 {
 	unsigned long long ran, ready;
-	struct timespec ts;
 	clockid_t clock;
 	char text[128];
 	const char *name_end;
 
 	*ret = (struct rota__thread_times){ .state = '?' };
-	if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &ts) != 0)
+	if (pthread_getcpuclockid(thread, &clock) != 0)
 		return;
-	ret->cpu_ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	ret->cpu_ns = cpu_time(clock);
 	read_of_thread((int)THREAD_OF_CLOCK(clock), "schedstat", text, sizeof(text));
 	if (sscanf(text, "%llu %llu", &ran, &ready) == 2)
 		ret->ready_ns = ready;

@@ -71,6 +71,7 @@ struct rota__thread_times {
 	char state;
 };
 void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret);
+uint64_t rota__sys_thread_cpu(pthread_t thread); /* the first of them alone: cheap */
 
 int rota__sys_eventfd(void);
 void rota__sys_eventfd_write(int fd);

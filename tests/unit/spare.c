@@ -24,6 +24,16 @@ static int compute(void *arg)
 	return 0;
 }
 
+/* Takes no CPU, and gives none of its thread's time back: that is no starved thread. */
+static int block_the_thread(void *arg)
+{
+	(void)arg;
+	rota__fetch_add(&computing, 1, SEQ_CST);
+	while (rota__load(&done, SEQ_CST) == 0)
+		usleep(2000);
+	return 0;
+}
+
 static int finish(void *arg)
 {
 	(void)arg;
@@ -129,6 +139,22 @@ UNIT_TEST(spare, is_followed_by_another_when_it_is_stuck_itself)
 	unit_expect_join(task, 0);
 	release(hogs, 2 * WORKERS - 1);
 	expect(metrics(rt).spare_threads, ==, WORKERS);
+	free_runtime(rt);
+}
+
+UNIT_TEST(spare, is_followed_by_another_when_its_task_blocks)
+{
+	rota_task *hogs[WORKERS], *blocking, *task;
+	rota_runtime *rt = new_runtime(WORKERS);
+
+	occupy(rt, hogs, WORKERS);
+	expect(rota_spawn_on(rt, &blocking, block_the_thread, NULL), ==, 0);
+	until_computing(WORKERS + 1);
+	expect(rota_spawn_on(rt, &task, finish, NULL), ==, 0);
+	unit_expect_join(task, 0);
+	release(hogs, WORKERS);
+	unit_expect_join(blocking, 0);
+	expect(metrics(rt).spare_threads, ==, 2);
 	free_runtime(rt);
 }
 
