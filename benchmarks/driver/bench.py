@@ -54,8 +54,8 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(runs, options):
-    """The report, as it is written."""
+def measure(runs, options, log):
+    """The report, which is written after each run, so that what was measured is there whatever comes next."""
     start = time.monotonic()
     places = [options.programs, options.peers, os.path.join(HERE, "../peers")]
     found = {"format": 1, "kind": "quick" if options.quick else "full", "date": collect.now(),
@@ -63,7 +63,7 @@ def measure(runs, options):
              "rows": [], "problems": [], "notes": {}, "workers": 0}
     for number, run in enumerate(runs, 1):
         say(f"[{number}/{len(runs)}, {time.monotonic() - start:.0f} s] {' '.join(run.program)}")
-        results, problems = collect.measure(run, options.quick, places, say)
+        results, problems = collect.measure(run, options.quick, places, log)
         judged, missing = judge.judge(run, results)
         found["workers"] = max([found["workers"]] + [result["workers"] for result in results])
         found["rows"] += judged
@@ -71,7 +71,9 @@ def measure(runs, options):
         for contender, notes in judge.notes(results).items():
             known = found["notes"].setdefault(contender, [])
             known += [note for note in notes if note not in known and not note.startswith("skipped")]
-    found["seconds"] = round(time.monotonic() - start)
+        found["seconds"] = round(time.monotonic() - start)
+        found["left_out"] = [later.name for later in runs[number:]]
+        report.write(found, options.report)
     return found
 
 
@@ -91,9 +93,11 @@ def main(arguments):
     if options.list:
         list_rows(runs if options.rows else known)
         return 0
-    found = measure(runs, options)
+    os.makedirs(options.report, exist_ok=True)
+    with open(os.path.join(options.report, "log.txt"), "w", encoding="utf-8", buffering=1) as log:
+        found = measure(runs, options, log)
     print("\n".join(table.lines(found)))
-    print(f"report: {os.path.relpath(report.write(found, options.report))}")
+    print(f"report: {os.path.relpath(os.path.join(options.report, 'index.html'))}")
     if old:
         lines, slower = compare.compare(old, found)
         print("\n".join(lines))

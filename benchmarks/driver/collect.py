@@ -72,9 +72,10 @@ def command_line(words, places):
             for index, word in enumerate(words)]
 
 
-def run_program(command, limit_s):
-    """Its lines, and what went wrong, if anything did. Its own rounds have limits; this is for when it hangs itself."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def run_program(command, limit_s, log):
+    """Its lines, and what went wrong, if anything did. Its own rounds have limits; this is for when it hangs itself.
+    What it says on the standard error, warnings of stalls among it, goes to the log."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         text, _ = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -91,7 +92,7 @@ def run_program(command, limit_s):
     return text, ""
 
 
-def measure(run, quick, places, warn):
+def measure(run, quick, places, log):
     """The results of one run: a list of what the harness printed, decoded, and a list of problems."""
     seconds, limit = run.seconds[quick], ROUND_LIMIT_S[quick]
     program, *own = command_line(run.program, places)
@@ -104,13 +105,13 @@ def measure(run, quick, places, warn):
     if not os.path.exists(program):
         return [], [{"run": run.name, "contender": "rota", "error": "not built"}]
     # A first round is always run to its end, with whatever hangs in it.
-    text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1))
+    text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1), log)
     results, problems = [], []
     for line in text.splitlines():
         try:
             result = json.loads(line)
         except ValueError:
-            warn(f"{run.name}: not JSON: {line}")
+            log.write(f"{run.name}: not JSON: {line}\n")
             continue
         (problems if "error" in result else results).append(result)
     problems = [{"run": run.name, "contender": p["contender"], "error": p["error"]} for p in problems]

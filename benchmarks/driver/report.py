@@ -83,6 +83,11 @@ def rows_by_group(rows):
     return "".join(parts)
 
 
+def unfinished(report):
+    left_out = report.get("left_out")
+    return f"<p class=\"bad\">Unfinished: {escape(', '.join(left_out))} are not measured.</p>" if left_out else ""
+
+
 def page(report):
     with open(os.path.join(os.path.dirname(__file__), "page.css"), encoding="utf-8") as file:
         style = file.read()
@@ -94,17 +99,16 @@ def page(report):
     return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<meta name=\"viewport\" content=\"width=device-width\">"
             f"<title>rota beside other runtimes</title><style>{style}</style></head><body>"
-            + head + tiles(report) + losing_table(losing(report["rows"])) + problems(report["problems"])
+            + head + unfinished(report) + tiles(report) + losing_table(losing(report["rows"])) + problems(report["problems"])
             + f'<h2>How to read it</h2><p>{about}</p>' + rows_by_group(report["rows"]) + facts(report)
             + "</body></html>\n")
 
 
 def write(report, directory):
-    """Both files, each as a whole or not at all. Where the page is."""
+    """Both files, each as a whole or not at all."""
     os.makedirs(directory, exist_ok=True)
     for name, text in (("results.json", json.dumps(report, indent=1) + "\n"), ("index.html", page(report))):
         path = os.path.join(directory, name)
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(path + ".new", path)
-    return os.path.join(directory, "index.html")

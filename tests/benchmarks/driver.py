@@ -116,8 +116,8 @@ class Shown(unittest.TestCase):
 
     def test_page(self):
         with tempfile.TemporaryDirectory() as directory:
-            path = report.write(made_up_report(), directory)
-            with open(path, encoding="utf-8") as file:
+            report.write(made_up_report(), directory)
+            with open(os.path.join(directory, "index.html"), encoding="utf-8") as file:
                 page = file.read()
             with open(os.path.join(directory, "results.json"), encoding="utf-8") as file:
                 self.assertEqual(json.load(file), made_up_report())
@@ -186,12 +186,17 @@ class Collected(unittest.TestCase):
                 file.write("#!/bin/sh\n" + script + "\n")
             os.chmod(path, 0o755)
             run.seconds, collect.ROUND_LIMIT_S = (0, 0), limits or (60, 20)
-            return collect.measure(run, False, [directory], lambda text: None)
+            with open(os.path.join(directory, "log"), "w+", encoding="utf-8", buffering=1) as log:
+                found = collect.measure(run, False, [directory], log)
+                log.seek(0)
+                self.log = log.read()
+            return found
 
     def test_lines(self):
-        results, problems = self.measure("""echo '{"result":"step"}'; echo what?; echo '{"contender":"hare","error":"fell"}'""")
+        results, problems = self.measure("""echo '{"result":"step"}'; echo what?; echo oh >&2; echo '{"contender":"hare","error":"fell"}'""")
         self.assertEqual(results, [{"result": "step"}])
         self.assertEqual(problems, [{"run": "walk", "contender": "hare", "error": "fell"}])
+        self.assertEqual(sorted(self.log.splitlines()), ["oh", "walk: not JSON: what?"])
 
     def test_failure(self):
         self.assertEqual(self.measure("exit 3")[1], [{"run": "walk", "contender": "all", "error": "no results"}])
