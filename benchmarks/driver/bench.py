@@ -25,8 +25,9 @@ def parse(arguments):
     parser.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, or runs; none: all of them")
     parser.add_argument("--quick", action="store_true", help="two minutes in place of ten: does everything run?")
     parser.add_argument("--list", action="store_true", help="names the rows, with their goals, and runs nothing")
-    parser.add_argument("--compare", nargs="+", metavar="JSON", help="OLD.json: measures, then says what got slower since; "
-                        "OLD.json NEW.json: compares the two and runs nothing. Exit code 1 if anything got slower")
+    parser.add_argument("--compare", nargs="+", metavar="JSON",
+                        help="OLD.json: measures, then says what got slower since; OLD.json NEW.json: compares "
+                        "the two and runs nothing. Exit code 1 if anything got slower")
     parser.add_argument("--report", metavar="DIRECTORY", help="where the report goes (build/bench-report; with ROW, "
                         "build/bench-report/rows)")
     parser.add_argument("--programs", default=os.path.join(SOURCE, "build/bench/benchmarks"), help=argparse.SUPPRESS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A picture of one row: a bar a contender, with a whisker from minimum to maximum, and a line where the goal is. A bar that
-would leave nothing to see of rota's is cut off, and its end is torn."""
+"""A picture of one row: a bar a contender, with a whisker from minimum to maximum, and a line where the goal is.
+A bar that would leave nothing to see of rota's is cut off, and its end is torn."""
 import html
 
 from judge import ROTA
@@ -36,8 +36,8 @@ def bar(index, name, figures, unit, top):
         f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2"/>',
     ]
     if torn:
-        parts.append(f'<path class="tear" d="M{LEFT + width - 12:.1f} {y + BAR + 1}l6 -{BAR + 2}M{LEFT + width - 7:.1f} '
-                     f'{y + BAR + 1}l6 -{BAR + 2}"/>')
+        strokes = "".join(f"M{LEFT + width - back:.1f} {y + BAR + 1}l6 -{BAR + 2}" for back in (12, 7))
+        parts.append(f'<path class="tear" d="{strokes}"/>')
     elif high - low >= 1:
         ends = "".join(f"M{x:.1f} {middle - 3}v6" for x in ((low, high) if figures["max"] <= top else (low,)))
         parts.append(f'<path class="whisker" d="M{low:.1f} {middle}H{high:.1f}{ends}"/>')

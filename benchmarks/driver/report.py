@@ -11,7 +11,8 @@ from table import goal_text, number, times
 ABOUT_QUICK = "A quick measurement: small parameters, few and short rounds. It says what runs, not how fast."
 ABOUT = ("Each figure is the median of the rounds, each round a process of its own that warms up first; rota's and the "
          "peers' take turns. The whisker goes from the least to the most, the dashed line is the "
-         "goal; a bar that is ten times as long as rota's is torn off. &ldquo;2.00x&rdquo; says that rota is twice as good as that peer; below 1, it is worse.")
+         "goal; a bar that is ten times as long as rota's is torn off. &ldquo;2.00x&rdquo; says "
+         "that rota is twice as good as that peer; below 1, it is worse.")
 
 
 def escape(text):
@@ -48,8 +49,8 @@ def losing_table(rows):
 def problems(found):
     if not found:
         return ""
-    return "<h2>Problems</h2><ul>" + "".join(
-        f"<li><code>{escape(p['run'])}</code>, {escape(p['contender'])}: {escape(p['error'])}</li>" for p in found) + "</ul>"
+    lines = [f"<li><code>{escape(p['run'])}</code>, {escape(p['contender'])}: {escape(p['error'])}</li>" for p in found]
+    return "<h2>Problems</h2><ul>" + "".join(lines) + "</ul>"
 
 
 def facts(report):
@@ -99,7 +100,8 @@ def page(report):
     return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<meta name=\"viewport\" content=\"width=device-width\">"
             f"<title>rota beside other runtimes</title><style>{style}</style></head><body>"
-            + head + unfinished(report) + tiles(report) + losing_table(losing(report["rows"])) + problems(report["problems"])
+            + head + unfinished(report) + tiles(report) + losing_table(losing(report["rows"]))
+            + problems(report["problems"])
             + f'<h2>How to read it</h2><p>{about}</p>' + rows_by_group(report["rows"]) + facts(report)
             + "</body></html>\n")
 

@@ -61,7 +61,8 @@ def lines(report):
     for problem in report["problems"]:
         yield f"problem: {problem['run']}, {problem['contender']}: {problem['error']}"
     yield ""
-    yield f"{'row':<32} {'median (minimum to maximum)':>38} {'unit':<10} {'met':<4} goal / how many times better rota is"
+    yield (f"{'row':<32} {'median (minimum to maximum)':>38} {'unit':<10} {'met':<4} "
+           "goal / how many times better rota is")
     group = None
     for row in report["rows"]:
         if row["group"] != group:
