@@ -141,7 +141,7 @@ static int drive(struct load *load, uint64_t start, uint64_t end)
 {
 	const uint64_t rate = bench_param("rate");
 	uint64_t k = 0, due = start;
-	int rc = rate > 0 ? 0 : -EINVAL;
+	int rc = rate > 0 && load->count > 0 ? 0 : -EINVAL;
 
 	while (due < end && rc == 0) {
 		for (uint64_t now = rota_now(); due <= now && due < end && rc == 0;
