@@ -180,8 +180,8 @@ static int measure(struct crowd *crowd)
 
 /* --- the limits ------------------------------------------------------------------------------------------------- */
 
-/* As many as `most`, and as the descriptors allow. */
-static int allowed(size_t most, size_t *ret)
+/* Lowers the count to what the descriptors allow. */
+static int allow(size_t *count)
 {
 	struct rlimit limit;
 	size_t room;
@@ -194,10 +194,11 @@ static int allowed(size_t most, size_t *ret)
 	if (limit.rlim_max < SPARE_FDS + 2)
 		return -EMFILE;
 	room = (limit.rlim_max - SPARE_FDS) / 2;
-	if (room < most)
+	if (room < *count) {
 		printf("the hard limit of %" PRIu64 " descriptors allows %zu connections\n", (uint64_t)limit.rlim_max,
 		       room);
-	*ret = room < most ? room : most;
+		*count = room;
+	}
 	return 0;
 }
 
@@ -221,8 +222,8 @@ static int listen_and_measure(struct crowd *crowd)
 
 static int run(size_t most)
 {
-	struct crowd crowd = { .starting = ROTA_WAIT_GROUP_INIT };
-	int rc = allowed(most, &crowd.wanted);
+	struct crowd crowd = { .wanted = most, .starting = ROTA_WAIT_GROUP_INIT };
+	int rc = allow(&crowd.wanted);
 
 	if (rc < 0)
 		return rc;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static int group_new(struct chat_group **ret, const char *name)
 		free(group);
 		return rc;
 	}
-	strcpy(group->name, name);
+	snprintf(group->name, sizeof(group->name), "%s", name);
 	*ret = group;
 	return 0;
 }

@@ -73,9 +73,9 @@ static struct guest *guest_new(struct server *server, int fd)
 static int start_guest(struct server *server, int fd)
 {
 	int rc = collect(server);
-	struct guest *g = rc == 0 ? guest_new(server, fd) : NULL;
+	struct guest *g = rc < 0 ? NULL : guest_new(server, fd);
 
-	if (rc == 0)
+	if (rc >= 0)
 		rc = g != NULL ? rota_scope_spawn(&server->sessions, NULL, receive_guest, g) : -ENOMEM;
 	if (rc < 0) {
 		free(g);
