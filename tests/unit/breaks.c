@@ -5,6 +5,7 @@
  * that are closed while others wait in close.c; queues that overflow in op_load.c.
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <sys/uio.h>
 
 #include "../../io/op.h"
@@ -34,6 +35,35 @@ static void no_space_script(const struct place *place)
 UNIT_TEST(breaks, no_space)
 {
 	everyhow(no_space_script);
+}
+
+/* The file may not grow: what still fits is written, the rest is refused, and the limit says nothing of reading. */
+static void too_large_script(const struct place *place)
+{
+	struct rlimit old, four;
+	struct rota_op op;
+	char buf[8];
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	expect(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
+	four = (struct rlimit){ 4, old.rlim_max };
+	expect(setrlimit(RLIMIT_FSIZE, &four), ==, 0);
+	rota_op_write(&op, fd, "abcdef", 6, 0);
+	expect(carry(place, &op), ==, 4);
+	rota_op_write(&op, fd, "ef", 2, 4);
+	expect(carry(place, &op), ==, -EFBIG);
+	expect(setrlimit(RLIMIT_FSIZE, &old), ==, 0);
+	rota_op_read(&op, fd, buf, sizeof(buf), 0);
+	expect(carry(place, &op), ==, 4);
+	rota_op_write(&op, fd, "ef", 2, 4);
+	expect(carry(place, &op), ==, 2);
+	close(fd);
+}
+
+UNIT_TEST(breaks, file_too_large)
+{
+	signal(SIGXFSZ, SIG_IGN); /* which is the program's to do */
+	everyhow(too_large_script);
 }
 
 static void no_buffers_script(const struct place *place)
