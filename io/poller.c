@@ -202,34 +202,50 @@ static bool report(struct rota__poller *poller, int fd, uint32_t events, struct 
 	return done;
 }
 
+/* Ends, with -ECANCELED, what waits in the list for this descriptor. With its lock held. false: the batch is full, come
+ * again. */
+static bool cancel_all(struct rota__op_list *list, int fd, struct rota__wake_batch *batch)
+{
+	struct rota_op *op, *next;
+
+	for (op = list->first; op != NULL; op = next) {
+		next = op->mail_next_;
+		if (op->fd_ != fd)
+			continue;
+		if (rota__wake_batch_full(batch))
+			return false;
+		end_wait(list, op, -ECANCELED, batch);
+	}
+	return true;
+}
+
+static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, int fd)
+{
+	struct rota__wake_batch batch;
+	bool done;
+
+	rota__wake_batch_init(&batch);
+	do {
+		rota__spin_lock(lock);
+		done = cancel_all(list, fd, &batch);
+		rota__spin_unlock(lock);
+		rota__wake_batch_submit(&batch);
+	} while (!done);
+}
+
 int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer)
 {
 	const int fd = closer->fd_;
 	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
-	struct rota__wake_batch batch;
-	struct rota_op *op, *next;
 	int rc;
 
 	if (fd < 0)
 		return -EBADF;
-	rota__wake_batch_init(&batch);
 	rota__spin_lock(&bucket->lock);
 	rota__fetch_add(&bucket->closing, 1, RELAXED); /* under the lock */
-	for (op = bucket->waiting.first; op != NULL; op = next) {
-		next = op->mail_next_;
-		if (op->fd_ != fd)
-			continue;
-		if (rota__wake_batch_full(&batch)) {
-			rota__spin_unlock(&bucket->lock);
-			rota__wake_batch_submit(&batch);
-			rota__spin_lock(&bucket->lock);
-			next = bucket->waiting.first;
-			continue;
-		}
-		end_wait(&bucket->waiting, op, -ECANCELED, &batch);
-	}
 	rota__spin_unlock(&bucket->lock);
-	rota__wake_batch_submit(&batch);
+	cancel_in(&bucket->waiting, &bucket->lock, fd);
+	cancel_in(&poller->naps, &poller->lock, fd);
 	rc = rota__sys_call(closer)->make(closer, false);
 	rota__fetch_sub(&bucket->closing, 1, RELEASE); /* partner: rota__poller_wait */
 	return rc;

@@ -4,7 +4,9 @@
  * which none is lost and none left open; who the peer is; names that were left behind.
  */
 #define _GNU_SOURCE
+#include <stddef.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "../../io/fd.h"
 #include "../../io/socket.h"
@@ -459,4 +461,88 @@ static void cancelled_connect_script(const struct place *place)
 UNIT_TEST(unix_socket, cancelled_connect)
 {
 	in_fibers(cancelled_connect_script, 0);
+}
+
+/* The operation on a socket of the caller's own, as opposed to rota_unix_connect. */
+static int call_op_connect(void *arg)
+{
+	struct caller *caller = arg;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const size_t len = strlen(caller->path);
+	struct rota_op op;
+
+	memcpy(address.sun_path + 1, caller->path + 1, len - 1); /* abstract */
+	rota_op_connect(&op, caller->fd, (struct sockaddr *)&address,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	return rota_await(&op.future);
+}
+
+/* As connect(2) does on a blocking socket: it waits until the listener's queue has room. */
+static void full_queue_script(const struct place *place, int flags)
+{
+	struct caller caller = { .path = abstract_name() };
+	int listener = rota_unix_listen(caller.path, SOCK_STREAM, 1);
+	int waiting[2] = { carry_connect(place, caller.path, SOCK_STREAM),
+			   carry_connect(place, caller.path, SOCK_STREAM) };
+	int accepted[3];
+	char byte;
+
+	caller.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	expect(rota_spawn(&caller.task, call_op_connect, &caller), ==, 0);
+	rota_sleep(ROTA_MS(5)); /* it has the time to be wrong */
+	expect(getpeername(caller.fd, (struct sockaddr *)&(struct sockaddr_un){ 0 },
+			   &(socklen_t){ sizeof(struct sockaddr_un) }),
+	       ==, -1);
+	for (int i = 0; i < 3; i++) {
+		accepted[i] = rota_accept(listener, NULL, NULL);
+		expect(accepted[i], >=, 0);
+	}
+	expect(rota_join(caller.task, &caller.status), ==, 0);
+	expect(caller.status, ==, 0);
+	expect(fcntl(caller.fd, F_GETFL) & O_NONBLOCK, ==, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
+	expect(rota_send(caller.fd, "x", 1, 0), ==, 1);
+	expect(rota_recv(accepted[2], &byte, 1, 0), ==, 1);
+	/* Again full, and cancelled: it was not connected. */
+	for (int i = 0; i < 3; i++)
+		close(accepted[i]);
+	close(caller.fd);
+	plain_close(waiting);
+	for (int i = 0; i < 2; i++)
+		waiting[i] = carry_connect(place, caller.path, SOCK_STREAM);
+	caller.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	expect(rota_spawn(&caller.task, call_op_connect, &caller), ==, 0);
+	rota_sleep(ROTA_MS(2));
+	expect(rota_cancel(caller.task), ==, 0);
+	expect(rota_join(caller.task, &caller.status), ==, 0);
+	expect(caller.status, ==, -ECANCELED);
+	/* And closed: that ends the wait like any other on the descriptor. */
+	expect(rota_spawn(&caller.task, call_op_connect, &caller), ==, 0);
+	rota_sleep(ROTA_MS(2));
+	expect(rota_close(caller.fd), ==, 0);
+	expect(rota_join(caller.task, &caller.status), ==, 0);
+	expect(caller.status, ==, -ECANCELED);
+	plain_close(waiting);
+	close(listener);
+}
+
+static void blocking_full_queue_script(const struct place *place)
+{
+	full_queue_script(place, 0);
+}
+
+static void nonblocking_full_queue_script(const struct place *place)
+{
+	full_queue_script(place, SOCK_NONBLOCK);
+}
+
+UNIT_TEST(unix_socket, connect_op_waits_while_the_queue_is_full)
+{
+	in_fibers(blocking_full_queue_script, 0);
+	in_fibers(blocking_full_queue_script, 1);
+}
+
+UNIT_TEST(unix_socket, connect_op_of_a_nonblocking_socket_waits_as_well)
+{
+	in_fibers(nonblocking_full_queue_script, 0);
+	in_fibers(nonblocking_full_queue_script, 1);
 }
