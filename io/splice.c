@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rings hand every splice to a thread of the kernel's, which would be held for as long as a connection is silent. So
- * the two sides are waited for first, by polls, and what is ready on both sides is moved by the caller. Only a file can
- * still keep the caller waiting, for a disk: there the ring's thread, or one of the pool, is what is wanted.
+ * the two sides are waited for first, by polls. Then the caller makes the call itself where it cannot block: between
+ * pipes, and with sockets that are O_NONBLOCK already. The flag of others is never touched, since it belongs to all who
+ * share the open file. With those, with files and with terminals a thread of the ring's or of the pool makes the call:
+ * somebody else may take the bytes or the room between the poll and the call, and a disk takes its time.
+ *
+ * The kernel holds a pipe's lock while it writes from the pipe to a socket, and with a blocking socket it waits there
+ * for room. Whoever touched the pipe meanwhile, with whatever flags, would wait too, a worker among them. So a blocking
+ * socket is given no more at a time than it has room for when it polls as writable, with the buffers that are usual.
  */
 #define _GNU_SOURCE
 #include "splice.h"
@@ -16,11 +22,13 @@
 #include "pooled_op_internal.h"
 #include "sys_internal.h"
 
-static void prepare_call(struct rota_splice_op *op)
+#define PIECE_MAX ((size_t)16 * 1024)
+
+static void prepare_call(struct rota_splice_op *op, size_t len)
 {
 	struct rota_op *call = &op->call_.op_;
 
-	rota__op_prepare(call, IORING_OP_SPLICE, op->to_, NULL, op->len_, (uint64_t)op->to_offset_,
+	rota__op_prepare(call, IORING_OP_SPLICE, op->to_, NULL, len, (uint64_t)op->to_offset_,
 			 op->flags_ | SPLICE_F_NONBLOCK);
 	call->addr_ = (uint64_t)op->from_offset_; /* not an address */
 	call->second_fd_ = op->from_;
@@ -30,6 +38,7 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_splice_op *op = (struct rota_splice_op *)(void *)self;
 	enum rota__splice_side side;
+	enum rota__splice_way way;
 	int rc;
 
 	ROTA_ASYNC_BEGIN(op);
@@ -38,14 +47,15 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 	for (;;) {
 		side = rota__sys_splice_waits(op->from_, op->to_);
 		if (side == ROTA__SPLICE_READY) {
-			prepare_call(op);
-			if (rota__sys_is_file(op->from_) || rota__sys_is_file(op->to_)) {
+			way = rota__sys_splice_way(op->from_, op->to_);
+			prepare_call(op, way == ROTA__SPLICE_IN_PIECES && op->len_ > PIECE_MAX ? PIECE_MAX : op->len_);
+			if (way == ROTA__SPLICE_HERE) {
+				rc = rota__op_fault(&op->call_.op_);
+				rc = rc < 0 ? rc : rota__sys_make_splice(&op->call_.op_, true);
+			} else {
 				rota__pooled_op_init(&op->call_);
 				ROTA_AWAIT(op, cx, &op->call_.future);
 				rc = op->call_.future.status;
-			} else {
-				rc = rota__op_fault(&op->call_.op_);
-				rc = rc < 0 ? rc : rota__sys_splice_now(&op->call_.op_);
 			}
 			if (rc != -EAGAIN)
 				ROTA_ASYNC_RETURN(op, rc);

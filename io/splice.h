@@ -18,8 +18,10 @@ ROTA_BEGIN_DECLS
  * flags: SPLICE_F_MORE (more follows: a socket may hold back a segment that is not full), SPLICE_F_MOVE,
  * SPLICE_F_NONBLOCK (-EAGAIN instead of a wait for a pipe or a socket).
  *
- * Who may call, and what cancellation does: see fd.h. Between pipes and sockets the caller makes the call itself when
- * both sides are ready; with a file on one side a thread of the kernel's ring does, or one of the blocking pool.
+ * Who may call, and what cancellation does: see fd.h. When both sides are ready, the caller makes the call itself
+ * between pipes and sockets that are O_NONBLOCK; else a thread of the kernel's ring does, or one of the blocking pool, and
+ * to a blocking socket 16 KiB at most go at a time. A thread of the pool that has begun is not interrupted by a cancel: it
+ * is over as soon as the socket has room. O_NONBLOCK is never changed.
  */
 ROTA_API ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len,
 			     unsigned flags) ROTA_MUST_USE;

@@ -48,16 +48,19 @@ const struct rota__call *rota__sys_call(const struct rota_op *op);
 /* `make` of the opcodes of op_file.c. */
 int rota__sys_make_file_call(const struct rota_op *op, bool nowait);
 
-/* `make` of a splice: from second_fd_ at addr_ to fd_ at offset_. And the same without waiting for a socket: -EAGAIN. */
+/* `make` of a splice: from second_fd_ at addr_ to fd_ at offset_. */
 int rota__sys_make_splice(const struct rota_op *op, bool nowait);
-int rota__sys_splice_now(const struct rota_op *op);
+
+/* Who may make a splice: whoever asks, since with SPLICE_F_NONBLOCK it cannot block; or a thread that may be kept, which
+ * for a blocking socket to write to had better be given little at a time. */
+enum rota__splice_way { ROTA__SPLICE_HERE, ROTA__SPLICE_ELSEWHERE, ROTA__SPLICE_IN_PIECES };
+enum rota__splice_way rota__sys_splice_way(int from, int to);
 
 /* Which side of a splice has to be waited for. What is wrong with one is left to the call. */
 enum rota__splice_side { ROTA__SPLICE_READY, ROTA__SPLICE_FROM, ROTA__SPLICE_TO };
 enum rota__splice_side rota__sys_splice_waits(int from, int to);
 
-/* A regular file or a block device; one end of a pipe, or a FIFO. */
-bool rota__sys_is_file(int fd);
+/* One end of a pipe, or a FIFO. */
 bool rota__sys_is_pipe(int fd);
 
 /* Notes which opcodes the kernel has; and whether it has one: false before a ring was ever probed. Any thread. */

@@ -15,13 +15,6 @@ static int result(long rc)
 	return rc < 0 ? -errno : (int)rc;
 }
 
-bool rota__sys_is_file(int fd)
-{
-	struct stat status;
-
-	return fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
-}
-
 bool rota__sys_is_pipe(int fd)
 {
 	struct stat status;
@@ -64,22 +57,26 @@ int rota__sys_make_splice(const struct rota_op *op, bool nowait)
 	return splice_quietly(op);
 }
 
-/* A socket goes by its own flag: for the time of the call it is non-blocking. */
-int rota__sys_splice_now(const struct rota_op *op)
+/* SPLICE_F_NONBLOCK speaks for pipes, a socket goes by its own flag, and nothing speaks for the rest. */
+static bool never_blocks(int fd, bool *ret_socket)
 {
 	struct stat status;
-	int flags, rc;
+	int flags;
 
-	if (fstat(op->fd_, &status) < 0 || !S_ISSOCK(status.st_mode))
-		return splice_quietly(op);
-	flags = fcntl(op->fd_, F_GETFL);
-	if (flags < 0)
-		return -errno;
-	if (flags & O_NONBLOCK)
-		return splice_quietly(op);
-	if (fcntl(op->fd_, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
-	rc = splice_quietly(op);
-	fcntl(op->fd_, F_SETFL, flags);
-	return rc;
+	if (fstat(fd, &status) < 0)
+		return true; /* the call says what is wrong */
+	*ret_socket = S_ISSOCK(status.st_mode);
+	if (!*ret_socket)
+		return S_ISFIFO(status.st_mode);
+	flags = fcntl(fd, F_GETFL);
+	return flags < 0 || (flags & O_NONBLOCK) != 0;
+}
+
+enum rota__splice_way rota__sys_splice_way(int from, int to)
+{
+	bool socket = false;
+
+	if (!never_blocks(to, &socket))
+		return socket ? ROTA__SPLICE_IN_PIECES : ROTA__SPLICE_ELSEWHERE;
+	return never_blocks(from, &socket) ? ROTA__SPLICE_HERE : ROTA__SPLICE_ELSEWHERE;
 }

@@ -60,11 +60,33 @@ UNIT_TEST(splice, pipes_with_files_and_sockets)
 	everyhow(kinds_script);
 }
 
+/* Both ways with a blocking socket: what carried them out was a job of the pool. */
+static void pool_script(const struct place *place)
+{
+	struct rota_splice_op op;
+	int fds[2], pair[2];
+
+	(void)place;
+	plain_pipe(fds);
+	plain_pair(pair);
+	expect(write(fds[1], "x", 1), ==, 1);
+	rota_op_splice(&op, fds[0], -1, pair[0], -1, 1, 0);
+	expect(rota_await(&op.future), ==, 1);
+	expect(op.call_.pooled_, ==, true); /* the socket is a blocking one */
+	expect(write(pair[1], "x", 1), ==, 1);
+	rota_op_splice(&op, pair[0], -1, fds[1], -1, 1, 0);
+	expect(rota_await(&op.future), ==, 1);
+	expect(op.call_.pooled_, ==, true);
+	plain_close(pair);
+	plain_close(fds);
+}
+
 /* A kernel whose rings do not have it. */
 UNIT_TEST(splice, without_the_opcode)
 {
 	rota__sys_ring_hide((uint64_t)1 << IORING_OP_SPLICE);
 	everyhow(kinds_script);
+	everywhere(pool_script);
 	rota__sys_ring_hide(0);
 }
 
@@ -159,6 +181,96 @@ static void nonblock_script(const struct place *place)
 UNIT_TEST(splice, does_not_wait_when_asked_not_to)
 {
 	everywhere(nonblock_script);
+}
+
+/* --- two to one blocking socket ------------------------------------------------------------------------------------- */
+
+enum { SHARED = 1 << 20, TICKS = 100 };
+
+struct shared {
+	int pipes[2][2], pair[2];
+	unsigned ticks;
+};
+
+static int splice_all(void *arg)
+{
+	int *way = arg;
+
+	for (size_t left = SHARED; left > 0;) {
+		ssize_t n = rota_splice(way[0], -1, way[1], -1, left, 0);
+
+		expect(n, >, 0);
+		left -= (size_t)n;
+	}
+	return 0;
+}
+
+static int fill_pipe(void *arg)
+{
+	static const char bytes[4096];
+
+	for (size_t at = 0; at < SHARED; at += sizeof(bytes))
+		expect(rota_write_all(*(int *)arg, bytes, sizeof(bytes)), ==, sizeof(bytes));
+	return 0;
+}
+
+static int tick(void *arg)
+{
+	struct shared *shared = arg;
+
+	for (shared->ticks = 0; shared->ticks < TICKS; shared->ticks++)
+		expect(rota_sleep(ROTA_US(100)), ==, 0);
+	return 0;
+}
+
+/* Nobody reads until the ticker has done its rounds: a worker that blocks in the socket would never get there. */
+static int two_tasks(void *arg)
+{
+	static char bytes[65536];
+	rota_task *splicers[2], *fillers[2], *ticker;
+	struct shared shared;
+	int ways[2][2];
+
+	(void)arg;
+	plain_pair(shared.pair);
+	for (int i = 0; i < 2; i++) {
+		plain_pipe(shared.pipes[i]);
+		ways[i][0] = shared.pipes[i][0];
+		ways[i][1] = shared.pair[0];
+		fillers[i] = unit_spawn(fill_pipe, &shared.pipes[i][1]);
+		splicers[i] = unit_spawn(splice_all, ways[i]);
+	}
+	ticker = unit_spawn(tick, &shared);
+	unit_expect_join(ticker, 0);
+	expect(shared.ticks, ==, TICKS);
+	for (size_t left = 2 * (size_t)SHARED; left > 0;) {
+		ssize_t n = rota_read(shared.pair[1], bytes, sizeof(bytes));
+
+		expect(n, >, 0);
+		left -= (size_t)n;
+	}
+	for (int i = 0; i < 2; i++) {
+		unit_expect_join(splicers[i], 0);
+		unit_expect_join(fillers[i], 0);
+		plain_close(shared.pipes[i]);
+	}
+	expect(fcntl(shared.pair[0], F_GETFL) & O_NONBLOCK, ==, 0);
+	plain_close(shared.pair);
+	return 0;
+}
+
+UNIT_TEST(splice, two_tasks_to_one_blocking_socket)
+{
+	static const enum rota_backend backends[] = { ROTA_BACKEND_AUTO, ROTA_BACKEND_EPOLL };
+
+	for (int i = 0; i < 2; i++) {
+		struct rota_config config = { .workers = 1, .backend = backends[i] };
+		rota_runtime *rt;
+
+		expect(rota_runtime_new(&rt, &config), ==, 0);
+		expect(rota_block_on(rt, two_tasks, NULL), ==, 0);
+		rota_runtime_free(rt);
+	}
 }
 
 /* --- given up ------------------------------------------------------------------------------------------------------- */
