@@ -54,12 +54,15 @@ sources()
 	find "$@" -name '*.[chS]'
 }
 
-# Tests, examples and benchmarks that nobody builds would rot: each is named in its folder's meson.build.
+# Tests, examples and benchmarks that nobody builds would rot: each is named in its folder's meson.build, or in
+# that of the folder above.
 for file in runtime/*.c io/*.c sync/*.c examples/*.c examples/*/*.c benchmarks/*.c tests/unit/*.c tests/stress/*.c tests/model/*.c; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file" .c)
-	if ! grep -qE "'$name(\.c)?'" "$(dirname "$file")/meson.build"; then
-		echo "$file: not in $(dirname "$file")/meson.build"
+	folder=$(dirname "$file")
+	if ! grep -qsE "'$name(\.c)?'" "$folder/meson.build" &&
+		! grep -qs "'$(basename "$folder")/$name.c'" "$folder/../meson.build"; then
+		echo "$file: in no meson.build"
 		failed=1
 	fi
 done
