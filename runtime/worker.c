@@ -3,8 +3,8 @@
  * A worker's loop: take a task, run it, and between tasks poll the ring, the timers and the mail.
  *
  * Order of sources: the next slot (a few times in a row), pinned tasks, the run queue (worker_queue.c); when they are
- * empty the injection queue, then others' run queues (worker_search.c); then park in the ring (worker_park.c). After POLL_INTERVAL tasks the ring and the
- * injection queue are looked at anyway.
+ * empty the injection queue, then others' run queues (worker_search.c); then park in the ring (worker_park.c). After 61
+ * tasks, or as many as take about 100 us of late (`poll_after`), the ring and the injection queue are looked at anyway.
  */
 #include "worker_parts_internal.h"
 
@@ -16,7 +16,6 @@
 #include "scope_internal.h"
 #include "sys_internal.h"
 
-#define POLL_INTERVAL 61u
 #define BUDGET 128u
 
 /* Only assembly reads it: without `used` link-time optimisation would drop it. */
@@ -29,6 +28,7 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
+	worker->poll_after = ROTA__POLL_INTERVAL;
 	rota__store(&worker->asleep, 1, RELAXED);
 	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
 	rota__wheel_init(&worker->wheel, rota__sys_clock());
@@ -69,7 +69,7 @@ static bool has_stalled(const struct rota__worker *worker)
 
 void rota__worker_yield(struct rota__worker *worker)
 {
-	const bool due = worker->ticks + 1 >= POLL_INTERVAL || worker->unsubmitted || has_stalled(worker);
+	const bool due = worker->ticks + 1 >= worker->poll_after || worker->unsubmitted || has_stalled(worker);
 
 	if (due || !rota__worker_alone(worker) || rota__load(&worker->forks, RELAXED) != NULL) {
 		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
@@ -273,7 +273,7 @@ static rota_task *take_local(struct rota__worker *worker)
 	return task;
 }
 
-/* Operations are submitted in batches, when the run queue is empty or after POLL_INTERVAL tasks; sooner before a task
+/* Operations are submitted in batches, when the run queue is empty or after `poll_after` tasks; sooner before a task
  * of which nobody knows how long it takes, or when tasks take long of late. */
 static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
 {
@@ -288,7 +288,7 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		rota_task *task = again;
 
 		again = NULL;
-		if (worker->ticks >= POLL_INTERVAL || has_stalled(worker)) {
+		if (worker->ticks >= worker->poll_after || has_stalled(worker)) {
 			if (task != NULL)
 				rota__worker_requeue(worker, task);
 			task = NULL;
@@ -359,7 +359,7 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 			rota__worker_park_aside(worker);
 			continue;
 		}
-		if (worker->unsubmitted || worker->ticks >= POLL_INTERVAL)
+		if (worker->unsubmitted || worker->ticks >= worker->poll_after)
 			poll(worker);
 		task = run(worker, task);
 		if (task != NULL)

@@ -31,6 +31,7 @@ struct rota__worker {
 	unsigned next_streak; /* tasks run from the next slot in a row */
 	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
 	unsigned ticks;       /* tasks run since the last poll */
+	unsigned poll_after;  /* `ticks` at which the next one is due */
 	bool searching;
 	bool fork_refused;  /* a frame could not be stolen: not again before the next park */
 	bool again;         /* the current task has woken itself */

@@ -14,7 +14,14 @@
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
-#define SPARSE_WAKES 16u /* so many wakes in a row for next to nothing: two such workers become one */
+#define POLL_TARGET_NS 100000u /* and how long that should take, when they are longer */
+#define SPARSE_WAKES 16u       /* so many wakes in a row for next to nothing: two such workers become one */
+
+static unsigned poll_after(uint64_t mean)
+{
+	return mean * ROTA__POLL_INTERVAL <= POLL_TARGET_NS ? ROTA__POLL_INTERVAL
+							    : (unsigned)(POLL_TARGET_NS / mean) + 1;
+}
 
 void rota__worker_account(struct rota__worker *worker, uint64_t now)
 {
@@ -28,6 +35,7 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 		if (rota__deque_length(&worker->deque) == 0)
 			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}
+	worker->poll_after = poll_after(rota__load(&worker->mean, RELAXED));
 	worker->ticks = 0;
 	worker->fresh_runs = 0;
 	worker->polled_at = now;

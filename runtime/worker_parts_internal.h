@@ -5,6 +5,9 @@
 
 #include "worker_internal.h"
 
+/* Tasks between two polls, at most; a prime, so that it beats with no pattern of theirs. */
+#define ROTA__POLL_INTERVAL 61u
+
 /* --- queues ------------------------------------------------------------------------------------------------------ */
 
 void rota__worker_push_back(struct rota__worker *worker, rota_task *task);
