@@ -84,12 +84,33 @@ uint64_t bench_rss_bytes(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* As many descriptors as the system lets any process have; 0: not known. */
+static rlim_t open_max(void)
+{
+	unsigned long most = 0;
+	FILE *file = fopen("/proc/sys/fs/nr_open", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu", &most) != 1)
+		most = 0;
+	fclose(file);
+	return most;
+}
+
 int bench_raise_fd_limit(void)
 {
 	struct rlimit limit;
+	rlim_t most = open_max();
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
+	if (most > limit.rlim_max) {
+		struct rlimit more = { .rlim_cur = most, .rlim_max = most };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0) /* as root */
+			return 0;
+	}
 	limit.rlim_cur = limit.rlim_max;
 	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }

@@ -21,7 +21,7 @@ uint64_t bench_cpu_ns(void);
 /* Resident memory of this process now; 0 when /proc does not tell. */
 uint64_t bench_rss_bytes(void);
 
-/* Allows as many descriptors as the hard limit does. */
+/* Allows as many descriptors as may be had: with the right to it fs.nr_open, else the hard limit. */
 int bench_raise_fd_limit(void) ROTA_MUST_USE;
 
 /* The next of a fixed sequence of even numbers (SplitMix64). */
