@@ -76,12 +76,14 @@ static int connect_pair(struct crowd *crowd, int listener, struct sockaddr_in *s
 {
 	struct sockaddr_in local = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int late = 1; /* connect finds the port, among those that are free for this server: bind is slow at it */
 	int peer;
 
 	if (fd < 0)
 		return -errno;
 	local.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(i / PER_ADDRESS));
-	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0 ||
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof(late)) < 0 ||
+	    bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0 ||
 	    connect(fd, (struct sockaddr *)server, sizeof(*server)) < 0 ||
 	    (peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0) {
 		int rc = -errno;
