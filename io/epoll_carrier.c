@@ -81,7 +81,7 @@ static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *wak
 	*ret_again = false;
 	/* A Unix socket says so when the listener's queue is full, and nothing reports that it is no more. */
 	if (op->opcode_ == IORING_OP_CONNECT && said == -EAGAIN && before != ROTA__POLL_DONE)
-		return rota__poller_nap(poller_of(op), op, waker) == 0 ? ROTA_PENDING : ROTA_READY;
+		return (rc = rota__poller_nap(poller_of(op), op, waker)) == 0 ? ROTA_PENDING : finish(op, rc);
 	op->polling_ = ROTA__POLL_DONE;
 	rc = rota__poller_wait(poller_of(op), op, waker);
 	if (rc == 0)
@@ -110,6 +110,8 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 			return in_pool(op, waker);
 		if (op->opcode_ == IORING_OP_CLOSE)
 			return finish(op, rota__poller_close(poller_of(op), op));
+		if (op->closes_ != rota__poller_closes(poller_of(op), op->fd_))
+			return finish(op, -ECANCELED);
 		rc = call->make(op, call->kind != ROTA__CALL_AT_ONCE);
 		if (rc == -EINTR || rota__op_was_no_socket(op, rc) || wants_more(op, rc))
 			continue;
@@ -127,6 +129,7 @@ static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, 
 {
 	(void)carrier; /* a worker's: the operation is with the reactor's */
 	rota__store(&op->carrier_, rota__runtime_self()->io, RELAXED);
+	op->closes_ = rota__poller_closes(poller_of(op), op->fd_);
 	return go_on(op, waker);
 }
 

@@ -43,6 +43,7 @@ struct rota_op {
 	uint8_t as_socket_;
 	uint8_t entry_flags_;
 	uint8_t more_;
+	uint16_t closes_;
 	uint32_t moved_;
 	int32_t second_fd_;
 };

@@ -14,6 +14,7 @@
 struct rota__poller_bucket {
 	struct rota_atomic_u32 lock;
 	struct rota_atomic_u32 closing; /* under way */
+	struct rota_atomic_u32 closes;  /* so far; of a number that has the list for itself */
 	struct rota__op_list waiting;
 };
 
@@ -22,6 +23,19 @@ struct rota__poller_bucket {
 static struct rota__poller_bucket *bucket_of(struct rota__poller *poller, int fd)
 {
 	return &poller->buckets[(unsigned)fd % ROTA__POLLER_BUCKETS];
+}
+
+uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
+{
+	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
+		return 0;
+	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, ACQUIRE); /* partner: rota__poller_close */
+}
+
+/* Whether the operation's descriptor was closed since it began. With a lock held that a close takes after it has counted. */
+static bool was_closed(struct rota__poller *poller, const struct rota_op *op)
+{
+	return rota__poller_closes(poller, op->fd_) != op->closes_;
 }
 
 /* --- beginning and end -------------------------------------------------------------------------------------------- */
@@ -163,6 +177,10 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 		rota__sys_yield();
 		return -EAGAIN;
 	}
+	if (was_closed(poller, op)) {
+		rota__spin_unlock(&bucket->lock);
+		return -ECANCELED;
+	}
 	leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
 	rc = arm(poller, bucket, op->fd_);
 	if (rc < 0)
@@ -243,6 +261,8 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer
 		return -EBADF;
 	rota__spin_lock(&bucket->lock);
 	rota__fetch_add(&bucket->closing, 1, RELAXED); /* under the lock */
+	if ((unsigned)fd < ROTA__POLLER_BUCKETS)
+		rota__fetch_add(&bucket->closes, 1, RELEASE); /* partner: rota__poller_closes */
 	rota__spin_unlock(&bucket->lock);
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
@@ -258,6 +278,10 @@ int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const stru
 	bool first;
 
 	rota__spin_lock(&poller->lock);
+	if (was_closed(poller, op)) {
+		rota__spin_unlock(&poller->lock);
+		return -ECANCELED;
+	}
 	first = poller->naps.first == NULL;
 	if (first)
 		poller->nap_until = rota__sys_clock() + ROTA__NAP_NS;

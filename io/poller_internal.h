@@ -15,9 +15,11 @@
  * word is the right one. The kernel itself says whether a number is registered: it may have been closed and given
  * out again behind rota's back. What was reported and finds nobody does no harm.
  *
- * Closing: `closing` of the list is counted up, the operations that wait for the number end with -ECANCELED, the
- * descriptor is closed without a lock held, and `closing` is counted down. Who wants to wait meanwhile stands back, and
- * then makes its call again.
+ * Closing: `closing` and `closes` of the list are counted up, the operations that wait for the number end with -ECANCELED,
+ * the descriptor is closed without a lock held, and `closing` is counted down. Who wants to wait meanwhile stands back.
+ * Each operation remembers `closes` from when it began, and looks before each call and each wait whether it is another one:
+ * then the number means another descriptor, or none, and the operation ends with -ECANCELED, too. Numbers that share a list
+ * are not counted. (Between that look and the call lie a few instructions in which a close on another thread is not seen.)
  */
 #ifndef ROTA_IO_POLLER_INTERNAL_H
 #define ROTA_IO_POLLER_INTERNAL_H
@@ -80,6 +82,9 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
 
 /* Ends all that wait for the descriptor, with -ECANCELED, and closes it. As close(2). */
 int rota__poller_close(struct rota__poller *poller, const struct rota_op *op);
+
+/* How often the number was closed so far; an operation on it takes it down as it begins. */
+uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
 
 /* What an operation waits for. */
 short rota__poller_events(const struct rota_op *op);
