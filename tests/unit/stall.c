@@ -232,9 +232,18 @@ static int keep_nobody_waiting(void *arg)
 	return 0;
 }
 
+/* On a busy machine workers that have hardly started look stuck, and a spare is called for this very task: it would count
+ * as somebody who takes over. */
+static int keep_nobody_waiting_without_spares(void *arg)
+{
+	while (metrics(rota_runtime_current()).spares_on_duty > 0)
+		expect(rota_sleep(ROTA_MS(1)), ==, 0);
+	return keep_nobody_waiting(arg);
+}
+
 UNIT_TEST(stall, is_none_where_nobody_waits)
 {
-	expect_silence(new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(1)), keep_nobody_waiting);
+	expect_silence(new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(1)), keep_nobody_waiting_without_spares);
 }
 
 static int block_in_place(void *arg)
