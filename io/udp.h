@@ -77,7 +77,8 @@ ROTA_API void rota_op_udp_recv(struct rota_udp_batch_op *op, int fd, struct rota
 
 /*
  * Multicast, for IPv4 and IPv6 alike. Never wait. interface: a name such as "eth0", or NULL: what the system chooses;
- * -ENODEV: there is none of that name. The other errors are those of setsockopt(2).
+ * -ENODEV: there is none of that name. The other errors are those of setsockopt(2). A socket that is bound to any address
+ * also receives from groups that other sockets of this host have joined: see IP_MULTICAST_ALL in ip(7).
  */
 ROTA_API int rota_udp_join(int fd, const struct rota_address *group, const char *interface);
 ROTA_API int rota_udp_leave(int fd, const struct rota_address *group, const char *interface);

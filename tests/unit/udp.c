@@ -345,16 +345,23 @@ static bool multicast_link(int family, char *ret_name)
 	return found;
 }
 
+/* Groups of this process: Linux delivers to a socket that has left a group for as long as anybody on the link is in it. */
+
 static void group4_script(const struct place *place)
 {
-	group(place, "0.0.0.0", "239.1.2.3", place->data);
+	unsigned pid = (unsigned)getpid();
+	char host[32];
+
+	snprintf(host, sizeof(host), "239.%u.%u.%u", pid >> 16 & 255, pid >> 8 & 255, pid & 255);
+	group(place, "0.0.0.0", host, place->data);
 }
 
 static void group6_script(const struct place *place)
 {
 	char host[64];
 
-	snprintf(host, sizeof(host), "ff02::4321%%%s", (const char *)place->data);
+	snprintf(host, sizeof(host), "ff02::4321:%x:%x%%%s", getpid() >> 16 & 0xffff, getpid() & 0xffff,
+		 (const char *)place->data);
 	group(place, "::", host, place->data);
 }
 
