@@ -51,7 +51,7 @@ struct rota_async {
 	/* private */
 	void *resume_;              /* where to go on; NULL: at the beginning */
 	struct rota_future *child_; /* what it awaits */
-	bool cancelled_, shielded_, yields_;
+	bool cancelled_, shielded_;
 	int zero_; /* for the compiler's eyes only */
 };
 
@@ -63,7 +63,6 @@ static inline void rota_async_init(struct rota_async *async, const struct rota_f
 	async->child_ = NULL;
 	async->cancelled_ = false;
 	async->shielded_ = false;
-	async->yields_ = false;
 	async->zero_ = 0;
 }
 
@@ -124,11 +123,15 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
  * case of a switch that is never taken: that shows the compilers the ways around initialised variables, and gcc the
  * statement expressions that cannot be entered.
  */
-#define ROTA__AWAIT_POINT(state, number) ROTA__AWAIT_POINT_(state, number)
+#define ROTA__AWAIT_POINT(state, number) \
+	ROTA__GO_ON_AT(state, number); \
+	ROTA__POINT(number, __attribute__((fallthrough)))
 /* clang-format off */
-#define ROTA__AWAIT_POINT_(state, number) \
-	(state)->async.resume_ = __extension__ && rota__await_##number; \
-	ROTA__NO_SWITCH_WARNING __attribute__((fallthrough)); \
+#define ROTA__GO_ON_AT(state, number) ROTA__GO_ON_AT_(state, number)
+#define ROTA__GO_ON_AT_(state, number) (state)->async.resume_ = __extension__ && rota__await_##number
+#define ROTA__POINT(number, before) ROTA__POINT_(number, before)
+#define ROTA__POINT_(number, before) \
+	ROTA__NO_SWITCH_WARNING before; \
 	case (number) - 0x40000000: \
 	ROTA__POP_WARNINGS \
 	rota__await_##number:
@@ -158,13 +161,10 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
 
 #define ROTA__YIELD(state, cx, number) \
 	do { \
-		(state)->async.yields_ = true; \
-		ROTA__AWAIT_POINT(state, number) \
-		if ((state)->async.yields_) { \
-			(state)->async.yields_ = false; \
-			rota_wake_by_ref((cx)->waker); \
-			return ROTA_PENDING; \
-		} \
+		ROTA__GO_ON_AT(state, number); \
+		rota_wake_by_ref((cx)->waker); \
+		return ROTA_PENDING; \
+		ROTA__POINT(number, ); \
 	} while (0)
 
 static inline void rota__async_await(struct rota_async *async, struct rota_future *child, bool shielded)

@@ -4,7 +4,7 @@
  *
  * Order of sources: the next slot (a few times in a row), pinned tasks, the run queue (worker_queue.c); when they are
  * empty the injection queue, then others' run queues (worker_search.c); then park in the ring (worker_park.c). After 61
- * tasks, or as many as take about 100 us of late (`poll_after`), the ring and the injection queue are looked at anyway.
+ * tasks, or as many as take about 100 us of late (`poll_at`), the ring and the injection queue are looked at anyway.
  */
 #include "worker_parts_internal.h"
 
@@ -28,7 +28,7 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
-	worker->poll_after = ROTA__POLL_INTERVAL;
+	worker->poll_at = ROTA__POLL_INTERVAL;
 	rota__store(&worker->asleep, 1, RELAXED);
 	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
 	rota__wheel_init(&worker->wheel, rota__sys_clock());
@@ -67,19 +67,33 @@ static bool has_stalled(const struct rota__worker *worker)
 	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
 }
 
+/* Whether the ring, the timers and the mail must be looked at before the task that runs may run again. */
+static bool is_due(const struct rota__worker *worker)
+{
+	return rota__load(&worker->runs, RELAXED) + 1 >= worker->poll_at || worker->unsubmitted || has_stalled(worker);
+}
+
+static inline void begin_run(struct rota__worker *worker)
+{
+	rota__count(&worker->runs, 1);
+	worker->budget = BUDGET;
+}
+
+/* The task that runs has yielded. True: nobody else waits for the worker, and the task's next run has begun. A queue that
+ * nobody else is in would cost a push, and a pop that must be proof against thieves. */
+static inline bool goes_on(struct rota__worker *worker)
+{
+	if (is_due(worker) || !rota__worker_alone(worker) || rota__load(&worker->forks, RELAXED) != NULL)
+		return false;
+	begin_run(worker);
+	worker->next_streak = 0;
+	return true;
+}
+
 void rota__worker_yield(struct rota__worker *worker)
 {
-	const bool due = worker->ticks + 1 >= worker->poll_after || worker->unsubmitted || has_stalled(worker);
-
-	if (due || !rota__worker_alone(worker) || rota__load(&worker->forks, RELAXED) != NULL) {
+	if (!goes_on(worker))
 		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
-		return;
-	}
-	/* Its next run begins here. */
-	rota__count(&worker->runs, 1);
-	worker->ticks++;
-	worker->next_streak = 0;
-	worker->budget = BUDGET;
 }
 
 void rota__worker_spend(void)
@@ -142,8 +156,7 @@ static void fiber_end(struct rota__worker *worker, rota_task *task)
 	rota__task_finish(task, status);
 }
 
-/* The task has yielded: returns it when it is to run again at once. A queue that nobody else is in costs a push, and a pop
- * that must be proof against thieves. */
+/* The task has yielded: returns it when it is to run again at once. */
 static rota_task *run_again(struct rota__worker *worker, rota_task *task)
 {
 	if (rota__worker_alone(worker))
@@ -196,17 +209,26 @@ static int future_status(const rota_task *task)
 	return told ? rota__task_reason(task) : status;
 }
 
+/* Asks the root to stop, once. */
+static inline void tell_cancelled(rota_task *task)
+{
+	if (rota__task_cancelled(task) && !(task->flags & ROTA__TASK_CANCEL_TOLD)) {
+		task->flags |= ROTA__TASK_CANCEL_TOLD;
+		rota_future_cancel(task->future);
+	}
+}
+
 static rota_task *run_future(struct rota__worker *worker, rota_task *task)
 {
 	struct rota_waker waker = { &rota__task_waker_ops, task };
 	struct rota_context cx = { &waker };
 	rota_poll polled;
 
-	if (!(task->flags & ROTA__TASK_CANCEL_TOLD) && rota__task_cancelled(task)) {
-		task->flags |= ROTA__TASK_CANCEL_TOLD;
-		rota_future_cancel(task->future);
-	}
-	polled = rota__future_poll(task->future, &cx);
+	do {
+		worker->again = false;
+		tell_cancelled(task);
+		polled = rota__future_poll(task->future, &cx);
+	} while (polled == ROTA_PENDING && worker->again && goes_on(worker));
 	if (polled == ROTA_READY && task->extra != NULL)
 		leave_extra(task);
 	leave_task(worker);
@@ -224,9 +246,7 @@ static rota_task *run_future(struct rota__worker *worker, rota_task *task)
 /* Returns the task when it is to run again before any other. */
 static inline __attribute__((always_inline)) rota_task *run(struct rota__worker *worker, rota_task *task)
 {
-	rota__count(&worker->runs, 1);
-	worker->ticks++;
-	worker->budget = BUDGET;
+	begin_run(worker);
 	worker->again = false;
 	enter_task(worker, task);
 	if (task->flags & ROTA__TASK_FRESH) {
@@ -263,7 +283,7 @@ static rota_task *take_local(struct rota__worker *worker)
 	}
 	worker->next_streak = 0;
 	/* In turn, so that neither starves the other. */
-	if (worker->pinned_first != NULL && (worker->ticks & 1))
+	if (worker->pinned_first != NULL && (rota__load(&worker->runs, RELAXED) & 1))
 		return rota__worker_pop_pinned(worker);
 	task = rota__deque_pop(&worker->deque);
 	if (task == NULL)
@@ -273,7 +293,7 @@ static rota_task *take_local(struct rota__worker *worker)
 	return task;
 }
 
-/* Operations are submitted in batches, when the run queue is empty or after `poll_after` tasks; sooner before a task
+/* Operations are submitted in batches, when the run queue is empty or when a poll is due (`poll_at`); sooner before a task
  * of which nobody knows how long it takes, or when tasks take long of late. */
 static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
 {
@@ -288,7 +308,7 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		rota_task *task = again;
 
 		again = NULL;
-		if (worker->ticks >= worker->poll_after || has_stalled(worker)) {
+		if (rota__load(&worker->runs, RELAXED) >= worker->poll_at || has_stalled(worker)) {
 			if (task != NULL)
 				rota__worker_requeue(worker, task);
 			task = NULL;
@@ -359,7 +379,7 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 			rota__worker_park_aside(worker);
 			continue;
 		}
-		if (worker->unsubmitted || worker->ticks >= worker->poll_after)
+		if (worker->unsubmitted || rota__load(&worker->runs, RELAXED) >= worker->poll_at)
 			poll(worker);
 		task = run(worker, task);
 		if (task != NULL)

@@ -30,15 +30,15 @@ struct rota__worker {
 	unsigned budget;      /* operations that the current task may find ready before it yields */
 	unsigned next_streak; /* tasks run from the next slot in a row */
 	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
-	unsigned ticks;       /* tasks run since the last poll */
-	unsigned poll_after;  /* `ticks` at which the next one is due */
 	bool searching;
-	bool fork_refused;  /* a frame could not be stolen: not again before the next park */
-	bool again;         /* the current task has woken itself */
-	bool unsubmitted;   /* operations wait in the ring for the next poll */
-	uint64_t polled_at; /* clock at the last poll */
-	uint64_t woke_at;   /* clock at the end of the last park */
-	uint64_t woke_runs; /* `runs` then */
+	bool fork_refused;    /* a frame could not be stolen: not again before the next park */
+	bool again;           /* the current task has woken itself */
+	bool unsubmitted;     /* operations wait in the ring for the next poll */
+	uint64_t polled_at;   /* clock at the last poll */
+	uint64_t polled_runs; /* `runs` then */
+	uint64_t poll_at;     /* `runs` at which the next one is due */
+	uint64_t woke_at;     /* clock at the end of the last park */
+	uint64_t woke_runs;   /* `runs` then */
 	uint64_t random;
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;

@@ -25,8 +25,11 @@ static unsigned poll_after(uint64_t mean)
 
 void rota__worker_account(struct rota__worker *worker, uint64_t now)
 {
-	if (worker->ticks > 0) {
-		uint64_t sample = (now - worker->polled_at) / worker->ticks;
+	const uint64_t runs = rota__load(&worker->runs, RELAXED);
+	const uint64_t since = runs - worker->polled_runs;
+
+	if (since > 0) {
+		uint64_t sample = (now - worker->polled_at) / since;
 
 		rota__store(&worker->mean, rota__moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
 		if (worker->fresh_runs > 0)
@@ -35,8 +38,8 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 		if (rota__deque_length(&worker->deque) == 0)
 			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}
-	worker->poll_after = poll_after(rota__load(&worker->mean, RELAXED));
-	worker->ticks = 0;
+	worker->poll_at = runs + poll_after(rota__load(&worker->mean, RELAXED));
+	worker->polled_runs = runs;
 	worker->fresh_runs = 0;
 	worker->polled_at = now;
 }
