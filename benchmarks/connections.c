@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Idle TCP connections as stackless tasks, each waiting for its first bytes: resident memory for each, the benchmark's own
- * structs included, the kernel's sockets not. The peers are plain sockets of this process. As many as were asked for, or
- * as descriptors allow: each takes two; clients connect from several addresses of the loopback, so that ports suffice.
+ * structs included, the kernel's sockets not. Nobody joins the tasks, so there are no handles. The peers are plain sockets
+ * of this process. As many as were asked for, or as descriptors allow: each takes two; clients connect from several
+ * addresses of the loopback, so that ports suffice.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -24,52 +26,65 @@ static struct bench_param params[] = {
 
 enum { PER_ADDRESS = 20000, SPARE_FDS = 64 };
 
-/* A connection: a future that drinks what comes until the peer closes, then stops its stream. */
+/* A connection: a future that drinks what comes until the peer closes, then stops its stream. Which of the two it is at,
+ * its table of functions says. */
 struct connection {
 	struct rota_future future;
 	struct rota_recv_stream stream;
 	struct rota_buffer buffer;
-	bool stopping;
 };
 
 struct crowd {
 	size_t wanted, made;
 	struct connection *connections;
-	rota_task **tasks;
 	int *clients, *servers;
+	struct rota_wait_group alive;
+	atomic_int error; /* the first that a connection ended with */
 };
 
-static rota_poll connection_poll(struct rota_future *self, struct rota_context *cx)
+static struct crowd *crowd_here; /* one at a time; a pointer in each connection would be memory, too */
+
+static rota_poll stop_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct connection *c = (struct connection *)self; /* its first member */
 
-	for (;;) {
-		if (rota_future_poll(&c->stream.future, cx) == ROTA_PENDING)
-			return ROTA_PENDING;
-		if (c->stopping)
-			break;
-		if (c->stream.future.status > 0) {
+	if (rota_future_poll(&c->stream.future, cx) == ROTA_PENDING)
+		return ROTA_PENDING;
+	rota_recv_stream_close(&c->stream);
+	rota_wait_group_done(&crowd_here->alive); /* nobody joins it, and its memory is freed after the runtime */
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops stop_ops = { .poll = stop_poll };
+
+static rota_poll drink_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct connection *c = (struct connection *)self;
+	int none = 0;
+
+	while (rota_future_poll(&c->stream.future, cx) == ROTA_READY) {
+		const int status = c->stream.future.status;
+
+		if (status > 0) {
 			rota_buffer_release(&c->buffer);
 			rota_recv_stream_next_init(&c->stream, &c->buffer);
 			continue;
 		}
-		self->status = c->stream.future.status;
-		c->stopping = true;
+		if (status < 0)
+			atomic_compare_exchange_strong(&crowd_here->error, &none, status);
 		rota_recv_stream_stop_init(&c->stream);
+		self->ops = &stop_ops;
+		return stop_poll(self, cx);
 	}
-	rota_recv_stream_close(&c->stream);
-	return ROTA_READY;
+	return ROTA_PENDING;
 }
 
-static void connection_cancel(struct rota_future *self)
+static void drink_cancel(struct rota_future *self)
 {
-	struct connection *c = (struct connection *)self;
-
-	if (!c->stopping)
-		rota_future_cancel(&c->stream.future);
+	rota_future_cancel(&((struct connection *)self)->stream.future);
 }
 
-static const struct rota_future_ops connection_ops = { .poll = connection_poll, .cancel = connection_cancel };
+static const struct rota_future_ops drink_ops = { .poll = drink_poll, .cancel = drink_cancel };
 
 /* The i-th pair, by plain calls. */
 static int connect_pair(struct crowd *crowd, int listener, struct sockaddr_in *server, size_t i)
@@ -120,11 +135,13 @@ static int start_all(struct crowd *crowd)
 	for (size_t i = 0; i < crowd->made && rc == 0; i++) {
 		struct connection *c = &crowd->connections[i];
 
-		rota_future_init(&c->future, &connection_ops);
-		c->stopping = false;
+		rota_future_init(&c->future, &drink_ops);
 		rota_recv_stream_init(&c->stream, crowd->servers[i]);
 		rota_recv_stream_next_init(&c->stream, &c->buffer);
-		rc = rota_spawn_future(&crowd->tasks[i], &c->future);
+		rota_wait_group_add(&crowd->alive, 1);
+		rc = rota_spawn_future(NULL, &c->future);
+		if (rc < 0)
+			rota_wait_group_done(&crowd->alive);
 	}
 	return rc;
 }
@@ -132,17 +149,14 @@ static int start_all(struct crowd *crowd)
 /* The peers hang up; every task ends by that. */
 static int end_all(struct crowd *crowd)
 {
-	int rc = 0;
+	int rc;
 
-	for (size_t i = 0; i < crowd->made; i++) {
-		int status = 0, joined;
-
+	for (size_t i = 0; i < crowd->made; i++)
 		close(crowd->clients[i]);
-		joined = crowd->tasks[i] ? rota_join(crowd->tasks[i], &status) : 0;
-		rc = rc < 0 ? rc : joined < 0 ? joined : status;
+	rc = rota_wait_group_wait(&crowd->alive);
+	for (size_t i = 0; i < crowd->made; i++)
 		close(crowd->servers[i]);
-	}
-	return rc;
+	return rc < 0 ? rc : atomic_load(&crowd->error);
 }
 
 static int idle(void *arg)
@@ -182,21 +196,20 @@ static int limit(struct crowd *crowd)
 
 static int round_of_connections(void)
 {
-	struct crowd crowd = { .wanted = (size_t)bench_param("connections") };
+	struct crowd crowd = { .wanted = (size_t)bench_param("connections"), .alive = ROTA_WAIT_GROUP_INIT };
 	int rc = limit(&crowd);
 
 	if (rc < 0)
 		return rc;
 	crowd.connections = malloc(crowd.wanted * sizeof(*crowd.connections)); /* untouched: it counts once it is used */
-	crowd.tasks = calloc(crowd.wanted, sizeof(*crowd.tasks));
 	crowd.clients = calloc(crowd.wanted, sizeof(*crowd.clients));
 	crowd.servers = calloc(crowd.wanted, sizeof(*crowd.servers));
 	rc = -ENOMEM;
-	if (crowd.connections && crowd.tasks && crowd.clients && crowd.servers)
+	crowd_here = &crowd;
+	if (crowd.connections && crowd.clients && crowd.servers)
 		rc = bench_run(idle, &crowd);
 	free(crowd.servers);
 	free(crowd.clients);
-	free(crowd.tasks);
 	free(crowd.connections);
 	return rc;
 }

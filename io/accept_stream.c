@@ -179,7 +179,7 @@ static rota_poll poll_idle(struct rota_accept_stream *s, struct rota_context *cx
 static rota_poll poll_armed(struct rota_accept_stream *s, struct rota_context *cx, bool *ret_wait)
 {
 	if (rota__multishot_lock(&s->op_))
-		return s->count_ > 0 ? finish(s, get(s)) : ended(s, s->op_.result_, true);
+		return s->count_ > 0 ? finish(s, get(s)) : ended(s, s->op_.future.status, true);
 	if (s->count_ > 0 || s->cancelled_) {
 		int status = s->count_ > 0 ? get(s) : -ECANCELED;
 

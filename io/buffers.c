@@ -75,8 +75,10 @@ struct rota__buffers *rota__buffers_new(struct io_uring *uring, const struct rot
 		return NULL;
 	}
 	io_uring_buf_ring_init(buffers->ring);
-	for (uint32_t id = 0; id < count; id++)
+	for (uint32_t id = 0; id < count; id++) {
+		buffers->notes[id].id = (uint16_t)id;
 		put(buffers, id, (int)id);
+	}
 	io_uring_buf_ring_advance(buffers->ring, (int)count);
 	rota__store(&buffers->available, count, RELAXED); /* nobody else knows of it yet */
 	return buffers;

@@ -19,7 +19,6 @@
 #include "../runtime/runtime.h"
 #include "../runtime/waitlist_internal.h"
 
-#define ROTA__BUFFER_NONE UINT32_MAX
 #define ROTA__BUFFER_SIZE 4096u
 
 static inline size_t rota__buffer_size(const struct rota_config *config)
@@ -34,11 +33,17 @@ struct rota__buffers {
 	size_t ring_bytes, memory_bytes;
 	struct rota_atomic_u32 available;
 	struct rota_waitlist waiters;
-	/* of each buffer that is queued in a stream: that stream's */
 	struct rota__buffer_note {
-		uint32_t next, len;
+		uint32_t len; /* this and the next: of the stream in whose queue it is */
+		uint16_t next;
+		uint16_t id; /* constant; the kernel's rings have 32768 at most */
 	} notes[];
 };
+
+static inline struct rota__buffers *rota__buffers_of(const struct rota__buffer_note *note)
+{
+	return (struct rota__buffers *)(void *)((char *)(note - note->id) - offsetof(struct rota__buffers, notes));
+}
 
 /* By the ring's owner; NULL: it cannot be had, for good. */
 struct rota__buffers *rota__buffers_new(struct io_uring *uring, const struct rota_config *config);

@@ -143,7 +143,8 @@ int rota__op_fault(struct rota_op *op)
 static void take_result(struct rota_op *op)
 {
 	learn(op, op->future.status);
-	op->future.status = rota__cached_result(op, op->future.status);
+	if (op->opcode_ != IORING_OP_SPLICE) /* which has its second descriptor in that place */
+		op->future.status = rota__cached_result(op, op->future.status);
 }
 
 /* Hands the operation to who carries it out for the caller: its worker's part of the back end; the reactor's for other
@@ -186,9 +187,7 @@ static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
 	}
 	if (!rota__slot_fired(&op->state_) && rota__slot_register(&op->state_, &op->waker_, cx->waker) == ROTA_PENDING)
 		return ROTA_PENDING;
-	if (op->result_ != ROTA__OP_RESUME)
-		self->status = op->result_;
-	else if (rota__op_carrier(op)->ops->resume(op, cx->waker) == ROTA_PENDING)
+	if (self->status == ROTA__OP_RESUME && rota__op_carrier(op)->ops->resume(op, cx->waker) == ROTA_PENDING)
 		return ROTA_PENDING;
 	take_result(op);
 	return ROTA_READY;
@@ -253,7 +252,6 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->as_socket_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
-	op->second_fd_ = 0;
 	op->more_ = ROTA__MORE_NONE;
 }
 

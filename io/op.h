@@ -33,7 +33,10 @@ struct rota_op {
 	uint32_t flags_;
 	/* private: the wait */
 	struct rota_atomic_u32 state_;
-	int32_t result_;
+	union {
+		int32_t second_fd_; /* of a splice */
+		uint32_t moved_;    /* of the others: what came before what is under way */
+	};
 	struct rota_waker waker_;
 	struct rota_atomic_ptr carrier_;
 	struct rota_op *mail_next_, *backlog_next_;
@@ -44,8 +47,6 @@ struct rota_op {
 	uint8_t entry_flags_;
 	uint8_t more_;
 	uint16_t closes_;
-	uint32_t moved_;
-	int32_t second_fd_;
 };
 
 /* offset -1: the descriptor's own position, and the only choice for sockets and pipes. */

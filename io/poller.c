@@ -138,7 +138,7 @@ static void end_wait(struct rota__op_list *list, struct rota_op *op, int result,
 {
 	list_remove(list, op);
 	rota__slot_take(&op->state_);
-	op->result_ = result;
+	op->future.status = result;
 	rota__slot_fire_taken(&op->state_, &op->waker_, batch);
 }
 
@@ -357,7 +357,7 @@ void rota__poller_errand(struct rota__poller *poller)
 	rc = rota__sys_perform(op);
 	rota__wake_batch_init(&batch);
 	rota__slot_take(&op->state_);
-	op->result_ = rc;
+	op->future.status = rc;
 	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
 	rota__wake_batch_submit(&batch);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  *   stage  IDLE     no operation is under way.
- *          ARMED    a multishot receive is (multishot_internal.h), into buffers of `group_`, the stock of its ring.
+ *          ARMED    a multishot receive is (multishot_internal.h), into buffers of its ring's stock.
  *          POLLING  the stream waits for the socket to have something, to take a buffer then; between two waits never.
  *          STARVED  the stock was used up: the stream waits among its waiters; between two waits never.
  *
- * The queue is a chain through the notes of the group's buffers. A stream is armed again only when its queue is empty, so
- * that all in it are of one group.
+ * The queue is a chain through the notes of the stock's buffers. A stream is armed again only when its queue is empty, so
+ * that all in it are of one stock.
+ *
+ * Programs hold a stream for each idle connection, so it is small: what is not needed at the same time shares its place.
  */
 #define _GNU_SOURCE
 #include "recv_stream.h"
@@ -24,6 +26,8 @@
 
 enum stage { STAGE_IDLE, STAGE_ARMED, STAGE_POLLING, STAGE_STARVED };
 
+#define ALONE ((uintptr_t)1) /* in rota_buffer's home_: of no stock */
+
 #define QUEUE_MAX 16u /* buffers that wait in one stream before the kernel is told to stop */
 
 static struct rota_recv_stream *stream_of(struct rota_future *future)
@@ -31,23 +35,30 @@ static struct rota_recv_stream *stream_of(struct rota_future *future)
 	return (struct rota_recv_stream *)(void *)future;
 }
 
+/* The stock of a stream that is armed, has a queue, or was granted a buffer. */
+static struct rota__buffers *stock_of(const struct rota_recv_stream *s)
+{
+	const struct rota__ring *ring = rota__load(&s->wait_.op.carrier_, RELAXED); /* this kind stays with its ring */
+
+	return ring->buffers;
+}
+
 /* --- the queue ---------------------------------------------------------------------------------------------------------- */
 
 static void put(struct rota_recv_stream *s, struct rota__buffers *buffers, uint32_t id, int len)
 {
-	buffers->notes[id].next = ROTA__BUFFER_NONE;
 	buffers->notes[id].len = (uint32_t)len;
 	if (s->count_++ == 0)
-		s->first_ = id;
+		s->first_ = (uint16_t)id;
 	else
-		buffers->notes[s->last_].next = id;
-	s->last_ = id;
+		buffers->notes[s->last_].next = (uint16_t)id;
+	s->last_ = (uint16_t)id;
 }
 
 static uint32_t get(struct rota_recv_stream *s)
 {
-	const struct rota__buffers *buffers = s->group_;
-	uint32_t id = s->first_;
+	const struct rota__buffers *buffers = stock_of(s);
+	const uint32_t id = s->first_;
 
 	s->first_ = buffers->notes[id].next;
 	s->count_--;
@@ -85,45 +96,40 @@ static rota_poll finish(struct rota_recv_stream *s, int status)
 /* The first of the queue. */
 static rota_poll deliver(struct rota_recv_stream *s)
 {
-	struct rota__buffers *buffers = s->group_;
+	struct rota__buffers *buffers = stock_of(s);
 	const uint32_t id = get(s);
 	struct rota_buffer *ret = s->ret_;
 
 	*ret = (struct rota_buffer){
 		.data = buffers->memory + (size_t)id * buffers->size,
 		.len = buffers->notes[id].len,
-		.group_ = buffers,
-		.id_ = id,
+		.home_ = (uintptr_t)&buffers->notes[id],
 	};
 	return finish(s, (int)ret->len);
 }
 
-/* The stock of the calling worker's ring; NULL: there is none. */
-static struct rota__buffers *stock(void)
+/* Whether the calling worker's ring has a stock. */
+static bool has_stock(void)
 {
 	struct rota__worker *worker = rota__worker_self();
 
-	if (worker == NULL || !rota__multishot_here())
-		return NULL;
-	return rota__ring_buffers(worker->io, &worker->rt->config);
+	return worker != NULL && rota__multishot_here() && rota__ring_buffers(worker->io, &worker->rt->config) != NULL;
 }
 
 static void start(struct rota_recv_stream *s, struct rota_context *cx)
 {
+	const bool multishot = !s->single_ && has_stock();
 	struct rota_op *op = &s->wait_.op;
 
-	struct rota__buffers *before = s->group_;
-
-	s->group_ = s->single_ ? NULL : stock();
-	if (s->granted_ && s->group_ != before)
-		rota__buffers_pass_on(before); /* the task has moved to another worker, whose stock is another */
+	if (s->granted_ && (!multishot || rota__op_carrier(op) != rota__worker_self()->io))
+		rota__buffers_pass_on(stock_of(s)); /* the task has moved to another worker, whose stock is another */
 	s->granted_ = false;
-	if (s->group_ == NULL) {
-		rota_op_poll(op, s->fd_, POLLIN);
+	if (!multishot) {
+		rota_op_poll(op, op->fd_, POLLIN);
 		s->stage_ = STAGE_POLLING;
 		return;
 	}
-	rota_op_recv(op, s->fd_, NULL, 0, 0);
+	rota_op_recv(op, op->fd_, NULL, 0, 0);
 	op->ioprio_ = IORING_RECV_MULTISHOT;
 	op->entry_flags_ = IOSQE_BUFFER_SELECT;
 	op->more_ = ROTA__MORE_RECV;
@@ -131,17 +137,38 @@ static void start(struct rota_recv_stream *s, struct rota_context *cx)
 	rota_future_poll(&op->future, cx); /* hands it to the ring, which never ends it there */
 }
 
+/* The waiter takes the operation's place. */
+static void starve(struct rota_recv_stream *s)
+{
+	void *ring = rota__op_carrier(&s->wait_.op);
+	const int fd = s->wait_.op.fd_;
+
+	rota__waiter_init(&s->wait_.starving.waiter);
+	s->wait_.starving.ring = ring;
+	s->wait_.starving.fd = fd;
+	s->stage_ = STAGE_STARVED;
+}
+
+static void starve_no_more(struct rota_recv_stream *s)
+{
+	void *ring = s->wait_.starving.ring;
+	const int fd = s->wait_.starving.fd;
+
+	rota__store(&s->wait_.op.carrier_, ring, RELAXED); /* the stream's own by now */
+	s->wait_.op.fd_ = fd;
+	s->stage_ = STAGE_IDLE;
+}
+
 /* A multishot receive is over and its queue is empty. PENDING: look again. */
 static rota_poll ended(struct rota_recv_stream *s, int rc)
 {
 	s->stage_ = STAGE_IDLE;
 	if (rc == -ENOBUFS) {
-		rota__waiter_init(&s->wait_.waiter);
-		s->stage_ = STAGE_STARVED;
+		starve(s);
 		return ROTA_PENDING;
 	}
 	if (rc <= 0)
-		rota__buffers_pass_on(s->group_); /* it may have been woken for a buffer that it did not take */
+		rota__buffers_pass_on(stock_of(s)); /* it may have been woken for a buffer that it did not take */
 	if (rc == 0)
 		s->ended_ = true;
 	if (rc == -ECANCELED && !s->wait_.op.cancelled_)
@@ -173,7 +200,7 @@ static rota_poll poll_armed(struct rota_recv_stream *s, struct rota_context *cx,
 	struct rota_op *op = &s->wait_.op;
 
 	if (rota__multishot_lock(op))
-		return s->count_ > 0 ? deliver(s) : ended(s, op->result_);
+		return s->count_ > 0 ? deliver(s) : ended(s, op->future.status);
 	if (s->count_ > 0 || s->cancelled_) {
 		rota_poll polled = s->count_ > 0 ? deliver(s) : finish(s, -ECANCELED);
 
@@ -195,9 +222,9 @@ static rota_poll receive(struct rota_recv_stream *s)
 
 	if (data == NULL)
 		return finish(s, -ENOMEM);
-	rc = rota__sys_recv_nowait(s->fd_, data, size);
+	rc = rota__sys_recv_nowait(s->wait_.op.fd_, data, size);
 	if (rc > 0) {
-		*s->ret_ = (struct rota_buffer){ .data = data, .len = (size_t)rc, .id_ = size };
+		*s->ret_ = (struct rota_buffer){ .data = data, .len = (size_t)rc, .home_ = size << 1 | ALONE };
 		return finish(s, rc);
 	}
 	rota__free(data, size, ROTA__CACHE_LINE);
@@ -219,8 +246,8 @@ static rota_poll poll_polling(struct rota_recv_stream *s, struct rota_context *c
 
 static rota_poll poll_starved(struct rota_recv_stream *s, struct rota_context *cx, bool *ret_wait)
 {
-	struct rota__buffers *buffers = s->group_;
-	struct rota_waiter *waiter = &s->wait_.waiter;
+	struct rota__buffers *buffers = ((struct rota__ring *)s->wait_.starving.ring)->buffers;
+	struct rota_waiter *waiter = &s->wait_.starving.waiter;
 	bool granted;
 
 	rota__waitlist_lock(&buffers->waiters);
@@ -228,9 +255,9 @@ static rota_poll poll_starved(struct rota_recv_stream *s, struct rota_context *c
 	if (granted || s->cancelled_ || s->stopped_) {
 		if (rota__waiter_queued(waiter))
 			rota__waitlist_remove(&buffers->waiters, waiter);
-		s->stage_ = STAGE_IDLE;
+		starve_no_more(s);
 	} else if (!rota__waiter_queued(waiter) && rota__load(&buffers->available, RELAXED) > 0) {
-		s->stage_ = STAGE_IDLE;
+		starve_no_more(s);
 	} else {
 		rota__waitlist_wait(&buffers->waiters, waiter, cx->waker, false);
 		*ret_wait = true;
@@ -281,7 +308,7 @@ static const struct rota_future_ops next_ops = { .poll = next_poll, .cancel = ne
 
 void rota_recv_stream_init(struct rota_recv_stream *stream, int fd)
 {
-	*stream = (struct rota_recv_stream){ .fd_ = fd };
+	*stream = (struct rota_recv_stream){ .wait_.op.fd_ = fd };
 }
 
 void rota_recv_stream_next_init(struct rota_recv_stream *stream, struct rota_buffer *ret)
@@ -299,10 +326,12 @@ ssize_t rota_recv_stream_next(struct rota_recv_stream *stream, struct rota_buffe
 
 void rota_buffer_release(struct rota_buffer *buffer)
 {
-	if (buffer->group_ != NULL)
-		rota__buffers_give_back(buffer->group_, (uint32_t)buffer->id_);
-	else
-		rota__free(buffer->data, buffer->id_, ROTA__CACHE_LINE);
+	const struct rota__buffer_note *note = (const struct rota__buffer_note *)buffer->home_;
+
+	if (buffer->home_ & ALONE)
+		rota__free(buffer->data, buffer->home_ >> 1, ROTA__CACHE_LINE);
+	else if (note != NULL)
+		rota__buffers_give_back(rota__buffers_of(note), note->id);
 	*buffer = (struct rota_buffer){ .data = NULL };
 }
 
@@ -316,9 +345,9 @@ static rota_poll stop_poll(struct rota_future *self, struct rota_context *cx)
 	if (s->stage_ == STAGE_ARMED) {
 		if (rota__multishot_stop(&s->wait_.op, cx) == ROTA_PENDING)
 			return ROTA_PENDING;
-		if (s->wait_.op.result_ == 0)
+		if (s->wait_.op.future.status == 0)
 			s->ended_ = true;
-		rota__buffers_pass_on(s->group_);
+		rota__buffers_pass_on(stock_of(s));
 	}
 	s->stage_ = STAGE_IDLE;
 	self->status = 0;
@@ -343,5 +372,5 @@ void rota_recv_stream_stop(struct rota_recv_stream *stream)
 void rota_recv_stream_close(struct rota_recv_stream *stream)
 {
 	while (stream->count_ > 0)
-		rota__buffers_give_back(stream->group_, get(stream));
+		rota__buffers_give_back(stock_of(stream), get(stream));
 }

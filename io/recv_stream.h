@@ -20,28 +20,27 @@
 
 ROTA_BEGIN_DECLS
 
-/* Bytes that were received. The caller's, to read and to write, until given back. */
+/* Bytes that were received. The caller's, to read and to write, until given back; `data` is left as it came. */
 struct rota_buffer {
 	unsigned char *data;
 	size_t len;
-	/* private */
-	void *group_;
-	size_t id_; /* in its group; without one: the size */
+	uintptr_t home_; /* private: its note in the stock; or the size of what was allocated for it alone, and a mark */
 };
 
 struct rota_recv_stream {
 	struct rota_future future; /* of the wait for the next; see rota_recv_stream_next_init */
 	/* private */
 	struct rota_buffer *ret_;
-	void *group_;
-	int fd_;
-	uint32_t first_, last_; /* of the queue: buffers of the group */
-	uint16_t count_;
+	uint16_t first_, last_, count_; /* of the queue: buffers of the stock */
 	uint8_t stage_;
 	bool single_ : 1, cancelled_ : 1, stopped_ : 1, ended_ : 1, granted_ : 1;
 	union {
-		struct rota_op op;
-		struct rota_waiter waiter;
+		struct rota_op op; /* keeps the descriptor, and the ring whose stock it is, when it is over, too */
+		struct {
+			struct rota_waiter waiter;
+			void *ring;
+			int fd;
+		} starving;
 	} wait_;
 };
 

@@ -161,7 +161,7 @@ static bool put_op(struct rota__ring *ring, struct rota_op *op)
 		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
 		sqe->ioprio = op->ioprio_;
 		sqe->flags = op->entry_flags_;
-		sqe->splice_fd_in = op->second_fd_;
+		sqe->splice_fd_in = op->opcode_ == IORING_OP_SPLICE ? op->second_fd_ : 0;
 	}
 	sqe->user_data = (uintptr_t)op;
 	publish(ring);
@@ -283,7 +283,7 @@ static void end_here(struct rota__ring *ring, struct rota_op *op, int result)
 
 	ring->ended_here++;
 	rota__ring_closing_leave(ring, op);
-	op->result_ = result;
+	op->future.status = result;
 	rota__wake_batch_init(&batch);
 	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
 	rota__wake_batch_submit(&batch);
@@ -385,10 +385,11 @@ static bool take_result(struct rota__ring *ring, struct rota_op *op, int *res, u
 static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
 			     struct reaping *reaping)
 {
-	op->result_ = cqe->res;
+	op->future.status = cqe->res;
 	if (!rota__op_is_multishot(op))
 		return;
-	if (take_result(ring, op, &op->result_, cqe->flags, false) && !op->cancelled_ && op->mail_ == ROTA__MAIL_NONE) {
+	if (take_result(ring, op, &op->future.status, cqe->flags, false) && !op->cancelled_ &&
+	    op->mail_ == ROTA__MAIL_NONE) {
 		op->cancelled_ = 1; /* enough for now */
 		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
 		reaping->owner_needed = true;
@@ -418,7 +419,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 		return false;
 	}
 	if (cqe->flags & IORING_CQE_F_NOTIF)
-		res = op->result_;
+		res = op->future.status;
 	if (rota__op_is_multishot(op))
 		take_result(ring, op, &res, cqe->flags, true);
 	again = rota__op_again(op, &res);
@@ -434,7 +435,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 		return true;
 	}
 	rota__ring_closing_leave(ring, op);
-	op->result_ = again != ROTA__MAIL_NONE ? -ECANCELED : res;
+	op->future.status = again != ROTA__MAIL_NONE ? -ECANCELED : res;
 	rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
 	reaping->ended++;
 	return true;
@@ -566,7 +567,7 @@ static void forward_letter(struct rota__ring *ring, struct rota_op *op, struct r
 			rota__ring_mail(ring, op, mail);
 	} else if (op->cancelled_ || is_closing(ring, op)) {
 		rota__ring_closing_leave(ring, op);
-		op->result_ = -ECANCELED;
+		op->future.status = -ECANCELED;
 		rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
 		reaping->ended++;
 		return;

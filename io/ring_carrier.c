@@ -39,11 +39,11 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 	return ROTA_PENDING;
 }
 
-/* Rings fire with results only. */
+/* Never: rings fire with results only. */
 static rota_poll ring_resume(struct rota_op *op, const struct rota_waker *waker)
 {
+	(void)op;
 	(void)waker;
-	op->future.status = op->result_;
 	return ROTA_READY;
 }
 

@@ -37,7 +37,7 @@ static int finish(struct rota__ring *ring, struct rota_op *op)
 {
 	while (!rota__slot_fired(&op->state_))
 		rota__ring_turn(ring, ROTA_NEVER);
-	return op->result_;
+	return op->future.status;
 }
 
 /* As a future's cancel does it. */
@@ -413,7 +413,7 @@ UNIT_TEST(ring, not_now_while_another_takes_the_completions)
 		/* Who ends it wakes the operation's waker, not the ring: the owner may sleep only for a while. */
 		while (!rota__slot_fired(&op.state_))
 			rota__ring_turn(&s.ring, ROTA_MS(1));
-		expect(op.result_, ==, 1);
+		expect(op.future.status, ==, 1);
 		expect(byte, ==, 'x');
 	}
 	__atomic_store_n(&s.stop, 1, __ATOMIC_RELEASE);
@@ -469,12 +469,12 @@ UNIT_TEST(ring, letters)
 		if (finish(&post->s.ring, &post->op[i]) == 1)
 			expect(write(post->fds[1], "x", 1), ==, 1);
 		else
-			expect(post->op[i].result_, ==, -ECANCELED);
-		cancelled += post->op[i].result_ < 0;
+			expect(post->op[i].future.status, ==, -ECANCELED);
+		cancelled += post->op[i].future.status < 0;
 	}
 	for (int i = 0; i < LETTERS; i++) {
 		taken += finish(&post->s.ring, &post->op[i]) == 1;
-		expect(post->byte[i], ==, post->op[i].result_ == 1 ? 'x' : 0);
+		expect(post->byte[i], ==, post->op[i].future.status == 1 ? 'x' : 0);
 	}
 	expect(taken + cancelled, ==, LETTERS);
 	expect(plain_waiting(post->fds[0]), ==, 0);
@@ -522,7 +522,7 @@ UNIT_TEST(ring, completions_of_a_stuck_owner_are_taken)
 	expect(write(stuck.fds[1], "x", 1), ==, 1);
 	expect_eventually(rota__ring_rescue(&stuck.ring, NULL) == 1);
 	expect(rota__slot_fired(&stuck.op.state_), ==, true);
-	expect(stuck.op.result_, ==, 1);
+	expect(stuck.op.future.status, ==, 1);
 	expect(stuck.byte, ==, 'x');
 	__atomic_store_n(&stuck.freed, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
