@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Completions, and what each means for its operation. */
+#include "ring_parts_internal.h"
+
+#include "../runtime/slot_internal.h"
+#include "multishot_internal.h"
+
+static bool take_result(struct rota__ring *ring, struct rota_op *op, int *res, unsigned flags, bool last)
+{
+	if (op->more_ == ROTA__MORE_RECV)
+		return rota__recv_stream_take(op, ring->buffers, res, flags, last);
+	return rota__accept_stream_take(op, res, last);
+}
+
+/* A completion after which others come; the slot is taken. */
+static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
+			     struct rota__reaping *reaping)
+{
+	op->future.status = cqe->res;
+	if (!rota__op_is_multishot(op))
+		return;
+	if (take_result(ring, op, &op->future.status, cqe->flags, false) && !op->cancelled_ &&
+	    op->mail_ == ROTA__MAIL_NONE) {
+		op->cancelled_ = 1; /* enough for now */
+		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+		reaping->owner_needed = true;
+	}
+	if (op->waker_.ops != NULL) {
+		rota__wake_batch_add(&reaping->batch, &op->waker_);
+		op->waker_.ops = NULL;
+	}
+}
+
+/* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
+ * completion has to wait until the owner has taken it out. */
+static bool complete(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
+		     struct rota__reaping *reaping)
+{
+	enum rota__op_mail again;
+	int res = cqe->res;
+
+	rota__slot_take(&op->state_);
+	if (cqe->flags & IORING_CQE_F_MORE) { /* the kernel keeps the operation */
+		complete_in_part(ring, op, cqe, reaping);
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return true;
+	}
+	if (op->mail_ != ROTA__MAIL_NONE) {
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return false;
+	}
+	if (cqe->flags & IORING_CQE_F_NOTIF)
+		res = op->future.status;
+	if (rota__op_is_multishot(op))
+		take_result(ring, op, &res, cqe->flags, true);
+	again = rota__op_again(op, &res);
+	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !rota__ring_is_closing(ring, op)) {
+		if (reaping->rescuer != NULL && rota__ring_may_move(op)) {
+			ring = reaping->rescuer;
+			rota__store(&op->carrier_, ring, RELAXED); /* under the slot */
+		} else {
+			reaping->owner_needed = true;
+		}
+		rota__ring_mail(ring, op, again);
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE);
+		return true;
+	}
+	rota__ring_closing_leave(ring, op);
+	op->future.status = again != ROTA__MAIL_NONE ? -ECANCELED : res;
+	rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
+	reaping->ended++;
+	return true;
+}
+
+/* false: it has to wait for the owner, who alone can arm the poll again. */
+static bool woken(struct rota__ring *ring, const struct io_uring_cqe *cqe, struct rota__reaping *reaping)
+{
+	if (!(cqe->flags & IORING_CQE_F_MORE)) {
+		if (reaping->rescue)
+			return false;
+		rota__store(&ring->wake_armed, 0, RELAXED); /* the owner's */
+	}
+	rota__swap(&ring->notified, 0, ACQ_REL); /* partner: the swap in rota__ring_wake */
+	reaping->owner_needed = true;
+	return true;
+}
+
+/* Takes completions until there is none, the batch is full, or one has to wait. With cq_lock held. Returns whether to
+ * come again. */
+static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
+{
+	struct io_uring_cq *cq = &ring->uring.cq;
+	unsigned head = *cq->khead;
+	const unsigned tail = io_uring_smp_load_acquire(cq->ktail);
+	bool taken = true;
+
+	for (; head != tail && !rota__wake_batch_full(&reaping->batch); head++) {
+		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
+
+		if (cqe->user_data == ROTA__DATA_WAKE)
+			taken = woken(ring, cqe, reaping);
+		else if (cqe->user_data != ROTA__DATA_IGNORE)
+			taken = complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe, reaping);
+		if (!taken)
+			break;
+	}
+	io_uring_smp_store_release(cq->khead, head);
+	return rota__wake_batch_full(&reaping->batch);
+}
+
+void rota__ring_reap(struct rota__ring *ring, struct rota__reaping *reaping)
+{
+	bool more = true;
+
+	rota__wake_batch_init(&reaping->batch);
+	while (more && rota__ring_completed(ring)) {
+		if (!rota__spin_trylock(&ring->cq_lock))
+			break; /* the other one takes them */
+		more = reap_batch(ring, reaping);
+		rota__spin_unlock(&ring->cq_lock);
+		rota__wake_batch_submit(&reaping->batch);
+	}
+}
