@@ -28,8 +28,9 @@ static int result(long rc)
 
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns)
 {
-	struct __kernel_timespec ts = { (int64_t)(timeout_ns / NSEC_PER_SEC), (long long)(timeout_ns % NSEC_PER_SEC) };
-	struct io_uring_getevents_arg arg = { .ts = timeout_ns != UINT64_MAX ? (uintptr_t)&ts : 0 };
+	const uint64_t ns = rota__sys_wait_at_once(timeout_ns);
+	struct __kernel_timespec ts = { (int64_t)(ns / NSEC_PER_SEC), (long long)(ns % NSEC_PER_SEC) };
+	struct io_uring_getevents_arg arg = { .ts = ns != UINT64_MAX ? (uintptr_t)&ts : 0 };
 	int rc = rota__fault(ROTA__FAULT_ENTER);
 
 	if (rc < 0)

@@ -25,6 +25,7 @@ void rota__fiber_host_init(struct rota__fiber_host *host)
 	host->stack_limit = limit;
 #elif defined(ROTA__TSAN)
 	host->sanitizer = __tsan_get_current_fiber();
+	host->holds_signals = rota__sys_signals_come();
 #endif
 	host->sp = NULL;
 }
@@ -36,7 +37,11 @@ void rota__fiber_start(rota_task *task, void (*body)(void *task))
 
 	top -= (((uintptr_t)stack >> 12) % COLOURS) * COLOUR_STEP;
 #ifdef ROTA__TSAN
+	sigset_t held;
+
+	rota__sys_hold_signals(&held);
 	stack->sanitizer = __tsan_create_fiber(0);
+	rota__sys_let_signals(&held);
 #else
 	stack->sanitizer = NULL;
 #endif
@@ -46,7 +51,11 @@ void rota__fiber_start(rota_task *task, void (*body)(void *task))
 void rota__fiber_ended(rota_task *task)
 {
 #ifdef ROTA__TSAN
+	sigset_t held;
+
+	rota__sys_hold_signals(&held);
 	__tsan_destroy_fiber(task->stack->sanitizer);
+	rota__sys_let_signals(&held);
 #endif
 	(void)task;
 }

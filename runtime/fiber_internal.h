@@ -19,6 +19,8 @@
 #endif
 #ifdef ROTA__TSAN
 #include <sanitizer/tsan_interface.h>
+
+#include "sys_internal.h"
 #endif
 
 struct rota__fiber_host {
@@ -26,6 +28,9 @@ struct rota__fiber_host {
 	void *sanitizer;         /* thread sanitizer's fiber of the host */
 	const void *stack_limit; /* address sanitizer's view of the host's stack */
 	size_t stack_size;
+#ifdef ROTA__TSAN
+	bool holds_signals;
+#endif
 };
 
 /* Called on the host's thread before its first resume. */
@@ -55,8 +60,16 @@ bool rota__fiber_overflowed(const rota_task *task, const void *addr);
 
 #elif defined(ROTA__TSAN)
 
-#define ROTA__BEFORE_RESUME(host, task) __tsan_switch_to_fiber((task)->stack->sanitizer, 0)
-#define ROTA__AFTER_RESUME(host, task) ((void)0)
+/* The sanitizer keeps a signal until whoever runs when it comes does an atomic operation. A fiber may never run again, so
+ * while one does, also where the sanitizer makes it or forgets it, signals are held back from the thread. */
+#define ROTA__BEFORE_RESUME(host, task) \
+	sigset_t held; \
+	if ((host)->holds_signals) \
+		rota__sys_hold_signals(&held); \
+	__tsan_switch_to_fiber((task)->stack->sanitizer, 0)
+#define ROTA__AFTER_RESUME(host, task) \
+	if ((host)->holds_signals) \
+	rota__sys_let_signals(&held)
 #define ROTA__BEFORE_SUSPEND(host, task) __tsan_switch_to_fiber((host)->sanitizer, 0)
 #define ROTA__BEFORE_EXIT(host, task) __tsan_switch_to_fiber((host)->sanitizer, 0)
 

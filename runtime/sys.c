@@ -125,10 +125,11 @@ unsigned rota__sys_cpus(void)
 
 void rota__sys_futex_wait(struct rota_atomic_u32 *word, uint32_t expected, uint64_t timeout_ns)
 {
-	struct timespec ts = { (time_t)(timeout_ns / NSEC_PER_SEC), (long)(timeout_ns % NSEC_PER_SEC) };
+	const uint64_t ns = rota__sys_wait_at_once(timeout_ns);
+	struct timespec ts = { (time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC) };
 
 	/* EAGAIN, EINTR and ETIMEDOUT all mean: look again, which every caller does. */
-	syscall(SYS_futex, &word->value, FUTEX_WAIT_PRIVATE, expected, timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0);
+	syscall(SYS_futex, &word->value, FUTEX_WAIT_PRIVATE, expected, ns == UINT64_MAX ? NULL : &ts, NULL, 0);
 }
 
 void rota__sys_futex_wake(struct rota_atomic_u32 *word, int count)
@@ -183,20 +184,46 @@ void rota__sys_discard(void *addr, size_t size)
 	madvise(addr, size, MADV_DONTNEED);
 }
 
+static void all_but_faults(sigset_t *ret)
+{
+	sigfillset(ret);
+	/* What a thread does to itself must still reach the handlers (and the stack overflow report). */
+	sigdelset(ret, SIGSEGV);
+	sigdelset(ret, SIGBUS);
+	sigdelset(ret, SIGFPE);
+	sigdelset(ret, SIGILL);
+	sigdelset(ret, SIGTRAP);
+	sigdelset(ret, SIGABRT);
+	sigdelset(ret, SIGPROF);
+}
+
 static void block_signals(sigset_t *ret_old)
 {
 	sigset_t set;
 
-	sigfillset(&set);
-	/* What a thread does to itself must still reach the handlers (and the stack overflow report). */
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGILL);
-	sigdelset(&set, SIGTRAP);
-	sigdelset(&set, SIGABRT);
-	sigdelset(&set, SIGPROF);
+	all_but_faults(&set);
 	pthread_sigmask(SIG_SETMASK, &set, ret_old);
+}
+
+bool rota__sys_signals_come(void)
+{
+	sigset_t blocked;
+
+	return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && !sigismember(&blocked, SIGTERM);
+}
+
+void rota__sys_hold_signals(sigset_t *ret_old)
+{
+	sigset_t set;
+
+	all_but_faults(&set);
+	sigdelset(&set, SIGURG); /* by which a stall is looked into */
+	pthread_sigmask(SIG_BLOCK, &set, ret_old);
+}
+
+void rota__sys_let_signals(const sigset_t *old)
+{
+	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
 void rota__sys_block_sigpipe(sigset_t *ret_old)

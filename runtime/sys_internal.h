@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "atomic_internal.h"
 #include "types.h"
 
 enum rota__fault_kind {
@@ -41,6 +42,18 @@ uint64_t rota__sys_clock(void);
 uint64_t rota__sys_random(void);
 unsigned rota__sys_cpus(void);
 
+/* How much of a wait a thread may spend in one bare system call, whose caller comes again: all of it. But the thread
+ * sanitizer holds a signal back until the thread that got it does its next atomic operation, so there it has to come out
+ * for that. */
+static inline uint64_t rota__sys_wait_at_once(uint64_t timeout_ns)
+{
+#ifdef ROTA__TSAN
+	return timeout_ns < 100000000 ? timeout_ns : 100000000;
+#else
+	return timeout_ns;
+#endif
+}
+
 /* Waits while *word == expected, at most timeout_ns (UINT64_MAX: no limit). Returns early now and then. */
 void rota__sys_futex_wait(struct rota_atomic_u32 *word, uint32_t expected, uint64_t timeout_ns);
 void rota__sys_futex_wake(struct rota_atomic_u32 *word, int count);
@@ -59,6 +72,11 @@ void rota__sys_discard(void *addr, size_t size);
 
 /* A joinable thread with every signal blocked that is not its own fault. 0, -EAGAIN, -ENOMEM. */
 int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), void *arg);
+
+/* Whether the calling thread lets signals in, as threads of rota's own do not; and keeps them from it for a while. */
+bool rota__sys_signals_come(void);
+void rota__sys_hold_signals(sigset_t *ret_old);
+void rota__sys_let_signals(const sigset_t *old);
 
 /* Keeps SIGPIPE from the calling thread until the restore, which swallows what came meanwhile. */
 void rota__sys_block_sigpipe(sigset_t *ret_old);
