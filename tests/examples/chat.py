@@ -16,6 +16,8 @@ TIMEOUT = 40
 class Peer:
     """A connection that speaks the protocol by hand."""
 
+    all = []
+
     def __init__(self, port, receive_buffer=0):
         self.socket = socket.socket()
         self.socket.settimeout(TIMEOUT)
@@ -23,6 +25,7 @@ class Peer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", port))
         self.lines = self.socket.makefile("rb")
+        self.all.append(self)
 
     def send(self, **message):
         self.send_raw(json.dumps(message).encode() + b"\n")
@@ -62,10 +65,13 @@ class Peer:
                 texts.append(message["text"])
         return texts, missed
 
-    def reset(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    def close(self):
         self.lines.close()
         self.socket.close()
+
+    def reset(self):
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
 
 class Server:
@@ -78,6 +84,8 @@ class Server:
         return self
 
     def __exit__(self, kind, *_):
+        while Peer.all:
+            Peer.all.pop().close()  # for those that stay the server would wait its two seconds
         if kind is None:
             self.stop(signal.SIGTERM)
         self.process.kill()
