@@ -59,15 +59,20 @@ static int wait_coarsely(int epoll_fd, struct epoll_event *events, int room, uin
 	return result(epoll_wait(epoll_fd, events, room, timeout));
 }
 
+static struct rota_atomic_u32 coarse; /* this system has no epoll_pwait2 */
+
 int rota__sys_epoll_wait(int epoll_fd, struct epoll_event *events, int room, uint64_t timeout_ns)
 {
 	struct timespec ts = { (time_t)(timeout_ns / NSEC_PER_SEC), (long)(timeout_ns % NSEC_PER_SEC) };
 	int rc = rota__fault(ROTA__FAULT_ENTER);
 
-	if (rc == 0)
+	if (rc == 0 && !rota__load(&coarse, RELAXED)) { /* orders nothing */
 		rc = result(syscall(SYS_epoll_pwait2, epoll_fd, events, room, timeout_ns == UINT64_MAX ? NULL : &ts,
 				    NULL, 0));
-	if (rc == -ENOSYS || rc == -EPERM)
+		if (rc == -ENOSYS || rc == -EPERM)
+			rota__store(&coarse, 1, RELAXED);
+	}
+	if (rota__load(&coarse, RELAXED))
 		rc = wait_coarsely(epoll_fd, events, room, timeout_ns);
 	return rc < 0 ? 0 : rc; /* EINTR: whoever waits comes again */
 }

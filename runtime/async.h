@@ -162,10 +162,17 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
 #define ROTA__YIELD(state, cx, number) \
 	do { \
 		ROTA__GO_ON_AT(state, number); \
-		rota_wake_by_ref((cx)->waker); \
+		rota__async_wake((cx)->waker); \
 		return ROTA_PENDING; \
 		ROTA__POINT(number, ); \
 	} while (0)
+
+/* rota_wake_by_ref, inline. */
+static inline void rota__async_wake(const struct rota_waker *waker)
+{
+	if (waker->ops != NULL)
+		waker->ops->wake_by_ref(waker->data);
+}
 
 static inline void rota__async_await(struct rota_async *async, struct rota_future *child, bool shielded)
 {
