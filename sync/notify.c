@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. A waiter is queued, or takes the permit, under the list's lock; notify_one grants the first waiter,
- * notify_last the last one, or they leave the permit; notify_all grants those that are queued when it begins. A grant is final: a waiter that is
- * cancelled after it was granted reports 0, so a notification is never lost.
+ * The protocol. `state_` is a busy word (busy_internal.h) that holds PERMIT, the notification that is kept. Without waiters
+ * to notify and to take what was kept is one compare-and-swap. A permit and waiters are never there together: who waits has
+ * looked for a permit while it held BUSY, and with waiters notify_one grants the first, notify_last the last one. To notify
+ * all takes BUSY even when nobody waits, so that it and a waiter that queues come one after the other: who queues later sees
+ * what was done before the notification. A grant is final: a waiter that is cancelled after it was granted reports 0, so a
+ * notification is never lost.
  */
 #include "notify.h"
 
 #include <errno.h>
 
+#include "../runtime/direct_internal.h"
+#include "busy_internal.h"
 #include "misuse_internal.h"
+
+#define PERMIT ((uint64_t)1 << ROTA__BUSY_BITS)
 
 void rota_notify_init(struct rota_notify *n)
 {
@@ -17,8 +24,12 @@ void rota_notify_init(struct rota_notify *n)
 
 int rota_notify_deinit(struct rota_notify *n)
 {
-	return rota__sync_deinit(&n->waiters_, "rota_notify_deinit while somebody waits");
+	if (rota__load(&n->state_, RELAXED) & ROTA__WAITERS) /* who ends it is alone with it */
+		return rota__sync_misuse("rota_notify_deinit while somebody waits", -EBUSY);
+	return 0;
 }
+
+/* --- waiting -------------------------------------------------------------------------------------------------- */
 
 static struct rota_notify_op *op_of(struct rota_future *future)
 {
@@ -30,21 +41,27 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_notify_op *op = op_of(self);
 	struct rota_notify *n = op->notify_;
+	struct rota_waiter *waiter = &op->waiter_;
 	rota_poll ready = ROTA_READY;
+	uint64_t state;
 
-	rota__waitlist_lock(&n->waiters_);
-	if (rota__waiter_granted(&op->waiter_)) {
+	if (rota__busy_served(&n->state_, waiter)) {
+		self->status = 0;
+		return ROTA_READY;
+	}
+	state = rota__busy_take(&n->state_);
+	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
 		self->status = 0;
 	} else if (self->status == -ECANCELED) {
-		if (rota__waiter_queued(&op->waiter_))
-			rota__waitlist_remove(&n->waiters_, &op->waiter_);
-	} else if (n->permit_ != 0 && !rota__waiter_queued(&op->waiter_)) {
-		n->permit_ = 0;
+		if (rota__waiter_queued(waiter))
+			rota__waitlist_remove(&n->waiters_, waiter);
+	} else if (state & PERMIT) {
+		state = 0;
 	} else {
-		rota__waitlist_wait(&n->waiters_, &op->waiter_, cx->waker, false);
+		rota__waitlist_wait(&n->waiters_, waiter, cx->waker, false);
 		ready = ROTA_PENDING;
 	}
-	rota__waitlist_unlock(&n->waiters_);
+	rota__busy_give(&n->state_, state, &n->waiters_);
 	return ready;
 }
 
@@ -62,7 +79,15 @@ void rota_notify_wait_init(struct rota_notify_op *op, struct rota_notify *n)
 	rota__waiter_init(&op->waiter_);
 }
 
-int rota_notify_wait(struct rota_notify *n)
+static bool take_permit(struct rota_notify *n)
+{
+	uint64_t state = rota__load(&n->state_, RELAXED);
+
+	return state == PERMIT && rota__cas_strong(&n->state_, &state, 0, ACQUIRE); /* partner: notify */
+}
+
+/* Apart, so that who finds a permit makes no room for the wait. */
+static __attribute__((noinline)) int wait_queued(struct rota_notify *n)
 {
 	struct rota_notify_op op;
 
@@ -70,18 +95,45 @@ int rota_notify_wait(struct rota_notify *n)
 	return rota_await(&op.future);
 }
 
-static void notify(struct rota_notify *n, bool last)
+int rota_notify_wait(struct rota_notify *n)
 {
+	struct rota__worker *worker = rota__worker_self();
+
+	if (!rota__direct_may(worker) || !take_permit(n))
+		return wait_queued(n);
+	rota__direct_done(worker);
+	return 0;
+}
+
+/* --- notifying ------------------------------------------------------------------------------------------------ */
+
+static __attribute__((noinline)) void notify_waiter(struct rota_notify *n, bool last)
+{
+	struct rota_waitlist *list = &n->waiters_;
 	struct rota__wake_batch batch;
+	uint64_t state = 0;
 
 	rota__wake_batch_init(&batch);
-	rota__waitlist_lock(&n->waiters_);
-	if (rota__waitlist_empty(&n->waiters_))
-		n->permit_ = 1;
+	rota__busy_take(&n->state_);
+	if (rota__waitlist_empty(list))
+		state = PERMIT;
 	else
-		rota__waitlist_grant_to(&n->waiters_, last ? n->waiters_.last_ : n->waiters_.first_, 0, &batch);
-	rota__waitlist_unlock(&n->waiters_);
+		rota__waitlist_grant_to(list, last ? list->last_ : list->first_, 0, &batch);
+	rota__busy_give(&n->state_, state, list);
 	rota__wake_batch_submit(&batch);
+}
+
+static inline void notify(struct rota_notify *n, bool last)
+{
+	uint64_t state = rota__load(&n->state_, RELAXED);
+
+	/* Also when one is kept already: who takes it then sees what this caller has done. RELEASE, partner: take_permit, and
+	 * busy_take. */
+	while (!(state & (ROTA__BUSY | ROTA__WAITERS))) {
+		if (rota__cas(&n->state_, &state, PERMIT, RELEASE))
+			return;
+	}
+	notify_waiter(n, last);
 }
 
 void rota_notify_one(struct rota_notify *n)
@@ -96,21 +148,24 @@ void rota_notify_last(struct rota_notify *n)
 
 void rota_notify_all(struct rota_notify *n)
 {
+	struct rota_waitlist *list = &n->waiters_;
 	struct rota__wake_batch batch;
-	uint32_t left;
+	uint64_t state = rota__busy_take(&n->state_);
+	uint32_t left = list->count_;
 
 	rota__wake_batch_init(&batch);
-	rota__waitlist_lock(&n->waiters_);
-	/* Later comers queue behind, also while the lock is dropped. Those that leave meanwhile make room in `left` for
-	 * a later comer: it gets a wake-up that it did not miss, which is allowed. */
-	for (left = n->waiters_.count_; left > 0 && !rota__waitlist_empty(&n->waiters_); left--) {
-		rota__waitlist_grant(&n->waiters_, 0, &batch);
+	/* Later comers queue behind, also while BUSY was given back. Those that leave meanwhile make room in `left` for a
+	 * later comer: it gets a wake-up that it did not miss, which is allowed. */
+	for (; left > 0 && !rota__waitlist_empty(list); left--) {
 		if (rota__wake_batch_full(&batch)) {
-			rota__waitlist_unlock(&n->waiters_);
+			rota__busy_give(&n->state_, state, list);
 			rota__wake_batch_submit(&batch);
-			rota__waitlist_lock(&n->waiters_);
+			state = rota__busy_take(&n->state_);
+			if (rota__waitlist_empty(list))
+				break;
 		}
+		rota__waitlist_grant(list, 0, &batch);
 	}
-	rota__waitlist_unlock(&n->waiters_);
+	rota__busy_give(&n->state_, state, list);
 	rota__wake_batch_submit(&batch);
 }

@@ -13,12 +13,12 @@
 ROTA_BEGIN_DECLS
 
 struct rota_notify {
-	struct rota_waitlist waiters_;
-	uint32_t permit_;
+	struct rota_atomic_u64 state_;
+	struct rota_waitlist waiters_; /* its own lock is not used */
 };
 
 /* clang-format off */
-#define ROTA_NOTIFY_INIT { {{0}, 0, NULL, NULL}, 0 }
+#define ROTA_NOTIFY_INIT { {0}, {{0}, 0, NULL, NULL} }
 /* clang-format on */
 
 ROTA_API void rota_notify_init(struct rota_notify *n);

@@ -46,7 +46,7 @@ static void tell_all(void *arg)
 {
 	struct rota_notify *notify = arg;
 
-	while (waiters_count(&notify->waiters_) == 0)
+	while (busy_waiters_count(&notify->state_, &notify->waiters_) == 0)
 		sched_yield();
 	rota_notify_all(notify);
 }
@@ -68,7 +68,7 @@ static void waits_script(const struct place *place)
 		}
 		party_join(&party);
 	}
-	expect(notify.permit_, ==, 0);
+	expect(notify.state_.value, ==, 0);
 }
 
 UNIT_TEST(notify, waits)
@@ -182,7 +182,7 @@ UNIT_TEST(notify, a_cancelled_waiter_swallows_nothing)
 	expect(poll_by_hand(&ops[1].future), ==, ROTA_PENDING);
 	rota_future_cancel(&ops[1].future);
 	expect(poll_by_hand(&ops[1].future), ==, ROTA_READY);
-	expect(waiters_count(&notify.waiters_), ==, 0);
+	expect(busy_waiters_count(&notify.state_, &notify.waiters_), ==, 0);
 
 	wait_by_hand(ops, 1, &notify); /* cancelled, but not yet polled again: the notification finds it first */
 	rota_future_cancel(&ops[0].future);
@@ -207,9 +207,9 @@ static void cancel_script(const struct place *place)
 	(void)place;
 	for (int i = 0; i < 200; i++) {
 		expect(rota_spawn(&first, wait_for_it, &notify), ==, 0);
-		waiters_await(&notify.waiters_, 1);
+		busy_waiters_await(&notify.state_, &notify.waiters_, 1);
 		expect(rota_spawn(&second, wait_for_it, &notify), ==, 0);
-		waiters_await(&notify.waiters_, 2);
+		busy_waiters_await(&notify.state_, &notify.waiters_, 2);
 		if (i % 2 == 0)
 			rota_notify_one(&notify);
 		expect(rota_cancel(first), ==, 0);
@@ -222,7 +222,7 @@ static void cancel_script(const struct place *place)
 			expect(status, ==, -ECANCELED);
 		expect(rota_join(second, &other), ==, 0);
 		expect(other, ==, 0);
-		expect(notify.permit_, ==, 0);
+		expect(notify.state_.value, ==, 0);
 	}
 }
 
@@ -272,10 +272,10 @@ UNIT_TEST(notify, all_wakes_a_crowd)
 	struct crowd crowd = { .wait = wait_for_it, .future = crowd_future, .arg = &notify };
 
 	crowd_start(&crowd);
-	waiters_await(&notify.waiters_, CROWD);
+	busy_waiters_await(&notify.state_, &notify.waiters_, CROWD);
 	rota_notify_all(&notify);
 	expect(crowd_join(&crowd, 0), ==, CROWD);
-	expect(notify.permit_, ==, 0);
+	expect(notify.state_.value, ==, 0);
 }
 
 UNIT_TEST(notify, one_wakes_a_crowd_one_by_one)
@@ -284,10 +284,10 @@ UNIT_TEST(notify, one_wakes_a_crowd_one_by_one)
 	struct crowd crowd = { .wait = wait_for_it, .future = crowd_future, .arg = &notify };
 
 	crowd_start(&crowd);
-	waiters_await(&notify.waiters_, CROWD);
+	busy_waiters_await(&notify.state_, &notify.waiters_, CROWD);
 	for (unsigned i = CROWD; i-- > 0;) {
 		rota_notify_one(&notify);
-		expect(waiters_count(&notify.waiters_), ==, i);
+		expect(busy_waiters_count(&notify.state_, &notify.waiters_), ==, i);
 	}
 	expect(crowd_join(&crowd, 0), ==, CROWD);
 }

@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_WAITERS_H
 #define TESTS_UNIT_WAITERS_H
 
-#include "../../runtime/waitlist_internal.h"
+#include "../../sync/busy_internal.h"
 #include "places.h"
 
 /* Polls with the calling thread's waker. On a plain thread. */
@@ -29,6 +29,22 @@ static inline unsigned waiters_count(struct rota_waitlist *list)
 static inline void waiters_await(struct rota_waitlist *list, unsigned count)
 {
 	while (waiters_count(list) != count)
+		rota_sleep(ROTA_US(50));
+}
+
+/* The same where a busy word is the list's lock. */
+static inline unsigned busy_waiters_count(struct rota_atomic_u64 *word, const struct rota_waitlist *list)
+{
+	const uint64_t state = rota__busy_take(word);
+	const unsigned count = list->count_;
+
+	rota__busy_give(word, state, list);
+	return count;
+}
+
+static inline void busy_waiters_await(struct rota_atomic_u64 *word, const struct rota_waitlist *list, unsigned count)
+{
+	while (busy_waiters_count(word, list) != count)
 		rota_sleep(ROTA_US(50));
 }
 
