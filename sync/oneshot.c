@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. All under the list's lock: EMPTY -> SENT -> TAKEN, or EMPTY -> CLOSED; SENT stays SENT when closed.
- * The value stays in the oneshot until a poll takes it, so a receiver that is cancelled takes nothing with it.
+ * The protocol. All under the list's lock: EMPTY -> SENT -> TAKEN, or EMPTY -> CLOSED; SENT stays SENT when closed. A receiver
+ * that waits when the value comes is granted it: EMPTY -> TAKEN, and it reads the value in its next poll, without the lock.
+ * One that was cancelled meanwhile puts it back in that poll, TAKEN -> SENT, so it takes nothing with it.
  */
 #include "oneshot.h"
 
@@ -10,6 +11,7 @@
 #include "misuse_internal.h"
 
 enum { EMPTY, SENT, TAKEN, CLOSED };
+enum { TAG_GIVEN, TAG_NOTHING }; /* of grants */
 
 void rota_oneshot_init(struct rota_oneshot *o)
 {
@@ -21,8 +23,8 @@ int rota_oneshot_deinit(struct rota_oneshot *o)
 	return rota__sync_deinit(&o->waiters_, "rota_oneshot_deinit while somebody waits");
 }
 
-/* With the lock held, which it drops and takes again between full batches. */
-static void wake_receivers(struct rota_oneshot *o, struct rota__wake_batch *batch)
+/* With the lock held, which it drops and takes again between full batches: nothing is there for them, nor will be. */
+static void turn_away(struct rota_oneshot *o, struct rota__wake_batch *batch)
 {
 	while (!rota__waitlist_empty(&o->waiters_)) {
 		if (rota__wake_batch_full(batch)) {
@@ -31,7 +33,7 @@ static void wake_receivers(struct rota_oneshot *o, struct rota__wake_batch *batc
 			rota__waitlist_lock(&o->waiters_);
 			continue;
 		}
-		rota__waitlist_grant(&o->waiters_, 0, batch);
+		rota__waitlist_grant(&o->waiters_, TAG_NOTHING, batch);
 	}
 }
 
@@ -42,12 +44,16 @@ int rota_oneshot_send(struct rota_oneshot *o, void *value)
 
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&o->waiters_);
-	if (o->state_ == EMPTY) {
+	if (o->state_ != EMPTY) {
+		rc = o->state_ == CLOSED ? -EPIPE : -EEXIST;
+	} else if (rota__waitlist_empty(&o->waiters_)) {
 		o->value_ = value;
 		o->state_ = SENT;
-		wake_receivers(o, &batch);
 	} else {
-		rc = o->state_ == CLOSED ? -EPIPE : -EEXIST;
+		o->value_ = value;
+		o->state_ = TAKEN;
+		rota__waitlist_grant(&o->waiters_, TAG_GIVEN, &batch);
+		turn_away(o, &batch);
 	}
 	rota__waitlist_unlock(&o->waiters_);
 	rota__wake_batch_submit(&batch);
@@ -62,7 +68,7 @@ void rota_oneshot_close(struct rota_oneshot *o)
 	rota__waitlist_lock(&o->waiters_);
 	if (o->state_ == EMPTY)
 		o->state_ = CLOSED;
-	wake_receivers(o, &batch);
+	turn_away(o, &batch);
 	rota__waitlist_unlock(&o->waiters_);
 	rota__wake_batch_submit(&batch);
 }
@@ -94,25 +100,51 @@ static struct rota_oneshot_op *op_of(struct rota_future *future)
 	return (struct rota_oneshot_op *)(void *)future;
 }
 
+/* A later poll of a receiver that was granted. */
+static int granted(struct rota_oneshot_op *op, bool cancelled)
+{
+	struct rota_oneshot *o = op->oneshot_;
+
+	if (op->waiter_.tag_ == TAG_NOTHING)
+		return -EPIPE;
+	if (!cancelled) {
+		op->value = o->value_;
+		return 0;
+	}
+	rota__waitlist_lock(&o->waiters_);
+	o->state_ = SENT;
+	rota__waitlist_unlock(&o->waiters_);
+	return -ECANCELED;
+}
+
+/* `status` is -ECANCELED from the cancel on. */
 static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_oneshot_op *op = op_of(self);
 	struct rota_oneshot *o = op->oneshot_;
+	struct rota_waiter *waiter = &op->waiter_;
 	const bool cancelled = self->status == -ECANCELED;
-	rota_poll ready = ROTA_READY;
+	int rc = 0;
 
-	rota__waitlist_lock(&o->waiters_);
-	int rc = cancelled ? -ECANCELED : take(o, &op->value);
-	if (rc != -EAGAIN) {
-		self->status = rc;
-	} else {
-		rota__waitlist_wait(&o->waiters_, &op->waiter_, cx->waker, false);
-		ready = ROTA_PENDING;
+	if (!rota__waiter_served(&o->waiters_, waiter)) {
+		rota__waitlist_lock(&o->waiters_);
+		if (rota__waiter_granted(waiter)) {
+			/* between the look and the lock */
+		} else if (!cancelled) {
+			rc = take(o, &op->value);
+			if (rc == -EAGAIN)
+				rota__waitlist_wait(&o->waiters_, waiter, cx->waker, false);
+		} else if (rota__waiter_queued(waiter)) {
+			rota__waitlist_remove(&o->waiters_, waiter);
+		}
+		rota__waitlist_unlock(&o->waiters_);
 	}
-	if (ready == ROTA_READY && rota__waiter_queued(&op->waiter_))
-		rota__waitlist_remove(&o->waiters_, &op->waiter_);
-	rota__waitlist_unlock(&o->waiters_);
-	return ready;
+	if (rc == -EAGAIN)
+		return ROTA_PENDING;
+	if (rota__waiter_granted(waiter))
+		rc = granted(op, cancelled);
+	self->status = cancelled ? -ECANCELED : rc;
+	return ROTA_READY;
 }
 
 static void recv_cancel(struct rota_future *self)
