@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "../runtime/alloc_internal.h"
-#include "../runtime/runtime_internal.h"
+#include "../runtime/direct_internal.h"
 #include "misuse_internal.h"
 #include "words_internal.h"
 
@@ -207,15 +207,22 @@ void rota_broadcast_recv_init(struct rota_broadcast_op *op, struct rota_broadcas
 	rota__waiter_init(&op->waiter_);
 }
 
-int rota_broadcast_recv(struct rota_broadcast_receiver *receiver, void *ret_elem)
+/* Apart, so that who finds a value makes no room for the wait. */
+static __attribute__((noinline)) int recv_waiting(struct rota_broadcast_receiver *receiver, void *ret_elem)
 {
 	struct rota_broadcast_op op;
-	int rc = rota_cancelled() ? -EAGAIN : take(receiver, ret_elem);
 
-	if (rc != -EAGAIN) {
-		rota__worker_spend();
-		return rc;
-	}
 	rota_broadcast_recv_init(&op, receiver, ret_elem);
 	return rota_await(&op.future);
+}
+
+int rota_broadcast_recv(struct rota_broadcast_receiver *receiver, void *ret_elem)
+{
+	struct rota__worker *worker = rota__worker_self();
+	int rc = rota__direct_may(worker) ? take(receiver, ret_elem) : -EAGAIN;
+
+	if (rc == -EAGAIN)
+		return recv_waiting(receiver, ret_elem);
+	rota__direct_done(worker);
+	return rc;
 }

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#include "../runtime/runtime_internal.h"
+#include "../runtime/direct_internal.h"
 #include "busy_internal.h"
 #include "misuse_internal.h"
 #include "owner_internal.h"
@@ -84,7 +84,7 @@ static void serve_and_give(struct rota_rwlock *l, uint64_t state)
 
 /* --- locking -------------------------------------------------------------------------------------------------- */
 
-static int trylock(struct rota_rwlock *l, bool write)
+static inline int trylock(struct rota_rwlock *l, bool write)
 {
 	uint64_t state = rota__load(&l->state_, RELAXED);
 	unsigned spins = 0;
@@ -172,17 +172,23 @@ void rota_rwlock_wrlock_init(struct rota_rwlock_op *op, struct rota_rwlock *l)
 	init_op(op, l, true);
 }
 
-static int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
+/* Apart, so that who finds the lock free makes no room for the wait. */
+static __attribute__((noinline)) int lock_waiting(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
 	struct rota_rwlock_op op;
 
-	/* Who was asked to stop learns it in the wait, even if the lock is free. */
-	if (!rota_cancelled() && trylock(l, write) == 0) {
-		rota__worker_spend();
-		return 0;
-	}
 	init_op(&op, l, write);
 	return rota__await_until(&op.future, deadline);
+}
+
+static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (!rota__direct_may(worker) || trylock(l, write) < 0)
+		return lock_waiting(l, write, deadline);
+	rota__direct_done(worker);
+	return 0;
 }
 
 int rota_rwlock_rdlock_until(struct rota_rwlock *l, uint64_t deadline)
@@ -192,7 +198,7 @@ int rota_rwlock_rdlock_until(struct rota_rwlock *l, uint64_t deadline)
 
 int rota_rwlock_rdlock(struct rota_rwlock *l)
 {
-	return lock(l, false, UINT64_MAX);
+	return lock(l, false, ROTA_NEVER);
 }
 
 int rota_rwlock_wrlock_until(struct rota_rwlock *l, uint64_t deadline)
@@ -206,7 +212,7 @@ int rota_rwlock_wrlock_until(struct rota_rwlock *l, uint64_t deadline)
 
 int rota_rwlock_wrlock(struct rota_rwlock *l)
 {
-	return rota_rwlock_wrlock_until(l, UINT64_MAX);
+	return rota_rwlock_wrlock_until(l, ROTA_NEVER);
 }
 
 /* --- unlocking ------------------------------------------------------------------------------------------------ */

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-#include "../runtime/runtime_internal.h"
+#include "../runtime/direct_internal.h"
 #include "busy_internal.h"
 #include "misuse_internal.h"
 #include "until_internal.h"
@@ -81,7 +81,7 @@ static void serve_and_give(struct rota_semaphore *s, uint64_t state)
 	}
 }
 
-int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
+static inline int try_acquire(struct rota_semaphore *s, uint64_t n)
 {
 	uint64_t state = rota__load(&s->state_, RELAXED);
 	unsigned spins = 0;
@@ -98,6 +98,11 @@ int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
 			return 0;
 		}
 	}
+}
+
+int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
+{
+	return try_acquire(s, n);
 }
 
 /* `status` is -ECANCELED from the cancel on. */
@@ -149,22 +154,33 @@ void rota_semaphore_acquire_init(struct rota_semaphore_op *op, struct rota_semap
 	rota__waiter_init(&op->waiter_);
 }
 
-int rota_semaphore_acquire_until(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
+/* Apart, so that who finds its permits makes no room for the wait. */
+static __attribute__((noinline)) int acquire_waiting(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
 {
 	struct rota_semaphore_op op;
 
-	/* Who was asked to stop learns it in the wait, even if the permits are there. */
-	if (!rota_cancelled() && rota_semaphore_try_acquire(s, n) == 0) {
-		rota__worker_spend();
-		return 0;
-	}
 	rota_semaphore_acquire_init(&op, s, n);
 	return rota__await_until(&op.future, deadline);
 }
 
+static inline int acquire(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (!rota__direct_may(worker) || try_acquire(s, n) < 0)
+		return acquire_waiting(s, n, deadline);
+	rota__direct_done(worker);
+	return 0;
+}
+
+int rota_semaphore_acquire_until(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
+{
+	return acquire(s, n, deadline);
+}
+
 int rota_semaphore_acquire(struct rota_semaphore *s, uint64_t n)
 {
-	return rota_semaphore_acquire_until(s, n, UINT64_MAX);
+	return acquire(s, n, ROTA_NEVER);
 }
 
 static int overflow(void)

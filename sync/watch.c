@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "../runtime/alloc_internal.h"
-#include "../runtime/runtime_internal.h"
+#include "../runtime/direct_internal.h"
 #include "misuse_internal.h"
 #include "words_internal.h"
 
@@ -88,7 +88,7 @@ void rota_watch_close(struct rota_watch *w)
 }
 
 /* The stamp of a whole value. Without the lock. */
-static uint64_t stamp(struct rota_watch *w)
+static __attribute__((noinline)) uint64_t stamp(struct rota_watch *w)
 {
 	uint64_t seen = rota__load(&w->stamp_, ACQUIRE); /* partner: rota__words_write */
 	unsigned spins = 0;
@@ -103,16 +103,23 @@ static uint64_t stamp(struct rota_watch *w)
 /* Copies the latest value; its stamp. */
 static uint64_t copy(struct rota_watch *w, void *ret_value)
 {
-	uint64_t seen = stamp(w);
+	uint64_t seen = rota__load(&w->stamp_, ACQUIRE); /* partner: rota__words_write */
 
-	while (!rota__words_read(&w->stamp_, seen, w->words_, ret_value, w->size_))
+	while (seen % 2 != 0 || !rota__words_read(&w->stamp_, seen, w->words_, ret_value, w->size_))
 		seen = stamp(w);
 	return seen;
 }
 
 void rota_watch_get(struct rota_watch *w, void *ret_value)
 {
-	copy(w, ret_value);
+	/* A value of just one word is whole without its stamp. Partner: the RELEASE fence of rota__words_write. */
+	if (w->size_ == sizeof(uint64_t)) {
+		const uint64_t word = rota__load(w->words_, ACQUIRE);
+
+		memcpy(ret_value, &word, sizeof(word));
+	} else {
+		copy(w, ret_value);
+	}
 }
 
 void rota_watch_subscribe(struct rota_watch *w, struct rota_watch_receiver *receiver)
@@ -233,16 +240,23 @@ void rota_watch_changed_init(struct rota_watch_op *op, struct rota_watch_receive
 	rota_watch_wait_for_init(op, receiver, NULL, NULL, ret_value);
 }
 
-int rota_watch_changed(struct rota_watch_receiver *receiver, void *ret_value)
+/* Apart, so that who finds a new value makes no room for the wait. */
+static __attribute__((noinline)) int changed_waiting(struct rota_watch_receiver *receiver, void *ret_value)
 {
 	struct rota_watch_op op;
 
-	if (!rota_cancelled() && take(receiver, ret_value) == 0) {
-		rota__worker_spend();
-		return 0;
-	}
 	rota_watch_changed_init(&op, receiver, ret_value);
 	return rota_await(&op.future);
+}
+
+int rota_watch_changed(struct rota_watch_receiver *receiver, void *ret_value)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (!rota__direct_may(worker) || take(receiver, ret_value) < 0)
+		return changed_waiting(receiver, ret_value);
+	rota__direct_done(worker);
+	return 0;
 }
 
 int rota_watch_wait_for(struct rota_watch_receiver *receiver, rota_watch_predicate *predicate, void *arg, void *value)

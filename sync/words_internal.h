@@ -46,15 +46,16 @@ static inline bool rota__words_read(const struct rota_atomic_u64 *stamp, uint64_
 				    const struct rota_atomic_u64 *words, void *ret_value, size_t size)
 {
 	unsigned char *bytes = ret_value;
-	uint64_t word;
 
 	for (; size >= 8; size -= 8, bytes += 8) {
-		word = rota__load(words++, RELAXED);
+		const uint64_t word = rota__load(words++, RELAXED);
+
 		memcpy(bytes, &word, 8);
 	}
-	if (size > 0) {
-		word = rota__load(words, RELAXED);
-		memcpy(bytes, &word, size);
+	if (size > 0) { /* a word of its own, so that those above stay in registers */
+		const uint64_t rest = rota__load(words, RELAXED);
+
+		memcpy(bytes, &rest, size);
 	}
 	rota__fence(ACQUIRE); /* partner: the RELEASE fence of the writer */
 	return rota__load(stamp, RELAXED) == seen;
