@@ -14,6 +14,8 @@
 #define IORING_FEAT_NO_IOWAIT (1U << 17)
 #endif
 
+#define NO_OPCODE UINT8_MAX
+
 #define CQ_PER_SQ 8u
 #define SMALLEST_CQ 2u
 
@@ -130,6 +132,8 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
 		sqe->ioprio = op->ioprio_;
 		sqe->flags = op->entry_flags_;
+		if (rota__sys_ring_hides(op))
+			sqe->opcode = NO_OPCODE;
 		sqe->splice_fd_in = op->opcode_ == IORING_OP_SPLICE ? op->second_fd_ : 0;
 	}
 	sqe->user_data = (uintptr_t)op;

@@ -14,6 +14,7 @@
 
 #include "../runtime/atomic_internal.h"
 #include "../runtime/sys_internal.h"
+#include "multishot_internal.h"
 
 #ifndef IORING_ENTER_REGISTERED_RING
 #define IORING_ENTER_REGISTERED_RING (1U << 4)
@@ -97,6 +98,14 @@ bool rota__sys_ring_has(unsigned opcode)
 void rota__sys_ring_hide(uint64_t opcodes)
 {
 	rota__store(&hidden_opcodes, opcodes, SEQ_CST);
+}
+
+bool rota__sys_ring_hides(const struct rota_op *op)
+{
+	const uint64_t opcodes = rota__load(&hidden_opcodes, RELAXED);
+	const unsigned bit = rota__op_is_multishot(op) ? ROTA__RING_MULTISHOT : op->opcode_;
+
+	return __builtin_expect(opcodes != 0, 0) && bit < 64 && (opcodes >> bit & 1) != 0;
 }
 
 void rota__sys_nudge_threads_register(void)

@@ -67,8 +67,11 @@ bool rota__sys_is_pipe(int fd);
 void rota__sys_ring_probe(struct io_uring *ring);
 bool rota__sys_ring_has(unsigned opcode);
 
-/* For tests: a kernel without these opcodes, one bit for each. */
+/* For tests: a kernel without these opcodes, one bit for each; the last bit is for multishot requests. Its rings answer
+ * -EINVAL, as those of older kernels do. */
+#define ROTA__RING_MULTISHOT 63 /* no opcode */
 void rota__sys_ring_hide(uint64_t opcodes);
+bool rota__sys_ring_hides(const struct rota_op *op);
 
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);

@@ -122,6 +122,29 @@ UNIT_TEST(ring, operations_end_in_turns)
 	plain_close(fds);
 }
 
+/* What other tests hide is refused, as an older kernel does it. */
+UNIT_TEST(ring, opcode_that_is_hidden)
+{
+	struct rota__ring ring;
+	struct rota_op op;
+	char byte;
+	int fds[2];
+
+	plain_pipe(fds);
+	expect(write(fds[1], "x", 1), ==, 1);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	rota_op_read(&op, fds[0], &byte, 1, -1);
+	rota__sys_ring_hide((uint64_t)1 << IORING_OP_READ);
+	submit(&ring, &op);
+	expect(finish(&ring, &op), ==, -EINVAL);
+	rota__sys_ring_hide(0);
+	rota_op_read(&op, fds[0], &byte, 1, -1);
+	submit(&ring, &op);
+	expect(finish(&ring, &op), ==, 1);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
 /* More completions at once than the queue holds. */
 UNIT_TEST(ring, overflow)
 {
