@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An executor of the program's own, as the books have it: block_on in ten lines, from a future, a waker and a parked thread;
- * and a spawn_blocking in thirty, a thread for each call, whose end is a future. They go together without any runtime.
+ * and a spawn_blocking in forty, a thread for each call, whose end is a future. They go together without any runtime.
  * Then rota_block_on from a plain thread, and why the same call is refused inside a task.
  */
 #include <errno.h>

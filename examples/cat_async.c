@@ -108,14 +108,15 @@ static int cat_sample(void)
 
 static int async_main(int argc, char **argv)
 {
+	const char *path = "a sample";
 	int rc = 0;
 
 	if (argc == 1)
 		rc = cat_sample();
 	for (int i = 1; i < argc && rc == 0; i++)
-		rc = cat(argv[i]);
+		rc = cat(path = argv[i]);
 	if (rc < 0)
-		fprintf(stderr, "cat_async: %s\n", strerror(-rc));
+		fprintf(stderr, "cat_async: %s: %s\n", path, strerror(-rc));
 	return rc < 0 ? 1 : 0;
 }
 

@@ -81,7 +81,7 @@ static int async_main(int argc, char **argv)
 	double sequential, together;
 	int rc;
 
-	if (argc > 2) {
+	if (argc > 2 || url[0] == '-') {
 		fprintf(stderr, "usage: %s [URL]\n", argv[0]);
 		return 2;
 	}

@@ -83,7 +83,7 @@ static int get_all(struct request *requests, int n)
 		int status = 0, joined = rota_join(requests[i].task, &status);
 
 		if (status < 0)
-			fprintf(stderr, "%s: %s\n", requests[i].path, strerror(-status));
+			fprintf(stderr, "%s port %s: %s\n", requests[i].host, requests[i].port, strerror(-status));
 		joined = joined < 0 ? joined : status;
 		rc = rc < 0 ? rc : joined;
 	}
@@ -135,8 +135,11 @@ static int get_from_own(void)
 
 	if (listener < 0)
 		return listener;
-	snprintf(port, sizeof(port), "%d", rota_local_port(listener));
-	rc = rota_spawn(&server, serve_all, &listener);
+	rc = rota_local_port(listener);
+	if (rc >= 0) {
+		snprintf(port, sizeof(port), "%d", rc);
+		rc = rota_spawn(&server, serve_all, &listener);
+	}
 	if (rc == 0) {
 		for (int i = 0; i < OWN_REQUESTS; i++)
 			requests[i] = (struct request){ .host = "127.0.0.1", .port = port, .path = paths[i] };
@@ -154,7 +157,7 @@ static int async_main(int argc, char **argv)
 
 	if (argc == 1) {
 		rc = get_from_own();
-	} else if (argc < 4) {
+	} else if (argc < 4 || argv[1][0] == '-') {
 		fprintf(stderr, "usage: %s [host port path...]\n", argv[0]);
 		return 2;
 	} else {

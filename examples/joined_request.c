@@ -130,18 +130,24 @@ static int join_both(struct exchange *x)
 static int async_main(int argc, char **argv)
 {
 	struct exchange x = { .unit_ms = DEFAULT_UNIT_MS };
+	char *end = "";
 	int rc;
 
 	if (argc == 3 && strcmp(argv[1], "--unit-ms") == 0)
-		x.unit_ms = strtoul(argv[2], NULL, 10);
-	if ((argc != 1 && argc != 3) || x.unit_ms == 0 || x.unit_ms > MAX_UNIT_MS) {
+		x.unit_ms = strtoul(argv[2], &end, 10);
+	else if (argc > 1)
+		x.unit_ms = 0;
+	if (*end != '\0' || x.unit_ms == 0 || x.unit_ms > MAX_UNIT_MS) {
 		fprintf(stderr, "usage: %s [--unit-ms N]\n", argv[0]);
 		return 2;
 	}
 	rc = x.listener = rota_tcp_listen("127.0.0.1", "0", 0);
 	if (rc >= 0) {
-		snprintf(x.port, sizeof(x.port), "%d", rota_local_port(x.listener));
-		rc = join_both(&x);
+		rc = rota_local_port(x.listener);
+		if (rc >= 0) {
+			snprintf(x.port, sizeof(x.port), "%d", rc);
+			rc = join_both(&x);
+		}
 		rota_close(x.listener);
 	}
 	if (rc < 0)

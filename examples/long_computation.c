@@ -6,7 +6,7 @@
  *   yielding     the same with rota_yield after every few candidates
  *   blocking     the same on threads of the blocking pool, by rota_spawn_blocking; the kernel shares the CPUs out
  *
- *   long_computation [limit]     counts the primes below the limit
+ *   long_computation [limit]     counts the primes below the limit, default 1000000
  *
  * It checks that all three find the same primes.
  */
@@ -20,9 +20,10 @@
 
 #include <rota.h>
 
-enum { MOST_COMPUTATIONS = 64, MOST_TICKS = 100000, CANDIDATES_A_TURN = 200, MAX_LIMIT = 100000000 };
+enum { MOST_COMPUTATIONS = 64, MOST_TICKS = 100000, CANDIDATES_A_TURN = 200 };
+enum { DEFAULT_LIMIT = 1000000, MAX_LIMIT = 100000000 };
 
-static int limit = 1000000;
+static int limit;
 
 static bool is_prime(int n)
 {
@@ -157,15 +158,17 @@ static int measure(const struct way *way, int count)
 static int async_main(int argc, char **argv)
 {
 	struct rota_metrics metrics;
+	unsigned long below = DEFAULT_LIMIT;
 	int count, found, first = 0;
 	char *end = "";
 
 	if (argc > 1)
-		limit = (int)strtoul(argv[1], &end, 10);
-	if (argc > 2 || *end != '\0' || limit < 1 || limit > MAX_LIMIT) {
+		below = strtoul(argv[1], &end, 10);
+	if (argc > 2 || *end != '\0' || below == 0 || below > MAX_LIMIT) {
 		fprintf(stderr, "usage: %s [limit up to %d]\n", argv[0], MAX_LIMIT);
 		return 2;
 	}
+	limit = (int)below;
 	rota_runtime_metrics(rota_runtime_current(), &metrics);
 	count = metrics.workers < MOST_COMPUTATIONS ? (int)metrics.workers : MOST_COMPUTATIONS;
 	printf("%d computations on %u workers\n%-12s%10s%10s%12s%12s%12s\n", count, metrics.workers, "", "took ms",

@@ -179,13 +179,13 @@ int main(int argc, char **argv)
 	bool found = false;
 	int rc = 0;
 
-	for (int i = 0; i < MODES && rc == 0; i++) {
+	for (int i = 0; i < MODES && rc == 0 && argc <= 2; i++) {
 		if (argc > 1 && strcmp(argv[1], modes[i].name) != 0)
 			continue;
 		found = true;
 		rc = run_mode_on_one_thread(&modes[i]);
 	}
-	if (!found || argc > 2) {
+	if (!found) {
 		fprintf(stderr, "usage: %s [serial|yield|blocking]\n", argv[0]);
 		return 2;
 	}

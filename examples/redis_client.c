@@ -15,6 +15,8 @@
 
 enum { TASKS = 100, INCREMENTS = 100 };
 
+#define COUNTER "rota:counter" /* is removed first: nobody else's */
+
 /* A reply that is an error is ours, too. */
 static int check(const redisReply *reply)
 {
@@ -52,11 +54,11 @@ static int get(struct rota_redis *redis, const char *key)
 	return rc;
 }
 
-/* *ret_number: what the reply to a command about `counter` says. */
+/* *ret_number: what the reply to a command about the counter says. */
 static int ask_number(struct rota_redis *redis, const char *command, long long *ret_number)
 {
 	redisReply *reply;
-	int rc = rota_redis_command(redis, &reply, "%s counter", command);
+	int rc = rota_redis_command(redis, &reply, "%s " COUNTER, command);
 
 	if (rc < 0)
 		return rc;
@@ -107,7 +109,7 @@ static int async_main(int argc, char **argv)
 	struct rota_redis *redis = NULL;
 	int rc;
 
-	if (argc > 3 || (argc == 2 && argv[1][0] != '/')) {
+	if (argc > 3 || (argc == 2 && argv[1][0] != '/') || (argc == 3 && argv[1][0] == '-')) {
 		fprintf(stderr, "usage: %s [host port | /path/to/socket]\n", argv[0]);
 		return 2;
 	}

@@ -157,11 +157,14 @@ static int streamed(void)
 static int async_main(int argc, char **argv)
 {
 	unsigned long unit_ms = DEFAULT_UNIT_MS;
+	char *end = "";
 	int rc;
 
 	if (argc == 3 && strcmp(argv[1], "--unit-ms") == 0)
-		unit_ms = strtoul(argv[2], NULL, 10);
-	if ((argc != 1 && argc != 3) || unit_ms == 0 || unit_ms > MAX_UNIT_MS) {
+		unit_ms = strtoul(argv[2], &end, 10);
+	else if (argc > 1)
+		unit_ms = 0;
+	if (*end != '\0' || unit_ms == 0 || unit_ms > MAX_UNIT_MS) {
 		fprintf(stderr, "usage: %s [--unit-ms N]\n", argv[0]);
 		return 2;
 	}

@@ -168,7 +168,7 @@ static int async_main(int argc, char **argv)
 
 	if (argc > 2)
 		changes = strtoul(argv[2], &end, 10);
-	if (argc > 3 || *end != '\0' || changes == 0 || changes > MAX_CHANGES) {
+	if (argc > 3 || (argc > 1 && argv[1][0] == '-') || *end != '\0' || changes == 0 || changes > MAX_CHANGES) {
 		fprintf(stderr, "usage: %s [file [changes]]\n", argv[0]);
 		return 2;
 	}

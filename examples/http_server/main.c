@@ -53,7 +53,7 @@ static int wait_for_end(rota_task *task, struct rota_signal *term, struct rota_s
 {
 	struct rota_signal_op by_term, by_interrupt;
 	struct rota_join_op by_task;
-	size_t which;
+	size_t which = 0;
 	int rc;
 
 	rota_signal_wait_init(&by_term, term);
