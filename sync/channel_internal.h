@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the calls that wait (channel_op.c) need of the channel (channel.c, which has the protocol). */
+/* What the parts of the channel need of each other; channel.c has the protocol. */
 #ifndef ROTA_SYNC_CHANNEL_INTERNAL_H
 #define ROTA_SYNC_CHANNEL_INTERNAL_H
 
@@ -35,6 +35,13 @@ static inline void rota__channel_lock_both(struct rota_channel *c)
 	rota__channel_lock_sending(c);
 }
 
+/* With nothing to settle. */
+static inline void rota__channel_unlock_both(struct rota_channel *c)
+{
+	rota__channel_unlock_sending(c);
+	rota__channel_unlock_receiving(c);
+}
+
 /* A hint, without a lock: nothing is there to be taken out of the ring. Looks at the other end only if it must. */
 static inline bool rota__channel_looks_empty(const struct rota_channel *c)
 {
@@ -51,6 +58,9 @@ size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size
 /* The same for one element, and most often without a call: 0 or an error. */
 int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem);
 int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem);
+
+/* An unbounded channel had no room. 0: try again; -ENOMEM. */
+int rota__channel_make_room(struct rota_channel *c);
 
 /* Queues the waiter of an operation that tried in vain. 0; -EPIPE; -EBUSY: something has changed, try again. */
 int rota__channel_queue_sender(struct rota_channel_op *op, const struct rota_waker *waker);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* How elements get into a channel and out of it, and how those queue who tried in vain; the protocol is in channel.c. */
+#include <errno.h>
+
+#include "channel_hands_internal.h"
+
+/* --- moving elements ------------------------------------------------------------------------------------------ */
+
+/* The senders' end. *ret_rc is -EBUSY when the batch is full, -EAGAIN when there is no room. */
+static size_t put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc,
+		  struct rota__wake_batch *batch)
+{
+	size_t done = 0, count;
+
+	while (done < n) {
+		*ret_rc = -EPIPE;
+		if (c->closed_)
+			break;
+		if (!rota__waitlist_empty(&c->receivers_)) {
+			*ret_rc = -EBUSY;
+			if (rota__wake_batch_full(batch))
+				break;
+			done += rota__channel_hand_over(c, elems + done * c->elem_size_, n - done, batch);
+			continue;
+		}
+		*ret_rc = -EAGAIN;
+		count = rota__least(rota__channel_room(c, n - done), n - done);
+		if (count == 0)
+			break;
+		rota__channel_claim(c, count);
+		rota__channel_ring_put(c, elems + done * c->elem_size_, count);
+		done += count;
+	}
+	return done;
+}
+
+size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc)
+{
+	struct rota__wake_batch batch;
+	size_t done = 0;
+	int rc = 0;
+
+	rota__wake_batch_init(&batch);
+	do {
+		rota__channel_lock_sending(c);
+		done += put(c, elems + done * c->elem_size_, n - done, &rc, &batch);
+		rota__channel_unlock_sending(c);
+		rota__wake_batch_submit(&batch);
+		if (done < n && rc == -EAGAIN && c->capacity_ == ROTA_UNBOUNDED)
+			rc = rota__channel_make_room(c);
+	} while (done < n && (rc == -EBUSY || rc == 0));
+	*ret_rc = rc;
+	return done;
+}
+
+int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem)
+{
+	struct rota__wake_batch batch;
+	int rc;
+
+	rota__channel_lock_sending(c);
+	if (!c->closed_ && !rota__waitlist_empty(&c->receivers_)) {
+		rota__wake_batch_init(&batch);
+		rota__channel_hand_over(c, elem, 1, &batch);
+		rota__channel_unlock_sending(c);
+		rota__wake_batch_submit(&batch);
+		return 0;
+	}
+	if (!c->closed_ && rota__channel_room(c, 1) > 0) {
+		rota__channel_claim(c, 1);
+		rota__channel_ring_put(c, elem, 1);
+		rota__channel_unlock_sending(c);
+		return 0;
+	}
+	rota__channel_unlock_sending(c);
+	return rota__channel_put(c, elem, 1, &rc) == 1 ? 0 : rc;
+}
+
+/* The receivers' end found nothing. Once it is closed nobody reserves, and who gives a place back needs both locks. */
+static int nothing_there(const struct rota_channel *c)
+{
+	return c->closed_ && rota__channel_reserved(c) == 0 && rota__channel_looks_empty(c) ? -EPIPE : -EAGAIN;
+}
+
+/* Both ends. *ret_rc is -EBUSY when the batch is full. */
+static size_t take_and_serve(struct rota_channel *c, unsigned char *ret_elems, size_t n, int *ret_rc,
+			     struct rota__wake_batch *batch)
+{
+	size_t done = 0, count;
+
+	while (done < n) {
+		*ret_rc = -EBUSY;
+		count = rota__least(rota__channel_filled(c, n - done), n - done);
+		if (count > 0) {
+			rota__channel_ring_take(c, ret_elems + done * c->elem_size_, count);
+			done += count;
+			if (rota__channel_settle(c, batch))
+				break;
+		} else if (!c->closed_ && rota__channel_has_in_hand(c)) {
+			if (rota__wake_batch_full(batch))
+				break;
+			done += rota__channel_take_over(c, ret_elems + done * c->elem_size_, n - done, batch);
+		} else {
+			*ret_rc = nothing_there(c);
+			break;
+		}
+	}
+	return done;
+}
+
+size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size_t n, int *ret_rc)
+{
+	struct rota__wake_batch batch;
+	size_t done = 0;
+
+	do {
+		rota__channel_lock_receiving(c);
+		if (rota__waitlist_empty(&c->senders_)) {
+			size_t count = rota__least(rota__channel_filled(c, n - done), n - done);
+
+			if (count > 0)
+				rota__channel_ring_take(c, ret_elems + done * c->elem_size_, count);
+			else
+				*ret_rc = nothing_there(c);
+			rota__channel_unlock_receiving(c);
+			return done + count;
+		}
+		rota__channel_lock_sending(c);
+		rota__wake_batch_init(&batch);
+		done += take_and_serve(c, ret_elems + done * c->elem_size_, n - done, ret_rc, &batch);
+		rota__channel_settle_and_unlock(c, &batch);
+	} while (done == 0 && *ret_rc == -EBUSY);
+	return done;
+}
+
+int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem)
+{
+	int rc;
+
+	rota__channel_lock_receiving(c);
+	if (rota__waitlist_empty(&c->senders_) && rota__channel_filled(c, 1) > 0) {
+		rota__channel_ring_take(c, ret_elem, 1);
+		rota__channel_unlock_receiving(c);
+		return 0;
+	}
+	rota__channel_unlock_receiving(c);
+	return rota__channel_take(c, ret_elem, 1, &rc) == 1 ? 0 : rc;
+}
+
+/* --- waiting -------------------------------------------------------------------------------------------------- */
+
+/* The receivers' end: no room for a sender, and none is made before the lock is dropped. `claimed_` may have been less. */
+static bool full(const struct rota_channel *c)
+{
+	return rota__load(&c->claimed_, RELAXED) - rota__load(&c->received_, RELAXED) >= c->slots_;
+}
+
+/* The senders' end: nothing in the ring, nor before the lock is dropped. `received_` may have been less. */
+static bool empty(const struct rota_channel *c)
+{
+	return rota__load(&c->received_, RELAXED) == rota__load(&c->sent_, RELAXED);
+}
+
+int rota__channel_queue_sender(struct rota_channel_op *op, const struct rota_waker *waker)
+{
+	struct rota_channel *c = op->channel_;
+	bool both = false;
+	int rc = 0;
+
+	rota__channel_lock_receiving(c);
+	if (empty(c)) { /* there may be receivers that wait */
+		rota__channel_lock_sending(c);
+		both = true;
+	}
+	if (c->closed_)
+		rc = -EPIPE;
+	else if (!full(c) || (both && !rota__waitlist_empty(&c->receivers_) && op->elem_ != NULL))
+		rc = -EBUSY;
+	else
+		rota__waitlist_wait(&c->senders_, &op->waiter_, waker, false);
+	if (both)
+		rota__channel_unlock_sending(c);
+	rota__channel_unlock_receiving(c);
+	return rc;
+}
+
+int rota__channel_queue_receiver(struct rota_channel_op *op, const struct rota_waker *waker)
+{
+	struct rota_channel *c = op->channel_;
+	bool both = false;
+	int rc = 0;
+
+	rota__channel_lock_sending(c);
+	if (full(c)) { /* there may be senders that wait */
+		rota__channel_unlock_sending(c);
+		rota__channel_lock_both(c);
+		both = true;
+	}
+	if (!empty(c) || (both && !c->closed_ && rota__channel_has_in_hand(c)))
+		rc = -EBUSY;
+	else if (c->closed_ && rota__channel_reserved(c) == 0)
+		rc = -EPIPE;
+	else
+		rota__waitlist_wait(&c->receivers_, &op->waiter_, waker, false);
+	rota__channel_unlock_sending(c);
+	if (both)
+		rota__channel_unlock_receiving(c);
+	return rc;
+}
