@@ -64,23 +64,22 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 	return c->buffer_ != NULL ? 0 : -ENOMEM;
 }
 
-void rota_channel_deinit(struct rota_channel *c)
+int rota_channel_deinit(struct rota_channel *c)
 {
 	bool waiting;
 
 	rota__channel_lock_both(c);
 	waiting = !rota__waitlist_empty(&c->receivers_) || !rota__waitlist_empty(&c->senders_);
 	rota__channel_unlock_both(c);
-	if (waiting) {
-		rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
-		return;
-	}
+	if (waiting)
+		return rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
 	if (c->buffer_ != NULL)
 		rota__free(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
 	c->buffer_ = NULL;
 	c->slots_ = 0;
 	rota__store(&c->received_, rota__load(&c->sent_, RELAXED), RELAXED); /* who ends it is alone with it */
 	c->closed_ = 1;
+	return 0;
 }
 
 /* --- an unbounded channel ------------------------------------------------------------------------------------- */

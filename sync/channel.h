@@ -40,9 +40,9 @@ struct rota_channel {
  * elem_size 0, or beyond memory; -ENOMEM. */
 ROTA_API int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
-/* Frees the buffer; elements inside are dropped. Nobody may be waiting or come later: who waits is reported (debug builds
- * abort), and nothing is freed. Idempotent. */
-ROTA_API void rota_channel_deinit(struct rota_channel *c);
+/* Frees the buffer; elements inside are dropped. Nobody may come later. Idempotent. 0. -EBUSY: somebody waits, which is
+ * reported (debug builds abort), and nothing is freed. */
+ROTA_API int rota_channel_deinit(struct rota_channel *c);
 
 /* Waits while full. 0; -EPIPE once closed; -ECANCELED: not sent; -ENOMEM when an unbounded channel cannot grow. */
 ROTA_API int rota_channel_send(struct rota_channel *c, const void *elem) ROTA_MUST_USE;

@@ -910,7 +910,7 @@ UNIT_TEST(channel, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISU
 	rota_channel_recv_init(&op, &c, bytes);
 	expect(poll_by_hand(&op.future), ==, ROTA_PENDING);
 	unit_capture_begin(&capture);
-	rota_channel_deinit(&c);
+	expect(rota_channel_deinit(&c), ==, -EBUSY);
 	expect_contains(unit_capture_end(&capture), "while somebody waits");
 	send_it(&c, 7); /* it is still there */
 	expect(poll_by_hand(&op.future), ==, ROTA_READY);

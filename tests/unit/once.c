@@ -179,3 +179,21 @@ UNIT_TEST(once, an_end_without_a_turn_is_reported, .signal = UNIT_MISUSE_SIGNAL)
 	expect_contains(unit_capture_end(&capture), "without a turn");
 	expect(rota_once_done(&o), ==, 0);
 }
+
+UNIT_TEST(once, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_once o = ROTA_ONCE_INIT;
+	struct rota_once_op ops[2];
+	struct unit_capture capture;
+
+	for (int i = 0; i < 2; i++)
+		rota_once_begin_init(&ops[i], &o);
+	expect(poll_by_hand(&ops[0].future), ==, ROTA_READY);
+	expect(poll_by_hand(&ops[1].future), ==, ROTA_PENDING);
+	unit_capture_begin(&capture);
+	expect(rota_once_deinit(&o), ==, -EBUSY);
+	expect_contains(unit_capture_end(&capture), "while somebody waits");
+	expect(rota_once_end(&o, 0), ==, 0); /* it is still there */
+	expect(poll_by_hand(&ops[1].future), ==, ROTA_READY);
+	expect(rota_once_deinit(&o), ==, 0);
+}
