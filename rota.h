@@ -49,6 +49,7 @@
 #include "runtime/runtime.h"
 #include "runtime/scope.h"
 #include "runtime/select.h"
+#include "runtime/sort.h"
 #include "runtime/task.h"
 #include "runtime/time.h"
 #include "runtime/types.h"

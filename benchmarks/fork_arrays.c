@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork and join on arrays: cilksort (merge sort of integers with parallel merges), the same by rota_parallel_sort, and
- * matmul (a recursive product of square matrices of floats). Milliseconds each; results are checked.
+ * Fork and join on arrays: cilksort (merge sort of integers with parallel merges); the same by the library's sorts, of a
+ * type that the compiler knows and by a pointer to a comparison; matmul (a recursive product of square matrices of floats). Milliseconds each; results are checked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +52,14 @@ ROTA_FORK_DEFINE_4(int, cilksort, uint32_t *, a, uint32_t *, b, size_t, n, bool,
 	return ROTA_FORK_CALL(merge, ((struct arrays_runs){ from, from + half, half, n - half }), into_b ? b : a);
 }
 
+static bool less(const uint32_t *a, const uint32_t *b, void *arg)
+{
+	(void)arg;
+	return *a < *b;
+}
+
+ROTA_SORT_DEFINE(sort_integers, uint32_t, less)
+
 static int compare(const void *a, const void *b, void *arg)
 {
 	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -60,8 +68,22 @@ static int compare(const void *a, const void *b, void *arg)
 	return (x > y) - (x < y);
 }
 
-/* By cilksort, or by the library's. */
-static int measure_sort(const char *name, bool by_library)
+static int by_cilksort(uint32_t *a, size_t n)
+{
+	return cilksort(a, a + n, n, false);
+}
+
+static int by_type(uint32_t *a, size_t n)
+{
+	return sort_integers(a, n, NULL);
+}
+
+static int by_pointer(uint32_t *a, size_t n)
+{
+	return rota_parallel_sort(a, n, sizeof(*a), compare, NULL);
+}
+
+static int measure_sort(const char *name, int (*sort)(uint32_t *a, size_t n))
 {
 	const size_t n = (size_t)bench_param("elements");
 	uint32_t *a = arrays_new_unsorted(n);
@@ -70,7 +92,7 @@ static int measure_sort(const char *name, bool by_library)
 
 	if (a == NULL)
 		return -ENOMEM;
-	rc = by_library ? rota_parallel_sort(a, n, sizeof(*a), compare, NULL) : cilksort(a, a + n, n, false);
+	rc = sort(a, n);
 	bench_report(name, ms_since(start), "ms");
 	if (rc == 0 && !arrays_sorted(a, n))
 		rc = -EPROTO;
@@ -116,11 +138,13 @@ static int measure_product(void)
 
 static int inside(void *arg)
 {
-	int rc = measure_sort("cilksort", false);
+	int rc = measure_sort("cilksort", by_cilksort);
 
 	(void)arg;
 	if (rc == 0)
-		rc = measure_sort("parallel_sort", true);
+		rc = measure_sort("parallel_sort", by_type);
+	if (rc == 0)
+		rc = measure_sort("sort_by_pointer", by_pointer);
 	return rc == 0 ? measure_product() : rc;
 }
 
@@ -131,7 +155,7 @@ static int round_of_arrays(void)
 
 static const struct bench bench = {
 	.name = "fork_arrays",
-	.about = "fork and join on arrays: cilksort, rota_parallel_sort, matmul",
+	.about = "fork and join on arrays: cilksort, the library's sorts, matmul",
 	.round = round_of_arrays,
 	.params = params,
 };

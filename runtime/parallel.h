@@ -50,7 +50,7 @@ typedef int rota_compare_fn(const void *a, const void *b, void *arg);
 
 /*
  * Sorts an array, stably, by merging. Needs memory for a copy of it: -ENOMEM, and nothing has changed. After a failure by
- * cancellation the contents are undefined.
+ * cancellation the contents are undefined. sort.h has the typed form, which is faster.
  */
 ROTA_API int rota_parallel_sort(void *array, size_t n, size_t size, rota_compare_fn *compare, void *arg);
 

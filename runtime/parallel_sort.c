@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Merge sort, stable, whose merges are parallel too: the longer half is cut in its middle, the other one where that
+ * Merge sort, stable, whose merges are parallel too: the longer run is cut in its middle, the other one where that
  * element belongs, and the two pairs are merged beside each other.
  *
- * A sort goes from `a` to `a` or to `b`, the scratch array, in turn, so that each level copies once.
+ * A sort goes from `a` to `a` or to `b`, the scratch array, in turn, so that each level copies once. What is done without
+ * forks is code made for the type (sort.h); the sort by a pointer to a comparison has four such types, one of
+ * which is of any size.
  */
+#include "sort.h"
+
 #include <errno.h>
-#include <string.h>
 
 #include "alloc_internal.h"
 #include "atomic_internal.h"
 #include "parallel_internal.h"
 
-#define INSERT_MAX ((size_t)16)   /* elements sorted by insertion */
 #define SORT_GRAIN ((size_t)2048) /* elements sorted without forks */
 #define MERGE_GRAIN ((size_t)4096)
 
 struct sort {
-	size_t size;
-	rota_compare_fn *compare;
+	const struct rota_sort_leaves *leaves;
 	void *arg;
 };
 
@@ -30,63 +31,20 @@ struct run {
 
 static unsigned char *at(const struct sort *s, unsigned char *first, size_t i)
 {
-	return first + i * s->size;
+	return first + i * s->leaves->size_;
 }
 
-static void copy(const struct sort *s, unsigned char *to, const unsigned char *from)
-{
-	if (s->size == 8)
-		memcpy(to, from, 8);
-	else if (s->size == 4)
-		memcpy(to, from, 4);
-	else
-		memcpy(to, from, s->size);
-}
-
-static void insert_sort(const struct sort *s, unsigned char *a, size_t n, unsigned char *spare)
-{
-	for (size_t i = 1; i < n; i++) {
-		size_t to = i;
-
-		while (to > 0 && s->compare(at(s, a, to - 1), at(s, a, i), s->arg) > 0)
-			to--;
-		if (to == i)
-			continue;
-		copy(s, spare, at(s, a, i));
-		memmove(at(s, a, to + 1), at(s, a, to), (i - to) * s->size);
-		copy(s, at(s, a, to), spare);
-	}
-}
-
+/* Without forks, and without more than one comparison when the runs are in order already. */
 static void merge_here(const struct sort *s, struct run x, struct run y, unsigned char *to)
 {
-	while (x.n > 0 && y.n > 0) {
-		struct run *from = s->compare(x.first, y.first, s->arg) <= 0 ? &x : &y;
+	const size_t size = s->leaves->size_;
 
-		copy(s, to, from->first);
-		from->first += s->size;
-		from->n--;
-		to += s->size;
+	if (x.n > 0 && y.n > 0 && s->leaves->rank_(y.first, 1, at(s, x.first, x.n - 1), false, s->arg) > 0) {
+		s->leaves->merge_(x.first, x.n, y.first, y.n, to, s->arg);
+		return;
 	}
-	memcpy(to, x.first, x.n * s->size);
-	memcpy(to + x.n * s->size, y.first, y.n * s->size);
-}
-
-/* How many elements of the run stand before `key`: those that are less, and with `equals` those that are equal. */
-static size_t rank(const struct sort *s, struct run run, const unsigned char *key, bool equals)
-{
-	size_t low = 0, high = run.n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = s->compare(at(s, run.first, middle), key, s->arg);
-
-		if (order < 0 || (order == 0 && equals))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	memcpy(to, x.first, x.n * size);
+	memcpy(to + x.n * size, y.first, y.n * size);
 }
 
 /* Merges x before y. 1: done; 0: a part was left out. */
@@ -102,10 +60,10 @@ ROTA_FORK_DEFINE_4(int, merge, const struct sort *, s, struct run, x, struct run
 	}
 	if (x.n >= y.n) {
 		x.n /= 2;
-		y.n = rank(s, y, at(s, x.first, x.n), false);
+		y.n = s->leaves->rank_(y.first, y.n, at(s, x.first, x.n), false, s->arg);
 	} else {
 		y.n /= 2;
-		x.n = rank(s, x, at(s, y.first, y.n), true);
+		x.n = s->leaves->rank_(x.first, x.n, at(s, y.first, y.n), true, s->arg);
 	}
 	x2.first = at(s, x2.first, x.n);
 	x2.n -= x.n;
@@ -114,23 +72,6 @@ ROTA_FORK_DEFINE_4(int, merge, const struct sort *, s, struct run, x, struct run
 	ROTA_FORK(merge, &later, s, x2, y2, at(s, to, x.n + y.n));
 	first = ROTA_FORK_CALL(merge, s, x, y, to);
 	return ROTA_FORK_JOIN(merge, &later) & first;
-}
-
-/* Without forks. The result is in `a`, or in `b` with into_b; the other one is scratch. */
-static void sort_here(const struct sort *s, unsigned char *a, unsigned char *b, size_t n, bool into_b)
-{
-	const size_t half = n / 2;
-	unsigned char *from = into_b ? a : b;
-
-	if (n <= INSERT_MAX) {
-		insert_sort(s, a, n, b);
-		if (into_b)
-			memcpy(b, a, n * s->size);
-		return;
-	}
-	sort_here(s, a, b, half, !into_b);
-	sort_here(s, at(s, a, half), at(s, b, half), n - half, !into_b);
-	merge_here(s, (struct run){ from, half }, (struct run){ at(s, from, half), n - half }, into_b ? b : a);
 }
 
 struct halves {
@@ -143,12 +84,13 @@ struct halves {
 ROTA_FORK_DEFINE_2(int, sort_part, const struct sort *, s, struct halves, h)
 {
 	struct sort_part_frame later;
-	const size_t half = h.n / 2;
+	/* So that all leaves but the last have the same length: a power of two, all runs of which have one length. */
+	const size_t half = (h.n / 2 + SORT_GRAIN - 1) / SORT_GRAIN * SORT_GRAIN;
 	unsigned char *from = h.into_b ? h.a : h.b;
 	int done;
 
 	if (h.n <= SORT_GRAIN) {
-		sort_here(s, h.a, h.b, h.n, h.into_b);
+		s->leaves->sort_(h.a, h.b, h.n, h.into_b, s->arg);
 		return 1;
 	}
 	ROTA_FORK(sort_part, &later, s, ((struct halves){ at(s, h.a, half), at(s, h.b, half), h.n - half, !h.into_b }));
@@ -160,14 +102,14 @@ ROTA_FORK_DEFINE_2(int, sort_part, const struct sort *, s, struct halves, h)
 			      h.into_b ? h.b : h.a);
 }
 
-int rota_parallel_sort(void *array, size_t n, size_t size, rota_compare_fn *compare, void *arg)
+int rota_sort_with(void *array, size_t n, const struct rota_sort_leaves *leaves, void *arg)
 {
-	const struct sort s = { size, compare, arg };
+	const struct sort s = { leaves, arg };
 	unsigned char *scratch;
 	size_t bytes;
 	int done;
 
-	if (compare == NULL || size == 0 || (array == NULL && n > 0) || __builtin_mul_overflow(n, size, &bytes))
+	if ((array == NULL && n > 0) || __builtin_mul_overflow(n, leaves->size_, &bytes))
 		return -EINVAL;
 	if (n < 2)
 		return 0;
@@ -177,4 +119,67 @@ int rota_parallel_sort(void *array, size_t n, size_t size, rota_compare_fn *comp
 	done = sort_part(&s, (struct halves){ array, scratch, n, false });
 	rota__free(scratch, bytes, ROTA__CACHE_LINE);
 	return done ? 0 : rota__parallel_reason();
+}
+
+/* --- by a pointer to a comparison ------------------------------------------------------------------------------------ */
+
+struct by_pointer {
+	rota_compare_fn *compare;
+	void *arg;
+	size_t size;
+};
+
+static bool less(const void *a, const void *b, void *arg)
+{
+	const struct by_pointer *by = arg;
+
+	return by->compare(a, b, by->arg) < 0;
+}
+
+struct bytes_4 {
+	unsigned char byte[4];
+};
+struct bytes_8 {
+	unsigned char byte[8];
+};
+struct bytes_16 {
+	unsigned char byte[16];
+};
+
+ROTA_SORT_DEFINE(sort_bytes_4, struct bytes_4, less)
+ROTA_SORT_DEFINE(sort_bytes_8, struct bytes_8, less)
+ROTA_SORT_DEFINE(sort_bytes_16, struct bytes_16, less)
+
+static void merge_any(const unsigned char *x, size_t nx, const unsigned char *y, size_t ny, unsigned char *to, void *arg)
+{
+	rota_sort_merge_(x, nx, y, ny, to, ((const struct by_pointer *)arg)->size, less, arg);
+}
+
+static void sort_any(unsigned char *a, unsigned char *b, size_t n, bool into_b, void *arg)
+{
+	rota_sort_here_(a, b, n, into_b, ((const struct by_pointer *)arg)->size, less, merge_any, arg);
+}
+
+static size_t rank_any(const unsigned char *run, size_t n, const unsigned char *key, bool after_equals, void *arg)
+{
+	return rota_sort_rank_(run, n, key, after_equals, ((const struct by_pointer *)arg)->size, less, arg);
+}
+
+int rota_parallel_sort(void *array, size_t n, size_t size, rota_compare_fn *compare, void *arg)
+{
+	const struct rota_sort_leaves any = { size, sort_any, merge_any, rank_any };
+	struct by_pointer by = { compare, arg, size };
+
+	if (compare == NULL || size == 0)
+		return -EINVAL;
+	switch (size) {
+	case 4:
+		return sort_bytes_4(array, n, &by);
+	case 8:
+		return sort_bytes_8(array, n, &by);
+	case 16:
+		return sort_bytes_16(array, n, &by);
+	default:
+		return rota_sort_with(array, n, &any, &by);
+	}
 }

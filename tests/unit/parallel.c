@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loops, reductions, scans, sorts and calls in parallel: the result is that of the sequential form, in every place, for
+ * Loops, reductions, scans and calls in parallel: the result is that of the sequential form, in every place, for
  * every grain; failures and cancellation; what is refused.
  */
 #define _GNU_SOURCE
@@ -211,92 +211,6 @@ static void scan_script(const struct place *place)
 UNIT_TEST(parallel, a_scan_keeps_the_order_everywhere)
 {
 	everywhere(scan_script);
-}
-
-/* --- sorts --------------------------------------------------------------------------------------------------------------- */
-
-#define MANY 50000u
-
-/* Elements of `size` bytes: a key, and where it stood. */
-struct shape {
-	size_t size;
-	uint32_t keys;
-};
-
-static uint32_t word(const unsigned char *element, size_t i)
-{
-	uint32_t value;
-
-	memcpy(&value, element + 4 * i, 4);
-	return value;
-}
-
-static int by_key(const void *a, const void *b, void *arg)
-{
-	const uint32_t x = word(a, 0), y = word(b, 0);
-
-	(void)arg;
-	return x < y ? -1 : x > y;
-}
-
-static void fill(unsigned char *array, size_t n, const struct shape *shape)
-{
-	uint32_t state = 12345;
-
-	memset(array, 0xab, n * shape->size);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t key;
-
-		state = state * 1664525 + 1013904223;
-		key = (state >> 8) % shape->keys;
-		memcpy(array + i * shape->size, &key, 4);
-		if (shape->size >= 8)
-			memcpy(array + i * shape->size + 4, &i, 4);
-	}
-}
-
-static void sort_script(const struct place *place)
-{
-	static const struct shape shapes[] = { { 4, 1 << 24 }, { 8, 1 << 24 }, { 8, 10 }, { 20, 1000 }, { 8, 1 } };
-	static const size_t lengths[] = { 0, 1, 2, 16, 17, 33, 2048, 2049, MANY };
-	unsigned char *array = malloc(20 * (size_t)MANY);
-
-	(void)place;
-	for (unsigned i = 0; i < 9 * 5; i++) {
-		const struct shape *shape = &shapes[i % 5];
-		const size_t n = lengths[i / 5];
-
-		fill(array, n, shape);
-		expect(rota_parallel_sort(array, n, shape->size, by_key, NULL), ==, 0);
-		for (size_t j = 1; j < n; j++) {
-			const unsigned char *a = array + (j - 1) * shape->size, *b = a + shape->size;
-
-			expect(word(a, 0), <=, word(b, 0));
-			if (shape->size >= 8 && word(a, 0) == word(b, 0))
-				expect(word(a, 1), <, word(b, 1));
-		}
-	}
-	free(array);
-}
-
-UNIT_TEST(parallel, a_sort_is_stable_everywhere)
-{
-	everywhere(sort_script);
-}
-
-TASK_TEST(parallel, a_sort_without_memory_changes_nothing)
-{
-	uint32_t array[3] = { 3, 2, 1 };
-
-	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
-	expect(rota_parallel_sort(array, 3, 4, by_key, NULL), ==, -ENOMEM);
-	expect(array[0], ==, 3);
-	expect(rota_parallel_sort(array, 3, 4, by_key, NULL), ==, 0);
-	expect(array[0], ==, 1);
-	expect(rota_parallel_sort(array, 3, 0, by_key, NULL), ==, -EINVAL);
-	expect(rota_parallel_sort(array, 3, 4, NULL, NULL), ==, -EINVAL);
-	expect(rota_parallel_sort(NULL, 3, 4, by_key, NULL), ==, -EINVAL);
-	expect(rota_parallel_sort(array, SIZE_MAX / 2, 4, by_key, NULL), ==, -EINVAL);
 }
 
 /* --- calls --------------------------------------------------------------------------------------------------------------- */
