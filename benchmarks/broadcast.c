@@ -104,6 +104,7 @@ static const struct bench bench = {
 	.about = "one sender, 8 receivers: all values at once, and each acknowledged by all; per value and receiver",
 	.round = round_of_broadcast,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

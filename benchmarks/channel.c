@@ -104,6 +104,7 @@ static const struct bench bench = {
 	.about = "one sender, one receiver, a channel of 4096 elements: one by one, and 256 at a time",
 	.round = round_of_channel,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

@@ -23,11 +23,15 @@ static struct bench_param common_params[] = {
 	{ "round-ms", 500, 50, "time to measure in each round" },
 	{ NULL, 0, 0, NULL },
 };
+static struct bench_param plain_params[] = {
+	{ "plain", 0, 0, "1: plain threads in place of tasks, without a runtime" },
+	{ NULL, 0, 0, NULL },
+};
 static struct bench_param no_params[] = { { NULL, 0, 0, NULL } };
 
 /* The parameters in force, set once by bench_main. */
-enum { PARAM_LISTS = 2 };
-static struct bench_param *param_lists[PARAM_LISTS] = { no_params, common_params };
+enum { PARAM_LISTS = 3 };
+static struct bench_param *param_lists[PARAM_LISTS] = { no_params, common_params, no_params };
 
 static struct bench_param *find_param(const char *name)
 {
@@ -47,6 +51,11 @@ uint64_t bench_param(const char *name)
 		abort();
 	}
 	return p->value;
+}
+
+bool bench_plain(void)
+{
+	return plain_params[0].value != 0;
 }
 
 static char *no_arguments[] = { NULL };
@@ -346,6 +355,8 @@ int bench_main(const struct bench *bench, int argc, char **argv)
 
 	if (bench->params)
 		param_lists[0] = bench->params;
+	if (bench->plain)
+		param_lists[2] = plain_params;
 	if (bench->round_ms)
 		find_param("round-ms")->value = bench->round_ms;
 	session.figures.bench = bench;

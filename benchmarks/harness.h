@@ -15,6 +15,7 @@
 #ifndef BENCHMARKS_HARNESS_H
 #define BENCHMARKS_HARNESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define BENCH_EXIT_SKIPPED 77
@@ -35,6 +36,7 @@ struct bench {
 	struct bench_param *params; /* NULL: none but the common ones, workers, warmup-ms and round-ms */
 	unsigned rounds;            /* by default; 0: 7 */
 	uint64_t round_ms;          /* by default; 0: 500 */
+	bool plain;                 /* has the option --plain 1: the same by plain threads, without a runtime */
 };
 
 /* The body of main. Returns the exit code. */
@@ -42,6 +44,10 @@ int bench_main(const struct bench *bench, int argc, char **argv);
 
 /* In a round: the value of a parameter, one of the benchmark's or of the common ones. */
 uint64_t bench_param(const char *name);
+
+/* In a round: whether plain threads are wanted in place of tasks. What runs through bench_run and crowd_run (crowd.h) need not
+ * ask. */
+bool bench_plain(void);
 
 /* In a round: what stood behind "--" on the command line, ends with NULL. */
 char *const *bench_arguments(void);

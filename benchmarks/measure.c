@@ -22,6 +22,10 @@ int bench_run(rota_fn *fn, void *arg)
 	rota_runtime *rt;
 	int rc, stopped;
 
+	if (bench_plain()) {
+		bench_note("plain threads, without a runtime");
+		return fn(arg);
+	}
 	rc = bench_runtime_new(&rt);
 	if (rc < 0)
 		return rc;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Several producers, one consumer, one channel: taken one by one, by rota_channel_recv_many, and unbounded. */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "crowd.h"
 #include "harness.h"
 #include "measure.h"
 
 enum { BATCH = 256 };
 
 static struct bench_param params[] = {
-	{ "producers", 4, 4, "tasks that send" },
+	{ "producers", 4, 4, "tasks that send, at most 256" },
 	{ "messages", 10000, 1000, "messages of each at a time" },
 	{ "capacity", 1024, 1024, "of the channel" },
 	{ NULL, 0, 0, NULL },
@@ -20,7 +20,7 @@ struct works {
 	size_t producers;
 	uint64_t messages;
 	size_t capacity;
-	rota_task **handles;
+	uint64_t sum;
 	int (*consume)(struct works *works, uint64_t *sum);
 };
 
@@ -64,36 +64,27 @@ static int consume_many(struct works *works, uint64_t *sum)
 }
 
 /* Everything has been received, or has failed: then the close ends producers that still wait. */
-static int join_producers(struct works *works, size_t spawned, int rc)
+static int consume_and_close(void *arg)
 {
-	rota_channel_close(&works->channel);
-	for (size_t i = 0; i < spawned; i++) {
-		int status = 0, joined = rota_join(works->handles[i], &status);
+	struct works *works = arg;
+	int rc = works->consume(works, &works->sum);
 
-		joined = joined < 0 ? joined : status;
-		rc = rc < 0 ? rc : joined;
-	}
+	rota_channel_close(&works->channel);
 	return rc;
 }
 
 static int mpsc_step(void *arg)
 {
 	struct works *works = arg;
-	uint64_t sum = 0, n = works->messages;
-	size_t spawned = 0;
+	const uint64_t n = works->messages;
 	int rc = rota_channel_init(&works->channel, sizeof(uint64_t), works->capacity);
 
 	if (rc < 0)
 		return rc;
-	while (spawned < works->producers && rc == 0) {
-		rc = rota_spawn(&works->handles[spawned], producer, works);
-		spawned += rc == 0;
-	}
-	if (rc == 0)
-		rc = works->consume(works, &sum);
-	rc = join_producers(works, spawned, rc);
+	works->sum = 0;
+	rc = crowd_run(works->producers, producer, consume_and_close, works);
 	rota_channel_deinit(&works->channel);
-	if (rc == 0 && sum != works->producers * (n * (n - 1) / 2))
+	if (rc == 0 && works->sum != works->producers * (n * (n - 1) / 2))
 		rc = -EBADMSG;
 	return rc;
 }
@@ -126,16 +117,10 @@ static int inside(void *arg)
 static int round_of_mpsc(void)
 {
 	struct works works = { .producers = (size_t)bench_param("producers"), .messages = bench_param("messages") };
-	int rc;
 
-	if (works.producers == 0 || works.messages == 0)
+	if (works.producers == 0 || works.producers > CROWD_MAX || works.messages == 0)
 		return -EINVAL;
-	works.handles = calloc(works.producers, sizeof(rota_task *));
-	if (!works.handles)
-		return -ENOMEM;
-	rc = bench_run(inside, &works);
-	free(works.handles);
-	return rc;
+	return bench_run(inside, &works);
 }
 
 static const struct bench bench = {
@@ -143,6 +128,7 @@ static const struct bench bench = {
 	.about = "four producers, one consumer, one channel; per message",
 	.round = round_of_mpsc,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

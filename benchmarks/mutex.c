@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One mutex, locked and unlocked by one task, and by 64. */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "crowd.h"
 #include "harness.h"
 #include "measure.h"
 
 static struct bench_param params[] = {
-	{ "tasks", 64, 64, "tasks that lock" },
+	{ "tasks", 64, 64, "tasks that lock, at most 256" },
 	{ "locks", 1000, 100, "times that each of them does, at a time" },
 	{ NULL, 0, 0, NULL },
 };
@@ -17,7 +17,6 @@ struct counter {
 	uint64_t value; /* under the mutex */
 	uint64_t locks;
 	size_t tasks;
-	rota_task **handles;
 };
 
 static int locker(void *arg)
@@ -35,19 +34,10 @@ static int locker(void *arg)
 static int mutex_step(void *arg)
 {
 	struct counter *counter = arg;
-	size_t spawned = 0;
-	int rc = 0;
+	int rc;
 
 	counter->value = 0;
-	while (spawned < counter->tasks && rc == 0) {
-		rc = rota_spawn(&counter->handles[spawned], locker, counter);
-		spawned += rc == 0;
-	}
-	for (size_t i = 0; i < spawned; i++) {
-		int joined = rota_join(counter->handles[i], NULL);
-
-		rc = rc < 0 ? rc : joined;
-	}
+	rc = crowd_run(counter->tasks, locker, NULL, counter);
 	if (rc == 0 && counter->value != counter->tasks * counter->locks)
 		rc = -EBADMSG;
 	return rc;
@@ -75,16 +65,10 @@ static int round_of_mutex(void)
 		.tasks = (size_t)bench_param("tasks"),
 		.locks = bench_param("locks"),
 	};
-	int rc;
 
-	if (counter.tasks == 0 || counter.locks == 0)
+	if (counter.tasks == 0 || counter.tasks > CROWD_MAX || counter.locks == 0)
 		return -EINVAL;
-	counter.handles = calloc(counter.tasks, sizeof(rota_task *));
-	if (!counter.handles)
-		return -ENOMEM;
-	rc = bench_run(inside, &counter);
-	free(counter.handles);
-	return rc;
+	return bench_run(inside, &counter);
 }
 
 static const struct bench bench = {
@@ -92,6 +76,7 @@ static const struct bench bench = {
 	.about = "one mutex, locked by one task and by 64; per lock and unlock",
 	.round = round_of_mutex,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 /* A round trip between two tasks over two channels of one element. */
 #include <errno.h>
 
+#include "crowd.h"
 #include "harness.h"
 #include "measure.h"
 
@@ -48,27 +49,27 @@ static int play(struct table *table)
 	return 0;
 }
 
+/* And closes the first channel. */
+static int first_player(void *arg)
+{
+	struct table *table = arg;
+	int rc = play(table);
+
+	rota_channel_close(&table->ping);
+	return rc;
+}
+
 static int pingpong_step(void *arg)
 {
 	struct table *table = arg;
-	rota_task *other;
-	int rc, joined, status = 0;
+	int rc = rota_channel_init(&table->ping, sizeof(uint64_t), 1);
 
-	rc = rota_channel_init(&table->ping, sizeof(uint64_t), 1);
 	if (rc < 0)
 		return rc;
 	rc = rota_channel_init(&table->pong, sizeof(uint64_t), 1);
 	if (rc < 0)
 		goto deinit_ping;
-	rc = rota_spawn(&other, other_player, table);
-	if (rc < 0)
-		goto deinit_pong;
-	rc = play(table);
-	rota_channel_close(&table->ping);
-	joined = rota_join(other, &status);
-	joined = joined < 0 ? joined : status;
-	rc = rc < 0 ? rc : joined;
-deinit_pong:
+	rc = crowd_run(1, other_player, first_player, table);
 	rota_channel_deinit(&table->pong);
 deinit_ping:
 	rota_channel_deinit(&table->ping);
@@ -97,6 +98,7 @@ static const struct bench bench = {
 	.about = "a round trip between two tasks over two channels of one element",
 	.round = round_of_pingpong,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

@@ -100,6 +100,7 @@ static const struct bench bench = {
 	.about = "a rwlock, read by one task, by 64, and by 64 that write every 16th time; per lock and unlock",
 	.round = round_of_rwlock,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

@@ -89,6 +89,7 @@ static const struct bench bench = {
 	.about = "a semaphore of 5 permits, by one task and by 64 that yield inside; per acquire and release",
 	.round = round_of_semaphore,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)

@@ -108,6 +108,7 @@ static const struct bench bench = {
 	.about = "a watched value: read; changed, per value and each of 8 receivers that acknowledge it",
 	.round = round_of_watch,
 	.params = params,
+	.plain = true,
 };
 
 int main(int argc, char **argv)
