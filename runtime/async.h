@@ -128,7 +128,10 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
 	ROTA__POINT(number, __attribute__((fallthrough)))
 /* clang-format off */
 #define ROTA__GO_ON_AT(state, number) ROTA__GO_ON_AT_(state, number)
-#define ROTA__GO_ON_AT_(state, number) (state)->async.resume_ = __extension__ && rota__await_##number
+#define ROTA__GO_ON_AT_(state, number) \
+	ROTA__LABELS_STAY \
+	(state)->async.resume_ = __extension__ && rota__await_##number; \
+	ROTA__POP_WARNINGS
 #define ROTA__POINT(number, before) ROTA__POINT_(number, before)
 #define ROTA__POINT_(number, before) \
 	ROTA__NO_SWITCH_WARNING before; \
@@ -140,12 +143,18 @@ static inline bool rota_async_cancelled(const struct rota_async *async)
 #define ROTA__WATCH_VARIABLES \
 	_Pragma("clang diagnostic push") _Pragma("clang diagnostic warning \"-Wconditional-uninitialized\"")
 #define ROTA__NO_SWITCH_WARNING _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wswitch\"")
+#define ROTA__LABELS_STAY _Pragma("clang diagnostic push")
 #define ROTA__POP_WARNINGS _Pragma("clang diagnostic pop")
 #else
 #define ROTA__WATCH_VARIABLES _Pragma("GCC diagnostic push")
 #define ROTA__NO_SWITCH_WARNING \
 	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wswitch\"") \
 	_Pragma("GCC diagnostic ignored \"-Wswitch-outside-range\"")
+#if __GNUC__ >= 12 /* takes the address of a label for that of a local variable */
+#define ROTA__LABELS_STAY _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wdangling-pointer\"")
+#else
+#define ROTA__LABELS_STAY _Pragma("GCC diagnostic push")
+#endif
 #define ROTA__POP_WARNINGS _Pragma("GCC diagnostic pop")
 #endif
 /* clang-format on */
