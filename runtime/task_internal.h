@@ -47,16 +47,16 @@ struct rota_task {
 		struct rota__stack *stack;            /* of a fiber that has started */
 		struct rota_interrupter *interrupter; /* of a job, under the pool's lock; NULL: none */
 	};
-	uint64_t id;
+	uint8_t kind;
+	uint8_t flags;
+	uint16_t shield;                  /* depth of rota_shield_enter */
+	struct rota_atomic_u32 waits_for; /* a hint for reports (rota__future_code) of what it waited for last */
 	/* what its ending needs */
 	struct rota_waker join_waker;
 	int32_t status;
-	uint8_t kind;
-	uint8_t flags;
-	uint16_t shield; /* depth of rota_shield_enter */
-	uint32_t home;   /* worker of a pinned task */
+	uint32_t home; /* worker of a pinned task */
+	uint64_t id;
 	char name[ROTA_TASK_NAME_MAX + 1];
-	struct rota_atomic_u32 waits_for; /* a hint for reports (rota__future_code) of what it waited for last */
 	const void *spawned_at;           /* the caller of spawn, for reports */
 	struct rota__extra *extra;        /* what only some tasks have; NULL: nothing */
 } __attribute__((aligned(ROTA__CACHE_LINE)));
