@@ -7,11 +7,8 @@
  * somebody else may take the bytes or the room between the poll and the call, and a disk takes its time.
  *
  * The kernel holds a pipe's lock while it writes from the pipe to a socket, and with a blocking socket it waits there
- * for room. Whoever touched the pipe meanwhile, with whatever flags, would wait too, a worker among them; and a thread of
- * the pool that waits there cannot be interrupted by a cancel: a signal may come before the call instead of within it. So a
- * blocking socket is given no more at a time than it has room for when it polls as writable (rota__sys_splice_piece).
- * What can still keep the thread is another writer who takes that room between the poll and the call, until there is room
- * again.
+ * for room. Whoever touched the pipe meanwhile, with whatever flags, would wait too, a worker among them. So a blocking
+ * socket is given no more at a time than it has room for when it polls as writable, with the buffers that are usual.
  */
 #define _GNU_SOURCE
 #include "splice.h"
@@ -25,10 +22,10 @@
 #include "pooled_op_internal.h"
 #include "sys_internal.h"
 
-static void prepare_call(struct rota_splice_op *op, enum rota__splice_way way)
+#define PIECE_MAX ((size_t)16 * 1024)
+
+static void prepare_call(struct rota_splice_op *op, size_t len)
 {
-	const size_t piece = way == ROTA__SPLICE_IN_PIECES ? rota__sys_splice_piece(op->to_) : SIZE_MAX;
-	const size_t len = op->len_ < piece ? op->len_ : piece;
 	struct rota_op *call = &op->call_.op_;
 
 	rota__op_prepare(call, IORING_OP_SPLICE, op->to_, NULL, len, (uint64_t)op->to_offset_,
@@ -51,7 +48,7 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 		side = rota__sys_splice_waits(op->from_, op->to_);
 		if (side == ROTA__SPLICE_READY) {
 			way = rota__sys_splice_way(op->from_, op->to_);
-			prepare_call(op, way);
+			prepare_call(op, way == ROTA__SPLICE_IN_PIECES && op->len_ > PIECE_MAX ? PIECE_MAX : op->len_);
 			if (way == ROTA__SPLICE_HERE) {
 				rc = rota__op_fault(&op->call_.op_);
 				rc = rc < 0 ? rc : rota__sys_make_splice(&op->call_.op_, true);

@@ -20,9 +20,8 @@ ROTA_BEGIN_DECLS
  *
  * Who may call, and what cancellation does: see fd.h. When both sides are ready, the caller makes the call itself
  * between pipes and sockets that are O_NONBLOCK; else a thread of the kernel's ring does, or one of the blocking pool, and
- * to a blocking socket a sixteenth of its buffer at most, or 16 KiB, go at a time, so that the call has no need to wait. When
- * another writer has taken that room first, a thread of the pool is not interrupted by a cancel, and it is over when the
- * socket has room again. O_NONBLOCK is never changed.
+ * to a blocking socket 16 KiB at most go at a time. A thread of the pool that has begun is not interrupted by a cancel: it
+ * is over as soon as the socket has room. O_NONBLOCK is never changed.
  */
 ROTA_API ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len,
 			     unsigned flags) ROTA_MUST_USE;

@@ -55,7 +55,6 @@ int rota__sys_make_splice(const struct rota_op *op, bool nowait);
  * for a blocking socket to write to had better be given little at a time. */
 enum rota__splice_way { ROTA__SPLICE_HERE, ROTA__SPLICE_ELSEWHERE, ROTA__SPLICE_IN_PIECES };
 enum rota__splice_way rota__sys_splice_way(int from, int to);
-size_t rota__sys_splice_piece(int to);
 
 /* Which side of a splice has to be waited for. What is wrong with one is left to the call. */
 enum rota__splice_side { ROTA__SPLICE_READY, ROTA__SPLICE_FROM, ROTA__SPLICE_TO };

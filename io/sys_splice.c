@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "../runtime/context_internal.h"
@@ -71,24 +70,6 @@ static bool never_blocks(int fd, bool *ret_socket)
 		return S_ISFIFO(status.st_mode);
 	flags = fcntl(fd, F_GETFL);
 	return flags < 0 || (flags & O_NONBLOCK) != 0;
-}
-
-/*
- * Of Linux: a TCP socket polls as writable while a third of its buffer is free, and a call waits when nothing is. What it
- * writes is charged with the memory that it takes, which is five times as much where segments are as short as 536 bytes.
- */
-#define PIECE_MAX ((size_t)16 * 1024)
-
-size_t rota__sys_splice_piece(int to)
-{
-	socklen_t len = sizeof(int);
-	int buffer = 0;
-	size_t piece;
-
-	if (getsockopt(to, SOL_SOCKET, SO_SNDBUF, &buffer, &len) < 0 || buffer <= 0)
-		return PIECE_MAX;
-	piece = (size_t)buffer / 16;
-	return piece < PIECE_MAX ? piece : PIECE_MAX;
 }
 
 enum rota__splice_way rota__sys_splice_way(int from, int to)

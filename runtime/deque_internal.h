@@ -19,7 +19,7 @@
 
 /* A power of two. The model checker has a smaller one. */
 #ifndef ROTA__DEQUE_CAPACITY
-#define ROTA__DEQUE_CAPACITY 256u
+#define ROTA__DEQUE_CAPACITY 2048u
 #endif
 
 struct rota__deque {

@@ -3,8 +3,6 @@
 #define _GNU_SOURCE
 #include "../../io/splice.h"
 
-#include <poll.h>
-
 #include "../../io/fd.h"
 #include "../../io/pipe.h"
 #include "../../io/sys_internal.h"
@@ -279,14 +277,13 @@ UNIT_TEST(splice, two_tasks_to_one_blocking_socket)
 
 struct silent {
 	int from, to;
-	size_t len;
 };
 
 static int splice_it(void *arg)
 {
 	struct silent *silent = arg;
 
-	return (int)rota_splice(silent->from, -1, silent->to, -1, silent->len, 0);
+	return (int)rota_splice(silent->from, -1, silent->to, -1, 10, 0);
 }
 
 static void cancel_script(const struct place *place)
@@ -298,7 +295,7 @@ static void cancel_script(const struct place *place)
 	(void)place;
 	plain_pipe(fds);
 	plain_pair(pair);
-	silent = (struct silent){ pair[0], fds[1], 10 };
+	silent = (struct silent){ pair[0], fds[1] };
 	task = unit_spawn(splice_it, &silent);
 	unit_until_resting(task);
 	rota_cancel(task);
@@ -310,7 +307,7 @@ static void cancel_script(const struct place *place)
 	unit_expect_join(task, -ECANCELED);
 	/* What was there is still there for the next one. */
 	expect(write(fds[1], "abc", 3), ==, 3);
-	silent = (struct silent){ fds[0], pair[1], 10 };
+	silent = (struct silent){ fds[0], pair[1] };
 	expect(splice_it(&silent), ==, -EPIPE);
 	close(pair[1]);
 	plain_close(fds);
@@ -319,74 +316,6 @@ static void cancel_script(const struct place *place)
 UNIT_TEST(splice, given_up_while_it_waits)
 {
 	in_fibers(cancel_script, 0);
-}
-
-static bool is_writable(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-
-	return poll(&pfd, 1, 0) == 1;
-}
-
-/* A blocking socket whose buffer is smaller than what one call would move, and nobody reads: the call does not wait in the
- * socket, where a cancel could not reach it. */
-static void small_script(const struct place *place)
-{
-	enum { MANY = 16 * 1024 };
-	static char bytes[MANY];
-	const int smallest = 1;
-	struct silent silent;
-	rota_task *task;
-	int fds[2], pair[2], listener, port, status;
-	size_t left = MANY;
-
-	(void)place;
-	plain_pipe(fds);
-	listener = plain_listen(1, &port);
-	expect(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &smallest, sizeof(smallest)), ==, 0);
-	pair[1] = plain_connect(port);
-	pair[0] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	close(listener);
-	expect(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &smallest, sizeof(smallest)), ==, 0);
-	expect(write(fds[1], bytes, MANY), ==, MANY);
-	silent = (struct silent){ fds[0], pair[1], MANY };
-	while (is_writable(pair[1])) {
-		int n = splice_it(&silent);
-
-		expect(n, >, 0);
-		left -= (size_t)n;
-	}
-	do { /* what the peer has acknowledged meanwhile makes room again */
-		task = unit_spawn(splice_it, &silent);
-		unit_until_resting(task);
-		rota_cancel(task);
-		expect(rota_join(task, &status), ==, 0);
-		left -= status > 0 ? (size_t)status : 0;
-	} while (status > 0);
-	expect(status, ==, -ECANCELED);
-	expect(left, >, 0);
-	expect(left, <, MANY);
-	/* Nothing was lost on the way. */
-	plain_nonblock(fds[0]);
-	expect(read(fds[0], bytes, MANY), ==, left);
-	expect(shutdown(pair[1], SHUT_WR), ==, 0);
-	for (left = MANY - left; left > 0;) {
-		ssize_t n = read(pair[0], bytes, MANY);
-
-		expect(n, >, 0);
-		left -= (size_t)n;
-	}
-	expect(read(pair[0], bytes, MANY), ==, 0);
-	plain_close(pair);
-	plain_close(fds);
-}
-
-UNIT_TEST(splice, given_up_with_a_small_buffer)
-{
-	in_fibers(small_script, 0);
-	rota__sys_ring_hide((uint64_t)1 << IORING_OP_SPLICE);
-	in_fibers(small_script, 0);
-	rota__sys_ring_hide(0);
 }
 
 static void cancelled_before_script(const struct place *place)
