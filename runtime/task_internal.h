@@ -57,8 +57,8 @@ struct rota_task {
 	uint32_t home; /* worker of a pinned task */
 	uint64_t id;
 	char name[ROTA_TASK_NAME_MAX + 1];
-	const void *spawned_at;           /* the caller of spawn, for reports */
-	struct rota__extra *extra;        /* what only some tasks have; NULL: nothing */
+	const void *spawned_at;    /* the caller of spawn, for reports */
+	struct rota__extra *extra; /* what only some tasks have; NULL: nothing */
 } __attribute__((aligned(ROTA__CACHE_LINE)));
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");
