@@ -6,13 +6,17 @@
 #define _GNU_SOURCE
 #include "waiters.h"
 
-enum { CHANNEL, SEMAPHORE, NOTIFY, RWLOCK, BROADCAST, WATCH, TIMER, WAITS };
+enum { CHANNEL, SEMAPHORE, NOTIFY, RWLOCK, MUTEX, BROADCAST, WATCH, ONESHOT, ONCE, WAIT_GROUP, TIMER, WAITS };
 
 struct things {
 	struct rota_channel channel;
 	struct rota_semaphore semaphore;
 	struct rota_notify notify;
 	struct rota_rwlock lock;
+	struct rota_mutex mutex;
+	struct rota_oneshot oneshot;
+	struct rota_once once;
+	struct rota_wait_group group;
 	struct rota_broadcast broadcast;
 	struct rota_watch watch;
 	struct rota_broadcast_receiver listener;
@@ -24,6 +28,10 @@ struct waits {
 	struct rota_semaphore_op semaphore;
 	struct rota_notify_op notify;
 	struct rota_rwlock_op lock;
+	struct rota_mutex_lock_op mutex;
+	struct rota_oneshot_op oneshot;
+	struct rota_once_op once;
+	struct rota_wait_group_op group;
 	struct rota_broadcast_op broadcast;
 	struct rota_watch_op watch;
 	struct rota_timer timer;
@@ -31,13 +39,37 @@ struct waits {
 	struct rota_future *futures[WAITS];
 };
 
-/* By a future, which leaves no owner: so another may unlock. */
-static void lock_for_another(struct rota_rwlock *lock)
+/* What all wait for is somebody's: locks by futures, which leave no owner, so another may unlock; the turn of `once`; a piece of
+ * work of the group's. */
+static void hold(struct things *t, int which)
 {
-	struct rota_rwlock_op op;
+	struct rota_rwlock_op lock;
+	struct rota_mutex_lock_op mutex;
+	struct rota_once_op once;
 
-	rota_rwlock_wrlock_init(&op, lock);
-	expect(rota_await(&op.future), ==, 0);
+	switch (which) {
+	case RWLOCK:
+		rota_rwlock_wrlock_init(&lock, &t->lock);
+		expect(rota_await(&lock.future), ==, 0);
+		break;
+	case MUTEX:
+		rota_mutex_lock_init(&mutex, &t->mutex);
+		expect(rota_await(&mutex.future), ==, 0);
+		break;
+	case ONESHOT:
+		rota_oneshot_init(&t->oneshot);
+		break;
+	case ONCE:
+		rota_once_init(&t->once);
+		rota_once_begin_init(&once, &t->once);
+		expect(rota_await(&once.future), ==, ROTA_ONCE_TURN);
+		break;
+	case WAIT_GROUP:
+		rota_wait_group_add(&t->group, 1);
+		break;
+	default:
+		break;
+	}
 }
 
 static void things_init(struct things *t)
@@ -48,7 +80,10 @@ static void things_init(struct things *t)
 	rota_semaphore_init(&t->semaphore, 0);
 	rota_notify_init(&t->notify);
 	rota_rwlock_init(&t->lock);
-	lock_for_another(&t->lock);
+	rota_mutex_init(&t->mutex);
+	rota_wait_group_init(&t->group);
+	for (int i = 0; i < WAITS; i++)
+		hold(t, i);
 	expect(rota_broadcast_init(&t->broadcast, 8, 4), ==, 0);
 	expect(rota_watch_init(&t->watch, 8, &first), ==, 0);
 	rota_broadcast_subscribe(&t->broadcast, &t->listener);
@@ -61,6 +96,10 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	rota_semaphore_acquire_init(&w->semaphore, &t->semaphore, 1);
 	rota_notify_wait_init(&w->notify, &t->notify);
 	rota_rwlock_rdlock_init(&w->lock, &t->lock);
+	rota_mutex_lock_init(&w->mutex, &t->mutex);
+	rota_oneshot_recv_init(&w->oneshot, &t->oneshot);
+	rota_once_begin_init(&w->once, &t->once);
+	rota_wait_group_wait_init(&w->group, &t->group);
 	rota_broadcast_recv_init(&w->broadcast, &t->listener, &w->heard);
 	rota_watch_changed_init(&w->watch, &t->watcher, &w->seen);
 	rota_timer_init(&w->timer, deadline);
@@ -68,6 +107,10 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	w->futures[SEMAPHORE] = &w->semaphore.future;
 	w->futures[NOTIFY] = &w->notify.future;
 	w->futures[RWLOCK] = &w->lock.future;
+	w->futures[MUTEX] = &w->mutex.future;
+	w->futures[ONESHOT] = &w->oneshot.future;
+	w->futures[ONCE] = &w->once.future;
+	w->futures[WAIT_GROUP] = &w->group.future;
 	w->futures[BROADCAST] = &w->broadcast.future;
 	w->futures[WATCH] = &w->watch.future;
 	w->futures[TIMER] = &w->timer.future;
@@ -90,6 +133,18 @@ static void give(struct things *t, int which)
 	case RWLOCK:
 		expect(rota_rwlock_unlock(&t->lock), ==, 0);
 		break;
+	case MUTEX:
+		rota_mutex_unlock(&t->mutex);
+		break;
+	case ONESHOT:
+		expect(rota_oneshot_send(&t->oneshot, t), ==, 0);
+		break;
+	case ONCE:
+		expect(rota_once_end(&t->once, 7), ==, 0);
+		break;
+	case WAIT_GROUP:
+		expect(rota_wait_group_done(&t->group), ==, 0);
+		break;
 	case BROADCAST:
 		expect(rota_broadcast_send(&t->broadcast, &value), ==, 0);
 		break;
@@ -101,10 +156,17 @@ static void give(struct things *t, int which)
 	}
 }
 
+static int not_again(void *arg)
+{
+	(void)arg;
+	return -ENOSYS;
+}
+
 /* What was given is had, by a plain wait. */
 static void take(struct things *t, int which)
 {
 	uint64_t value = 7;
+	void *sent;
 
 	switch (which) {
 	case CHANNEL:
@@ -119,6 +181,19 @@ static void take(struct things *t, int which)
 	case RWLOCK:
 		expect(rota_rwlock_rdlock(&t->lock), ==, 0);
 		break;
+	case MUTEX:
+		expect(rota_mutex_lock_until(&t->mutex, ROTA_NEVER), ==, 0);
+		break;
+	case ONESHOT:
+		expect(rota_oneshot_recv(&t->oneshot, &sent), ==, 0);
+		expect(sent == t, ==, 1);
+		break;
+	case ONCE:
+		expect(rota_once_run(&t->once, not_again, NULL), ==, 7);
+		break;
+	case WAIT_GROUP:
+		expect(rota_wait_group_wait(&t->group), ==, 0);
+		break;
 	case BROADCAST:
 		expect(rota_broadcast_recv(&t->listener, &value), ==, 0);
 		break;
@@ -131,16 +206,25 @@ static void take(struct things *t, int which)
 	expect(value, ==, 7);
 }
 
-static void give_lock_back(struct things *t)
+/* It was had, and is somebody's again. */
+static void hold_again(struct things *t, int which)
 {
-	expect(rota_rwlock_unlock(&t->lock), ==, 0);
-	lock_for_another(&t->lock);
+	if (which == RWLOCK)
+		expect(rota_rwlock_unlock(&t->lock), ==, 0);
+	if (which == MUTEX)
+		rota_mutex_unlock(&t->mutex);
+	hold(t, which);
 }
 
 static void things_deinit(struct things *t)
 {
 	expect(rota_rwlock_unlock(&t->lock), ==, 0);
 	expect(rota_rwlock_deinit(&t->lock), ==, 0);
+	rota_mutex_unlock(&t->mutex);
+	expect(rota_mutex_deinit(&t->mutex), ==, 0);
+	expect(rota_oneshot_deinit(&t->oneshot), ==, 0);
+	expect(rota_once_deinit(&t->once), ==, 0);
+	expect(rota_wait_group_deinit(&t->group), ==, 0);
 	expect(rota_semaphore_deinit(&t->semaphore), ==, 0);
 	expect(rota_notify_deinit(&t->notify), ==, 0);
 	rota_channel_deinit(&t->channel);
@@ -186,14 +270,12 @@ static void select_script(const struct place *place)
 			expect(w.futures[i]->status, ==, i == which ? 0 : -ECANCELED);
 		if (task != NULL)
 			expect(rota_join(task, NULL), ==, 0);
-		if (which == RWLOCK)
-			give_lock_back(&t);
+		hold_again(&t, which);
 		/* The losers left no trace: each gets what is given now. */
 		for (int i = 0; i < TIMER; i++) {
 			give(&t, i);
 			take(&t, i);
-			if (i == RWLOCK)
-				give_lock_back(&t);
+			hold_again(&t, i);
 		}
 	}
 	things_deinit(&t);

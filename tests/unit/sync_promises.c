@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is promised of all primitives alike: static initialisers, no allocation on any wait path, and reports of misuse that
+ * name the task.
+ */
+#define _GNU_SOURCE
+#include "../../runtime/sys_internal.h"
+#include "waiters.h"
+
+/* --- static initialisers -------------------------------------------------------------------------------------------------- */
+
+static struct rota_mutex mutex = ROTA_MUTEX_INIT;
+static struct rota_rwlock rwlock = ROTA_RWLOCK_INIT;
+static struct rota_cond cond = ROTA_COND_INIT;
+static struct rota_semaphore semaphore = ROTA_SEMAPHORE_INIT(2);
+static struct rota_notify notify = ROTA_NOTIFY_INIT;
+static struct rota_barrier barrier = ROTA_BARRIER_INIT(1);
+static struct rota_wait_group group = ROTA_WAIT_GROUP_INIT;
+static struct rota_once once = ROTA_ONCE_INIT;
+static struct rota_oneshot oneshot = ROTA_ONESHOT_INIT;
+
+static int seven(void *arg)
+{
+	(void)arg;
+	return 7;
+}
+
+/* Those with a buffer have none, since its size is the program's. */
+UNIT_TEST(sync, static_initialisers)
+{
+	void *value;
+
+	rota_mutex_lock(&mutex);
+	rota_cond_signal(&cond);
+	expect(rota_cond_wait_until(&cond, &mutex, 0), ==, -ETIMEDOUT);
+	rota_mutex_unlock(&mutex);
+	expect(rota_rwlock_wrlock(&rwlock), ==, 0);
+	expect(rota_rwlock_unlock(&rwlock), ==, 0);
+	expect(rota_semaphore_acquire(&semaphore, 2), ==, 0);
+	rota_notify_one(&notify);
+	expect(rota_notify_wait(&notify), ==, 0);
+	expect(rota_barrier_wait(&barrier), ==, ROTA_BARRIER_LEADER);
+	expect(rota_wait_group_wait(&group), ==, 0);
+	expect(rota_once_run(&once, seven, NULL), ==, 7);
+	expect(rota_oneshot_send(&oneshot, &value), ==, 0);
+	expect(rota_oneshot_recv(&oneshot, &value), ==, 0);
+	expect(value == &value, ==, 1);
+}
+
+/* --- no allocation --------------------------------------------------------------------------------------------------------- */
+
+/* Two tasks that hand a turn to and fro by each primitive, so that each of them waits there. */
+struct table {
+	struct rota_mutex mutex;
+	struct rota_cond cond;
+	bool flag; /* under the mutex */
+	struct rota_rwlock rwlock;
+	struct rota_semaphore semaphore;
+	struct rota_notify notify;
+	struct rota_barrier barrier;
+	struct rota_wait_group group;
+	struct rota_once once;
+	struct rota_oneshot oneshot;
+	struct rota_channel full, empty;
+	struct rota_broadcast broadcast;
+	struct rota_watch watch;
+	struct rota_broadcast_receiver listener;
+	struct rota_watch_receiver watcher;
+	struct rota_channel done; /* of one step */
+};
+
+/* One step a call: waits for what the other one gives. */
+static int wait_step(struct table *t, int step)
+{
+	uint64_t value = 0;
+	void *sent;
+	int rc = 0;
+
+	switch (step) {
+	case 0:
+		rota_mutex_lock(&t->mutex);
+		while (!t->flag && rc == 0)
+			rc = rota_cond_wait(&t->cond, &t->mutex);
+		rota_mutex_unlock(&t->mutex);
+		return rc;
+	case 1:
+		rc = rota_rwlock_rdlock(&t->rwlock);
+		return rc < 0 ? rc : rota_rwlock_unlock(&t->rwlock);
+	case 2:
+		return rota_semaphore_acquire(&t->semaphore, 1);
+	case 3:
+		return rota_notify_wait(&t->notify);
+	case 4:
+		rc = rota_barrier_wait(&t->barrier);
+		return rc < 0 ? rc : 0;
+	case 5:
+		return rota_wait_group_wait(&t->group);
+	case 6:
+		rc = rota_once_run(&t->once, seven, NULL);
+		return rc == 5 ? 0 : -EBADMSG;
+	case 7:
+		return rota_oneshot_recv(&t->oneshot, &sent);
+	case 8:
+		return rota_channel_recv(&t->empty, &value);
+	case 9:
+		return rota_channel_send(&t->full, &value);
+	case 10:
+		return rota_broadcast_recv(&t->listener, &value);
+	case 11:
+		return rota_watch_changed(&t->watcher, &value);
+	case 12:
+		return rota_semaphore_acquire_until(&t->semaphore, 1, rota_now() + ROTA_SECONDS(60));
+	default:
+		return -ENOENT;
+	}
+}
+
+/* The other one, once it waits. */
+static void give_step(struct table *t, int step)
+{
+	uint64_t value = 1;
+
+	switch (step) {
+	case 0:
+		rota_mutex_lock(&t->mutex);
+		t->flag = true;
+		rota_cond_signal(&t->cond);
+		rota_mutex_unlock(&t->mutex);
+		break;
+	case 1:
+		expect(rota_rwlock_unlock(&t->rwlock), ==, 0);
+		break;
+	case 2:
+	case 12:
+		expect(rota_semaphore_release(&t->semaphore, 1), ==, 0);
+		break;
+	case 3:
+		rota_notify_one(&t->notify);
+		break;
+	case 4:
+		expect(rota_barrier_wait(&t->barrier), ==, ROTA_BARRIER_LEADER);
+		break;
+	case 5:
+		expect(rota_wait_group_done(&t->group), ==, 0);
+		break;
+	case 6:
+		expect(rota_once_end(&t->once, 5), ==, 0);
+		break;
+	case 7:
+		expect(rota_oneshot_send(&t->oneshot, t), ==, 0);
+		break;
+	case 8:
+		expect(rota_channel_send(&t->empty, &value), ==, 0);
+		break;
+	case 9:
+		expect(rota_channel_recv(&t->full, &value), ==, 0);
+		break;
+	case 10:
+		expect(rota_broadcast_send(&t->broadcast, &value), ==, 0);
+		break;
+	default:
+		expect(rota_watch_send(&t->watch, &value), ==, 0);
+		break;
+	}
+}
+
+static int waiter(void *arg)
+{
+	struct table *t = arg;
+	int rc = 0;
+
+	for (int step = 0; rc == 0; step++) {
+		rc = wait_step(t, step);
+		if (rc == 0)
+			rc = rota_channel_send(&t->done, &step);
+	}
+	return rc;
+}
+
+static void table_init(struct table *t)
+{
+	struct rota_once_op turn;
+	uint64_t value = 0;
+
+	*t = (struct table){ .mutex = ROTA_MUTEX_INIT,
+			     .cond = ROTA_COND_INIT,
+			     .rwlock = ROTA_RWLOCK_INIT,
+			     .semaphore = ROTA_SEMAPHORE_INIT(0),
+			     .notify = ROTA_NOTIFY_INIT,
+			     .barrier = ROTA_BARRIER_INIT(2),
+			     .group = ROTA_WAIT_GROUP_INIT,
+			     .once = ROTA_ONCE_INIT,
+			     .oneshot = ROTA_ONESHOT_INIT };
+	expect(rota_channel_init(&t->done, sizeof(int), 1), ==, 0);
+	expect(rota_channel_init(&t->full, 8, 1), ==, 0);
+	expect(rota_channel_init(&t->empty, 8, 1), ==, 0);
+	expect(rota_broadcast_init(&t->broadcast, 8, 2), ==, 0);
+	expect(rota_watch_init(&t->watch, 8, &value), ==, 0);
+	rota_broadcast_subscribe(&t->broadcast, &t->listener);
+	rota_watch_subscribe(&t->watch, &t->watcher);
+	expect(rota_channel_send(&t->full, &value), ==, 0);
+	expect(rota_rwlock_wrlock(&t->rwlock), ==, 0);
+	rota_wait_group_add(&t->group, 1);
+	rota_once_begin_init(&turn, &t->once);
+	expect(rota_await(&turn.future), ==, ROTA_ONCE_TURN);
+}
+
+static void table_deinit(struct table *t)
+{
+	expect(rota_channel_deinit(&t->done), ==, 0);
+	expect(rota_channel_deinit(&t->full), ==, 0);
+	expect(rota_channel_deinit(&t->empty), ==, 0);
+	expect(rota_broadcast_deinit(&t->broadcast), ==, 0);
+	expect(rota_watch_deinit(&t->watch), ==, 0);
+}
+
+static void no_allocation_script(const struct place *place)
+{
+	struct rota_channel never;
+	struct table t;
+	rota_task *task;
+	int status, step;
+
+	(void)place;
+	table_init(&t);
+	expect(rota_spawn(&task, waiter, &t), ==, 0);
+	for (int i = 0; i <= 12; i++) {
+		rota_sleep(ROTA_MS(2)); /* most likely it waits by now; what is asked holds either way */
+		if (i == 0)
+			rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+		give_step(&t, i);
+		expect(rota_channel_recv(&t.done, &step), ==, 0);
+		expect(step, ==, i);
+	}
+	expect(rota_join(task, &status), ==, 0);
+	expect(status, ==, -ENOENT);
+	/* Nobody has allocated: the fault is still there for the next one. */
+	expect(rota_channel_init(&never, 8, 1), ==, -ENOMEM);
+	table_deinit(&t);
+}
+
+UNIT_TEST(sync, no_wait_allocates)
+{
+	in_fibers(no_allocation_script, 0);
+}
+
+/* --- reports --------------------------------------------------------------------------------------------------------------- */
+
+static int clumsy(void *arg)
+{
+	(void)arg;
+	expect(rota_wait_group_done(&group), ==, -EINVAL);
+	return 0;
+}
+
+static void clumsy_script(const struct place *place)
+{
+	const struct rota_task_attr attr = { .name = "butterfingers" };
+	rota_task *task;
+
+	(void)place;
+	expect(rota_spawn_with(&task, &attr, clumsy, NULL), ==, 0);
+	expect(rota_join(task, NULL), ==, 0);
+}
+
+UNIT_TEST(sync, misuse_names_the_task, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	place_run(&place_kinds[1], 0, clumsy_script, NULL);
+	expect_contains(unit_capture_end(&capture), "\"butterfingers\"");
+}
