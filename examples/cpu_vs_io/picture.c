@@ -29,11 +29,11 @@ static double memory_mib(const struct figures *f)
 static void draw(FILE *gnuplot, const char *path, const struct kind *kinds)
 {
 	fprintf(gnuplot,
-		"set terminal svg size 1200,800 dynamic background rgb 'white'\n"
-		"set output \"%s\"\n"
-		"set multiplot layout 2,%d title \"The same pieces of work, done in %d ways\"\n"
-		"unset key\nset style fill solid 0.7\nset boxwidth 0.7\nset xtics rotate by -35\n"
-		"set yrange [0:*]\nset offsets 0.5,0.5,graph 0.1,0\nset grid ytics\n",
+		"set terminal svg size 1200,850 dynamic background rgb 'white' font 'sans,13'\n"
+		"set output '%s'\n" /* nothing is special in single quotes */
+		"set multiplot layout 2,%d title \"The same pieces of work, done in %d ways: less is better\"\n"
+		"unset key\nset style fill solid 0.7\nset boxwidth 0.7\nset xtics rotate by -35 scale 0\n"
+		"set border 3\nset ytics nomirror\nset yrange [0:*]\nset offsets 0.5,0.5,graph 0.1,0\nset grid ytics\n",
 		path, KINDS, WAYS);
 	for (int k = 0; k < KINDS; k++)
 		plot(gnuplot, &kinds[k], "seconds", time_s);
