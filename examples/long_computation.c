@@ -2,7 +2,7 @@
 /*
  * Long computations, one for each worker, beside a task that wants to run every millisecond. How late that one is:
  *
- *   in one go    tasks that compute without a break: nobody else gets a turn
+ *   in one go    tasks that compute without a break: nobody else gets a turn, which rota reports as a stall
  *   yielding     the same with rota_yield after every few candidates
  *   blocking     the same on threads of the blocking pool, by rota_spawn_blocking; the kernel shares the CPUs out
  *

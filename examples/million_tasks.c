@@ -17,13 +17,14 @@
 
 #include <rota.h>
 
-enum { DEFAULT_COUNT = 1000000, MAX_COUNT = 100000000, FIBER_BYTES = 5 * 1024 };
+/* SOME: as many are started, and let go, before others get a turn. */
+enum { DEFAULT_COUNT = 1000000, MAX_COUNT = 100000000, SOME = 1000, FIBER_BYTES = 5 * 1024 };
 
-/* What the tasks of one crowd share: each says that it waits, and waits until the gate opens. */
+/* What the tasks of one crowd share: each says that it waits, and waits until the gate lets it through. */
 struct crowd {
 	size_t count;
 	struct rota_wait_group waiting; /* those that do not wait yet */
-	struct rota_wait_group gate;
+	struct rota_semaphore gate;
 	rota_task **tasks;
 	struct stackless *stackless; /* NULL: fibers */
 };
@@ -35,14 +36,14 @@ static int wait_at_gate(void *arg)
 	struct crowd *crowd = arg;
 
 	rota_wait_group_done(&crowd->waiting);
-	return rota_wait_group_wait(&crowd->gate);
+	return rota_semaphore_acquire(&crowd->gate, 1);
 }
 
 /* --- a task without --------------------------------------------------------------------------------------------- */
 
 struct stackless {
 	struct rota_async async;
-	struct rota_wait_group_op wait;
+	struct rota_semaphore_op wait;
 	struct crowd *crowd;
 };
 
@@ -52,7 +53,7 @@ static rota_poll stackless_poll(struct rota_future *self, struct rota_context *c
 
 	ROTA_ASYNC_BEGIN(s);
 	rota_wait_group_done(&s->crowd->waiting);
-	rota_wait_group_wait_init(&s->wait, &s->crowd->gate);
+	rota_semaphore_acquire_init(&s->wait, &s->crowd->gate, 1);
 	ROTA_AWAIT(s, cx, &s->wait.future);
 	ROTA_ASYNC_RETURN(s, s->wait.future.status);
 	ROTA_ASYNC_END(s);
@@ -113,6 +114,12 @@ static int start_one(struct crowd *crowd, size_t i)
 {
 	struct stackless *s;
 
+	if (i % SOME == 0) {
+		int rc = rota_yield();
+
+		if (rc < 0)
+			return rc;
+	}
 	rota_wait_group_add(&crowd->waiting, 1);
 	if (!crowd->stackless)
 		return rota_spawn(&crowd->tasks[i], wait_at_gate, crowd);
@@ -125,8 +132,11 @@ static int start_one(struct crowd *crowd, size_t i)
 /* Opens the gate and waits for all that were started: they use what is the caller's. */
 static int end_all(struct crowd *crowd, size_t started, int rc)
 {
-	rota_wait_group_done(&crowd->gate);
-	rota_shield_enter();
+	rota_shield_enter(); /* behind which no wait fails */
+	for (size_t i = 0; i < started; i += SOME) {
+		rota_semaphore_release(&crowd->gate, SOME);
+		rota_yield();
+	}
 	for (size_t i = 0; i < started; i++) {
 		int status = 0, joined = rota_join(crowd->tasks[i], &status);
 
@@ -143,7 +153,6 @@ static int run(struct crowd *crowd)
 	size_t started = 0;
 	int rc = 0;
 
-	rota_wait_group_add(&crowd->gate, 1);
 	for (; started < crowd->count && rc == 0; started += rc == 0)
 		rc = start_one(crowd, started);
 	if (rc == 0)
@@ -166,7 +175,7 @@ static int run_crowd(size_t count, bool stackless)
 	struct crowd crowd = {
 		.count = count,
 		.waiting = ROTA_WAIT_GROUP_INIT,
-		.gate = ROTA_WAIT_GROUP_INIT,
+		.gate = ROTA_SEMAPHORE_INIT(0),
 		.tasks = calloc(count, sizeof(*crowd.tasks)),
 		.stackless = stackless ? calloc(count, sizeof(*crowd.stackless)) : NULL,
 	};
