@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Unbalanced tree search (Olivier and others, "UTS: An Unbalanced Tree Search Benchmark"): counts the nodes of a tree
- * whose shape comes out of SHA-1, a fork for each node. T1L: geometric, 102 million nodes, 13 deep. T3L: binomial, 111
+ * whose shape comes out of SHA-1, a fork for each node that has children. T1L: geometric, 102 million nodes, 13 deep. T3L: binomial, 111
  * million nodes, 17,844 deep, in a task with a stack to match. Milliseconds, and the memory that the deep one touched.
  * With --quick T1 and T3, their small sisters. The numbers of nodes are checked.
  */
@@ -22,37 +22,53 @@ static struct bench_param params[] = {
 
 static const struct uts_tree *tree; /* of this measurement */
 
-static uint64_t count_children(struct rota_forks *forks, const struct uts_state *state, unsigned depth, unsigned n);
+/* Children of a node, from `first` on: one frame a level, however many they are. */
+struct siblings {
+	struct rota_fork_base base;
+	const struct uts_state *parent;
+	unsigned first, end, depth;
+	uint64_t nodes; /* when others counted */
+};
 
-ROTA_FORK_DEFINE_3(uint64_t, count, const struct uts_state *, parent, unsigned, number, unsigned, depth)
+static void count_elsewhere(struct rota_forks *forks, struct rota_fork_base *base);
+
+/* Forks those who come after the first, and counts that one's tree; if nobody has taken them meanwhile, the next of them
+ * is the first. */
+static uint64_t count(struct rota_forks *forks, struct siblings *s)
 {
-	struct uts_state state;
-	const unsigned n = uts_tree_child(tree, parent, number, depth, &state);
+	uint64_t nodes = 0;
 
-	return n == 0 ? 1 : 1 + count_children(rota_forks_, &state, depth, n);
+	while (s->first < s->end) {
+		struct uts_state state;
+		struct siblings children = { .parent = &state, .depth = s->depth + 1 };
+
+		children.end = uts_tree_child(tree, s->parent, s->first++, s->depth, &state);
+		nodes++;
+		if (children.end == 0)
+			continue;
+		rota_fork_push(forks, &s->base, count_elsewhere);
+		nodes += count(forks, &children);
+		if (rota_fork_pop(forks, &s->base) != ROTA_FORK_RUN)
+			return nodes + s->nodes;
+	}
+	return nodes;
 }
 
-/* As many frames as there are children: on the stack, which is the point of this benchmark. */
-static __attribute__((noinline)) uint64_t count_children(struct rota_forks *rota_forks_, const struct uts_state *state,
-							 unsigned depth, unsigned n)
+static void count_elsewhere(struct rota_forks *forks, struct rota_fork_base *base)
 {
-	struct count_frame *frames = __builtin_alloca(n * sizeof(*frames));
-	uint64_t sum = 0;
+	struct siblings *s = (struct siblings *)(void *)base;
+	struct siblings here = { .parent = s->parent, .first = s->first, .end = s->end, .depth = s->depth };
 
-	for (unsigned i = 0; i < n; i++)
-		ROTA_FORK(count, &frames[i], state, i, depth + 1);
-	for (unsigned i = n; i-- > 0;)
-		sum += ROTA_FORK_JOIN(count, &frames[i]);
-	return sum;
+	s->nodes = count(forks, &here);
 }
 
 static int count_tree(void *arg)
 {
 	struct uts_state root;
-	const unsigned n = uts_tree_root(tree, &root);
+	struct siblings children = { .parent = &root, .end = uts_tree_root(tree, &root), .depth = 1 };
 	uint64_t *nodes = arg;
 
-	*nodes = n == 0 ? 1 : 1 + count_children(rota_forks_self(), &root, 0, n);
+	*nodes = 1 + count(rota_forks_self(), &children);
 	return 0;
 }
 
