@@ -2,7 +2,9 @@
 /*
  * Fork and join: random trees whose frames wait, yield, spawn and are cancelled, on one to four workers and on the
  * caller. Each node knows from its number alone what it does and what its status is, so every join can be checked:
- * a frame runs once, or, below a task that was cancelled, not at all.
+ * a frame runs once, or, below a task that was cancelled, not at all. After the trees a ladder is climbed down, each rung
+ * of which is there to be taken. How often a frame was taken is printed for each depth, and must not be never for a
+ * depth of the ladder.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,9 +16,19 @@
 #define CHILDREN 6
 #define TREES STRESS_FEWER(160)
 #define PLANTERS 3
+#define RUNGS 40u
+#define RUNG_TRIES 1000 /* sleeps until a rung is taken */
 
 static rota_runtime *runtime_now;
 static struct rota_atomic_u64 steals;
+static struct rota_atomic_u64 taken_from_trees[8], taken_from_ladders[RUNGS + 1];
+
+/* A frame runs in its forker's fiber, or it was taken. */
+static void note_taken(struct rota_atomic_u64 counts[], unsigned depth, uint64_t forker)
+{
+	if (rota_task_id() != forker)
+		rota__fetch_add(&counts[depth], 1, RELAXED);
+}
 
 static void report(void)
 {
@@ -27,7 +39,9 @@ static void report(void)
 /* How many nodes a tree has depends on its number too. */
 struct node {
 	uint64_t number;
-	unsigned depth;
+	unsigned depth; /* how much deeper it goes */
+	unsigned level; /* how deep it is */
+	uint64_t forker;
 	bool cancels; /* the tree may be cancelled */
 	uint32_t runs;
 	uint64_t sum;
@@ -47,7 +61,12 @@ static unsigned children_of(const struct node *node)
 
 static struct node child_of(const struct node *node, unsigned i)
 {
-	return (struct node){ .number = mix(node->number + i + 1), .depth = node->depth - 1, .cancels = node->cancels };
+	return (struct node){
+		.number = mix(node->number + i + 1),
+		.depth = node->depth - 1,
+		.level = node->level + 1,
+		.cancels = node->cancels,
+	};
 }
 
 /* What a tree adds up to, without any forks. */
@@ -120,10 +139,13 @@ ROTA_FORK_DEFINE_1(int, grow, struct node *, node)
 	struct rota_frame untyped[CHILDREN];
 	bool is_typed[CHILDREN];
 
+	if (node->level > 0)
+		note_taken(taken_from_trees, node->level, node->forker);
 	node->runs++;
 	node->sum = node->number;
 	for (unsigned i = 0; i < n; i++) {
 		children[i] = child_of(node, i);
+		children[i].forker = rota_task_id();
 		is_typed[i] = stress_one_in(&random, 2);
 		if (is_typed[i])
 			ROTA_FORK(grow, &typed[i], &children[i]);
@@ -227,6 +249,39 @@ static void plant_one(struct stress_random *random)
 		expect(node.sum, ==, expected_sum(&node));
 }
 
+struct rung {
+	unsigned depth;
+	uint64_t forker;
+	struct rota_atomic_u32 begun;
+};
+
+/* Its frame is the only thing to do while it sleeps, for this worker too. */
+ROTA_FORK_DEFINE_1(int, climb, struct rung *, rung)
+{
+	struct rung next = { .depth = rung->depth + 1, .forker = rota_task_id() };
+	struct climb_frame frame;
+
+	if (rung->depth > 0)
+		note_taken(taken_from_ladders, rung->depth, rung->forker);
+	rota__store(&rung->begun, 1, RELAXED);
+	stress_moved();
+	if (rung->depth == RUNGS)
+		return 1;
+	ROTA_FORK(climb, &frame, &next);
+	for (int i = 0; i < RUNG_TRIES && !rota__load(&next.begun, RELAXED); i++)
+		expect(rota_sleep(ROTA_US(10)), ==, 0);
+	return 1 + ROTA_FORK_JOIN(climb, &frame);
+}
+
+static int climb_down(void *arg)
+{
+	struct rung top = { 0 };
+
+	(void)arg;
+	expect(climb(&top), ==, RUNGS + 1);
+	return 0;
+}
+
 static int plant(void *arg)
 {
 	struct stress_random random = stress_random_new((uintptr_t)arg);
@@ -260,11 +315,20 @@ static void round_of(struct stress_random *random, enum rota_flavor flavor, unsi
 	expect(rota_runtime_new(&rt, &config), ==, 0);
 	runtime_now = rt;
 	expect(rota_block_on(rt, planters, (void *)(uintptr_t)(stress_next(random) >> 8)), ==, 0);
+	expect(rota_block_on(rt, climb_down, NULL), ==, 0);
 	rota_runtime_metrics(rt, &metrics);
 	rota__fetch_add(&steals, metrics.steals, RELAXED);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	runtime_now = NULL;
 	rota_runtime_free(rt);
+}
+
+static void print_taken(const char *from, const struct rota_atomic_u64 counts[], unsigned deepest)
+{
+	printf("taken from %s, by depth:", from);
+	for (unsigned depth = 1; depth <= deepest; depth++)
+		printf(" %" PRIu64, rota__load(&counts[depth], RELAXED));
+	printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -280,5 +344,9 @@ int main(int argc, char **argv)
 		round_of(&random, ROTA_FLAVOR_CURRENT_THREAD, 1);
 	}
 	printf("%llu steals\n", (unsigned long long)rota__load(&steals, RELAXED));
+	print_taken("trees", taken_from_trees, 6);
+	print_taken("ladders", taken_from_ladders, RUNGS);
+	for (unsigned depth = 1; depth <= RUNGS; depth++)
+		expect(rota__load(&taken_from_ladders[depth], RELAXED), >, 0);
 	return 0;
 }
