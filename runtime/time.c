@@ -28,15 +28,15 @@ static rota_poll timer_start(struct rota_timer *timer, const struct rota_waker *
 	rota_runtime *rt = rota__runtime_self();
 	bool earlier;
 
+	if (worker == NULL && rt == NULL) { /* whatever the deadline: who relies on it would learn it too late */
+		timer->future.status = -ENXIO;
+		return ROTA_READY;
+	}
 	if (rota__sys_clock() >= timer->deadline_)
 		return ROTA_READY;
 	if (worker != NULL) {
 		timer->wheel_ = &worker->wheel;
 		return rota__wheel_poll(&worker->wheel, timer, waker, NULL);
-	}
-	if (rt == NULL) {
-		timer->future.status = -ENXIO;
-		return ROTA_READY;
 	}
 	timer->wheel_ = &rt->outside;
 	rota__wheel_poll(&rt->outside, timer, waker, &earlier);

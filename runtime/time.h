@@ -36,7 +36,7 @@ struct rota_timer {
 };
 
 /* Any thread; starts nothing: the first poll (or rota_await) does, which is in a task, a blocking job or inside
- * rota_block_on_future: elsewhere the status is -ENXIO. The timer may be initialised again once it is ready. */
+ * rota_block_on_future: elsewhere the status is -ENXIO, whatever the deadline. The timer may be initialised again once it is ready. */
 ROTA_API void rota_timer_init(struct rota_timer *timer, uint64_t deadline);
 
 /* What rota_interval_tick does about ticks that were missed. */

@@ -166,7 +166,9 @@ static struct rota_timer nobodys;
 
 UNIT_TEST(time, a_timer_needs_a_runtime)
 {
-	rota_timer_init(&nobodys, ROTA_NEVER); /* one that is over already needs none */
+	rota_timer_init(&nobodys, ROTA_NEVER);
+	expect(rota_await(&nobodys.future), ==, -ENXIO);
+	rota_timer_init(&nobodys, 0); /* one that is over already, too */
 	expect(rota_await(&nobodys.future), ==, -ENXIO);
 }
 
