@@ -34,7 +34,8 @@ int rota__driver_find(enum rota_backend wanted, const struct rota__driver **ret)
 
 	if (wanted == ROTA_BACKEND_AUTO && under_valgrind()) {
 		if (rota__swap(&told, 1, RELAXED) == 0) /* orders nothing */
-			rota__log("back end: epoll, since valgrind lets no other thread run while one waits in io_uring");
+			rota__log(
+				"back end: epoll, since valgrind lets no other thread run while one waits in io_uring");
 		*ret = &rota__driver_epoll;
 		return 0;
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "stack_internal.h"
 
 #include <assert.h>
@@ -9,6 +10,7 @@
 #include "alloc_internal.h"
 #include "spin_internal.h"
 #include "sys_internal.h"
+#include "valgrind_internal.h"
 
 #define SLAB_STACKS ((size_t)64)
 #define CREDIT_BATCH 64u
@@ -107,6 +109,7 @@ static int slab_map(struct rota__stack_pool *pool, struct rota__stack_slab *slab
 			return -ENOMEM;
 		}
 	}
+	rota__valgrind_stacks(base, size);
 	return 0;
 }
 
@@ -287,6 +290,7 @@ int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, siz
 		rota__sys_unmap(base, page + size);
 		return -ENOMEM;
 	}
+	rota__valgrind_stacks(base, page + size);
 	*ret = describe(description((unsigned char *)base + page, size), size);
 	return 0;
 }

@@ -6,6 +6,7 @@
  * empty the injection queue, then others' run queues (worker_search.c); then park in the ring (worker_park.c). After 61
  * tasks, or as many as take about 100 us of late (`poll_at`), the ring and the injection queue are looked at anyway.
  */
+#define _GNU_SOURCE
 #include "worker_parts_internal.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "runtime_internal.h"
 #include "scope_internal.h"
 #include "sys_internal.h"
+#include "valgrind_internal.h"
 
 #define BUDGET 128u
 
@@ -43,6 +45,7 @@ void rota__worker_deinit(struct rota__worker *worker)
 void rota__worker_enter(struct rota__worker *worker)
 {
 	rota__fiber_host_init(&worker->host);
+	worker->valgrind_stack = rota__valgrind_thread_start();
 	worker->signal_stack = rota__overflow_thread_start();
 	rota__stall_thread_start(worker->rt);
 	worker->polled_at = rota__sys_clock();
@@ -57,6 +60,7 @@ void rota__worker_leave(struct rota__worker *worker)
 	rota__store(&worker->asleep, 1, SEQ_CST);
 	rota__worker_tls = NULL;
 	rota__overflow_thread_stop(worker->signal_stack);
+	rota__valgrind_thread_stop(worker->valgrind_stack);
 }
 
 /* --- running ------------------------------------------------------------------------------------------------ */

@@ -48,6 +48,7 @@ struct rota__worker {
 	bool has_thread;
 	pthread_t self; /* the thread again, for who sees the worker awake */
 	void *signal_stack;
+	unsigned valgrind_stack;
 
 	/* the worker writes, others read */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */

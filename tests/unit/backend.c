@@ -54,6 +54,26 @@ UNIT_TEST(backend, what_works)
 		expect_pointer(strstr(capture.text, "epoll, since io_uring"), !=, NULL);
 }
 
+/* Under valgrind, which is known by what it has loaded before everything else. Who names a back end is obeyed. */
+UNIT_TEST(backend, what_valgrind_needs)
+{
+	struct unit_capture capture;
+	enum rota_backend got = ROTA_BACKEND_AUTO;
+
+	setenv("LD_PRELOAD", "/usr/libexec/valgrind/vgpreload_core-amd64-linux.so:libother.so", 1);
+	unit_capture_begin(&capture);
+	for (int i = 0; i < 3; i++) {
+		expect(start(ROTA_BACKEND_AUTO, &got), ==, 0);
+		expect(got, ==, ROTA_BACKEND_EPOLL);
+	}
+	expect(unit_lines(unit_capture_end(&capture)), ==, 1);
+	expect_pointer(strstr(capture.text, "valgrind"), !=, NULL);
+	if (forbidden())
+		return;
+	expect(start(ROTA_BACKEND_IO_URING, &got), ==, 0);
+	expect(got, ==, ROTA_BACKEND_IO_URING);
+}
+
 /* The trial fails: for good, or for now. */
 UNIT_TEST(backend, what_fails)
 {
