@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A million cancels over every kind of wait. A leader spawns one victim after the other, which waits once; whether what
+ * A million cancels over the kinds of wait; what comes rarely, or slowly, is in cancel_more.c. A leader spawns one victim after the other, which waits once; whether what
  * it waits for comes, and when, is left to chance, as is who cancels it: the leader or a plain thread. However the two
  * meet, the victim's status tells the truth: a byte, an element, a permit, a notification, a descriptor was taken by
  * it, or is still there.

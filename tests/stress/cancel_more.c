@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random cancels over the kinds of wait that cancel.c does not have: the rest of sync/, datagrams, pipes, readiness,
+ * streams, connects, names, signals, children, children of a scope, running jobs that have said how to interrupt them. A
+ * leader spawns one victim after the other; whether and when what it waits for comes is left to chance, as is the moment
+ * of the cancel. The victim's status tells the truth: what it says it took is gone, and everything else is still there.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "runtime_report.h"
+#include "stress.h"
+
+#define LEADERS 6u
+#define CANCELS STRESS_FEWER(320000u) /* all together */
+#define CONFIGS 4u
+
+static rota_runtime *runtime_now;
+static struct rota_atomic_u64 ended_well, ended_cancelled;
+
+static void report(void)
+{
+	if (runtime_now != NULL)
+		runtime_report(runtime_now);
+}
+
+struct leader {
+	struct stress_random random;
+	const struct kind *kind;
+	bool come;
+	struct rota_rwlock rwlock;
+	struct rota_barrier barrier;
+	struct rota_wait_group group;
+	struct rota_broadcast broadcast;
+	struct rota_broadcast_receiver listener;
+	struct rota_watch watch;
+	struct rota_watch_receiver watcher;
+	struct rota_once once;
+	struct rota_channel channel;
+	struct rota_signal signal;
+	struct rota_stream stream;
+	int datagrams[2], pipe[2], full[2], lines[2], server;
+	struct sockaddr_un address;
+	int value;
+	char line[16];
+	struct rota_atomic_u32 interrupted;
+};
+
+/* One kind of wait. `suffer` is the victim: > 0, it has what it waited for; 0, there was nothing to have; -ECANCELED. The
+ * leader prepares, brings what is waited for, and looks afterwards what is still there. */
+struct kind {
+	void (*prepare)(struct leader *l);
+	int (*suffer)(struct leader *l);
+	void (*bring)(struct leader *l);
+	void (*settle)(struct leader *l, bool taken);
+	uint32_t one_in; /* so often of the times that it was chosen */
+};
+
+/* --- the rest of sync/ ----------------------------------------------------------------------------------------------- */
+
+static int one_if(int rc)
+{
+	return rc == 0 ? 1 : rc;
+}
+
+static void write_lock(struct leader *l)
+{
+	expect(rota_rwlock_trywrlock(&l->rwlock), ==, 0);
+}
+
+static int read_lock(struct leader *l)
+{
+	int rc = rota_rwlock_rdlock(&l->rwlock);
+
+	if (rc == 0)
+		expect(rota_rwlock_unlock(&l->rwlock), ==, 0);
+	return one_if(rc);
+}
+
+static void unlock(struct leader *l)
+{
+	expect(rota_rwlock_unlock(&l->rwlock), ==, 0);
+}
+
+static void lock_is_free(struct leader *l, bool taken)
+{
+	(void)taken;
+	if (!l->come)
+		unlock(l);
+	write_lock(l);
+	unlock(l);
+}
+
+/* Of two, the second never comes: whoever has given up does not count. */
+static int wait_at_barrier(struct leader *l)
+{
+	return rota_barrier_wait(&l->barrier);
+}
+
+static void add_to_group(struct leader *l)
+{
+	rota_wait_group_add(&l->group, 1);
+}
+
+static int wait_for_group(struct leader *l)
+{
+	return one_if(rota_wait_group_wait(&l->group));
+}
+
+static void group_done(struct leader *l)
+{
+	expect(rota_wait_group_done(&l->group), ==, 0);
+}
+
+static void group_is_empty(struct leader *l, bool taken)
+{
+	expect(taken && !l->come, ==, false);
+	if (!l->come)
+		group_done(l);
+	expect(rota_wait_group_count(&l->group), ==, 0);
+}
+
+static int hear(struct leader *l)
+{
+	return one_if(rota_broadcast_recv(&l->listener, &l->value));
+}
+
+static void say(struct leader *l)
+{
+	expect(rota_broadcast_send(&l->broadcast, &(int){ 3 }), ==, 0);
+}
+
+static void heard_once(struct leader *l, bool taken)
+{
+	int value = 0;
+
+	expect(rota_broadcast_try_recv(&l->listener, &value), ==, l->come && !taken ? 0 : -EAGAIN);
+	expect(taken ? l->value : 3, ==, 3);
+}
+
+static int watch_change(struct leader *l)
+{
+	return one_if(rota_watch_changed(&l->watcher, &l->value));
+}
+
+static void change(struct leader *l)
+{
+	expect(rota_watch_send(&l->watch, &(int){ 4 }), ==, 0);
+}
+
+static void seen_once(struct leader *l, bool taken)
+{
+	expect(rota_watch_try_changed(&l->watcher, NULL), ==, l->come && !taken ? 0 : -EAGAIN);
+}
+
+static void take_turn(struct leader *l)
+{
+	struct rota_once_op op;
+
+	rota_once_init(&l->once);
+	rota_once_begin_init(&op, &l->once);
+	expect(rota_await(&op.future), ==, ROTA_ONCE_TURN);
+}
+
+static int never_called(void *arg)
+{
+	(void)arg;
+	return -EPROTO; /* the leader has the turn */
+}
+
+static int wait_for_turn(struct leader *l)
+{
+	return rota_once_run(&l->once, never_called, NULL);
+}
+
+static void do_once(struct leader *l)
+{
+	expect(rota_once_end(&l->once, 9), ==, 0);
+}
+
+static void done_once(struct leader *l, bool taken)
+{
+	expect(taken && !l->come, ==, false);
+	if (!l->come)
+		do_once(l);
+	expect(rota_once_done(&l->once), ==, true);
+}
+
+static int receive_many(struct leader *l)
+{
+	int values[4];
+
+	return (int)rota_channel_recv_many(&l->channel, values, 4);
+}
+
+static void send_three(struct leader *l)
+{
+	for (int i = 0; i < 3; i++)
+		expect(rota_channel_try_send(&l->channel, &i), ==, 0);
+}
+
+/* Between two of the three the victim may have taken what was there. */
+static void drain(struct leader *l, bool taken)
+{
+	unsigned n = 0;
+	int value;
+
+	while (rota_channel_try_recv(&l->channel, &value) == 0)
+		n++;
+	if (!taken)
+		expect(n, ==, l->come ? 3u : 0u);
+	else
+		expect(n, <, 3u);
+}
+
+/* --- descriptors ------------------------------------------------------------------------------------------------------- */
+
+static int receive_datagram(struct leader *l)
+{
+	return (int)rota_recvfrom(l->datagrams[0], l->line, sizeof(l->line), 0, NULL, NULL);
+}
+
+static void send_datagram(struct leader *l)
+{
+	expect(send(l->datagrams[1], "abc", 3, 0), ==, 3);
+}
+
+static void datagram_once(struct leader *l, bool taken)
+{
+	char rest[8];
+
+	expect(recv(l->datagrams[0], rest, sizeof(rest), MSG_DONTWAIT), ==, l->come && !taken ? 3 : -1);
+}
+
+static int read_pipe(struct leader *l)
+{
+	return (int)rota_read(l->pipe[0], l->line, 1);
+}
+
+static int wait_readable(struct leader *l)
+{
+	int rc = rota_poll_fd(l->pipe[0], POLLIN);
+
+	return rc > 0 ? (int)rota_read(l->pipe[0], l->line, 1) : rc;
+}
+
+static void write_byte(struct leader *l)
+{
+	expect(write(l->pipe[1], "p", 1), ==, 1);
+}
+
+static void byte_once(struct leader *l, bool taken)
+{
+	char rest[4];
+
+	expect(fcntl(l->pipe[0], F_SETFL, O_NONBLOCK), ==, 0);
+	expect(read(l->pipe[0], rest, sizeof(rest)), ==, l->come && !taken ? 1 : -1);
+	expect(fcntl(l->pipe[0], F_SETFL, 0), ==, 0);
+}
+
+/* How many bytes lie in the pipe that is kept full. */
+static int bytes_in(int fd)
+{
+	int n = -1;
+
+	expect(ioctl(fd, FIONREAD, &n), ==, 0);
+	return n;
+}
+
+static int write_into_full(struct leader *l)
+{
+	static const char page[4096] = "w";
+
+	return (int)rota_write(l->full[1], page, sizeof(page));
+}
+
+static void make_room(struct leader *l)
+{
+	char page[4096];
+
+	expect(read(l->full[0], page, sizeof(page)), ==, (ssize_t)sizeof(page));
+}
+
+static void full_again(struct leader *l, bool taken)
+{
+	static const char page[4096] = "f";
+
+	expect(bytes_in(l->full[0]), ==, (int)(65536 - (l->come ? sizeof(page) : 0) + (taken ? sizeof(page) : 0)));
+	if (l->come && !taken)
+		expect(write(l->full[1], page, sizeof(page)), ==, (ssize_t)sizeof(page));
+}
+
+static int read_line(struct leader *l)
+{
+	size_t len;
+	int rc = rota_stream_read_line(&l->stream, l->line, sizeof(l->line), &len);
+
+	return rc;
+}
+
+static void write_line(struct leader *l)
+{
+	expect(send(l->lines[1], "he", 2, 0), ==, 2);
+	expect(send(l->lines[1], "y\n", 2, 0), ==, 2);
+}
+
+/* A line that was half read when the cancel came is whole all the same. */
+static void line_once(struct leader *l, bool taken)
+{
+	if (l->come && !taken) {
+		memset(l->line, 0, sizeof(l->line));
+		expect(read_line(l), >, 0);
+	}
+	if (l->come)
+		expect(strncmp(l->line, "hey", 3), ==, 0);
+	expect(recv(l->lines[0], l->line, sizeof(l->line), MSG_DONTWAIT), ==, -1);
+}
+
+static int connect_there(struct leader *l)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int rc = rota_connect(fd, (struct sockaddr *)&l->address, sizeof(l->address));
+
+	close(fd);
+	return one_if(rc);
+}
+
+static void accept_all(struct leader *l, bool taken)
+{
+	int fd;
+
+	(void)taken;
+	while ((fd = accept4(l->server, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(fd);
+}
+
+/* --- the world outside ------------------------------------------------------------------------------------------------- */
+
+static int find_localhost(struct leader *l)
+{
+	struct rota_address found[2];
+
+	(void)l;
+	return rota_resolve("localhost", "80", 0, found, 2);
+}
+
+/* SIGUSR2 may come of other leaders: a victim may be woken at any time. */
+static int wait_for_signal(struct leader *l)
+{
+	int rc = rota_signal_wait(&l->signal);
+
+	return rc < 0 ? rc : 0;
+}
+
+static void send_signal(struct leader *l)
+{
+	(void)l;
+	expect(kill(getpid(), SIGUSR2), ==, 0);
+}
+
+static int run_a_child(struct leader *l)
+{
+	const struct rota_process_config config = { .argv = (char *const[]){ "sleep", "0.002", NULL } };
+	int status = 0;
+	int rc = rota_process_run(&config, &status);
+
+	(void)l;
+	if (rc == 0)
+		expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, ==, 1);
+	return one_if(rc);
+}
+
+static void no_child_is_left(struct leader *l, bool taken)
+{
+	(void)l;
+	(void)taken;
+}
+
+/* --- tasks and jobs ----------------------------------------------------------------------------------------------------- */
+
+static int nap(void *arg)
+{
+	return rota_sleep((uintptr_t)arg);
+}
+
+static int next_of_scope(struct leader *l)
+{
+	struct rota_scope scope;
+	int status = 0, rc, closed;
+
+	(void)l;
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, nap, (void *)(uintptr_t)ROTA_US(20)) <= 0, ==, 1);
+	rc = rota_scope_next(&scope, &status);
+	closed = rota_scope_close(&scope);
+	return rc == 0 && status == 0 ? 1 : closed < 0 ? closed : -ECANCELED;
+}
+
+static void wake_the_job(void *arg)
+{
+	rota__store((struct rota_atomic_u32 *)arg, 1, SEQ_CST);
+	rota__sys_futex_wake(arg, 1);
+}
+
+/* Blocks until it is interrupted, or for a moment. */
+static int blocking_job(void *arg)
+{
+	struct leader *l = arg;
+	struct rota_interrupter interrupter;
+	int rc = rota_interrupter_enter(&interrupter, wake_the_job, &l->interrupted);
+
+	if (rc < 0)
+		return rc;
+	if (rota__load(&l->interrupted, SEQ_CST) == 0)
+		rota__sys_futex_wait(&l->interrupted, 0, ROTA_US(50));
+	rota_interrupter_leave(&interrupter);
+	return rota__load(&l->interrupted, SEQ_CST) ? -ECANCELED : 1;
+}
+
+static int join_a_job(struct leader *l)
+{
+	rota_task *job;
+	int status = 0, rc;
+
+	rota__store(&l->interrupted, 0, SEQ_CST);
+	rc = rota_spawn_blocking(&job, blocking_job, l);
+	if (rc < 0)
+		return rc;
+	rc = rota_join(job, &status);
+	if (rc == 0)
+		return status;
+	expect(rota_cancel(job), ==, 0);
+	rota_shield_enter();
+	expect(rota_join(job, &status), ==, 0);
+	rota_shield_leave();
+	expect(status == 1 || status == -ECANCELED, ==, 1);
+	return rc;
+}
+
+static const struct kind kinds[] = {
+	{ write_lock, read_lock, unlock, lock_is_free, 1 },
+	{ NULL, wait_at_barrier, NULL, NULL, 1 },
+	{ add_to_group, wait_for_group, group_done, group_is_empty, 1 },
+	{ NULL, hear, say, heard_once, 1 },
+	{ NULL, watch_change, change, seen_once, 1 },
+	{ take_turn, wait_for_turn, do_once, done_once, 1 },
+	{ NULL, receive_many, send_three, drain, 1 },
+	{ NULL, receive_datagram, send_datagram, datagram_once, 1 },
+	{ NULL, read_pipe, write_byte, byte_once, 1 },
+	{ NULL, wait_readable, write_byte, byte_once, 1 },
+	{ NULL, write_into_full, make_room, full_again, 1 },
+	{ NULL, read_line, write_line, line_once, 1 },
+	{ NULL, connect_there, NULL, accept_all, 1 },
+	{ NULL, find_localhost, NULL, NULL, 20 },
+	{ NULL, wait_for_signal, send_signal, NULL, 4 },
+	{ NULL, run_a_child, NULL, no_child_is_left, 400 },
+	{ NULL, next_of_scope, NULL, NULL, 1 },
+	{ NULL, join_a_job, NULL, NULL, 4 },
+};
+
+/* --- the leader ---------------------------------------------------------------------------------------------------------- */
+
+static int suffer(void *arg)
+{
+	struct leader *l = arg;
+
+	return l->kind->suffer(l);
+}
+
+static void dawdle(struct stress_random *random)
+{
+	for (uint32_t n = stress_below(random, 4); n > 0; n--) {
+		if (stress_one_in(random, 2))
+			rota_yield();
+		else
+			stress_pause(random);
+	}
+}
+
+static void torment_one(struct leader *l)
+{
+	const struct kind *kind;
+	rota_task *task;
+	uint32_t when;
+	int status = 12345;
+
+	do {
+		kind = &kinds[stress_below(&l->random, sizeof(kinds) / sizeof(kinds[0]))];
+	} while (!stress_one_in(&l->random, kind->one_in));
+	l->kind = kind;
+	l->come = kind->bring != NULL && stress_one_in(&l->random, 2);
+	when = l->come ? stress_below(&l->random, 3) : 3; /* before, between, after the cancel, never */
+	if (kind->prepare != NULL)
+		kind->prepare(l);
+	if (when == 0)
+		kind->bring(l);
+	expect(rota_spawn(&task, suffer, l), ==, 0);
+	dawdle(&l->random);
+	if (when == 1)
+		kind->bring(l);
+	dawdle(&l->random);
+	expect(rota_cancel(task), ==, 0);
+	if (when == 2)
+		kind->bring(l);
+	expect(rota_join(task, &status), ==, 0);
+	if (status != -ECANCELED)
+		expect(status, >=, 0);
+	if (kind->settle != NULL)
+		kind->settle(l, status > 0);
+	rota__count(status >= 0 ? &ended_well : &ended_cancelled, 1);
+	stress_moved();
+}
+
+static unsigned turns_each;
+
+static int lead(void *arg)
+{
+	struct leader *l = arg;
+
+	for (unsigned i = 0; i < turns_each; i++)
+		torment_one(l);
+	return 0;
+}
+
+/* --- a round ---------------------------------------------------------------------------------------------------------------- */
+
+static void open_descriptors(struct leader *l, unsigned n)
+{
+	static const char page[4096] = "f";
+
+	expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, l->datagrams), ==, 0);
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, l->lines), ==, 0);
+	expect(pipe2(l->pipe, O_CLOEXEC), ==, 0);
+	expect(pipe2(l->full, O_CLOEXEC), ==, 0);
+	expect(fcntl(l->full[1], F_SETPIPE_SZ, 65536), ==, 65536);
+	for (int i = 0; i < 16; i++)
+		expect(write(l->full[1], page, sizeof(page)), ==, (ssize_t)sizeof(page));
+	l->address.sun_family = AF_UNIX;
+	/* An abstract name. */
+	snprintf(l->address.sun_path + 1, sizeof(l->address.sun_path) - 1, "rota-cancel-more-%d-%u", getpid(), n);
+	l->server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	expect(bind(l->server, (struct sockaddr *)&l->address, sizeof(l->address)), ==, 0);
+	expect(listen(l->server, 8), ==, 0);
+}
+
+static void leader_init(struct leader *l, struct stress_random *random, unsigned n)
+{
+	memset(l, 0, sizeof(*l));
+	l->random = stress_random_new(stress_next(random));
+	open_descriptors(l, n);
+	rota_rwlock_init(&l->rwlock);
+	expect(rota_barrier_init(&l->barrier, 2), ==, 0);
+	rota_wait_group_init(&l->group);
+	expect(rota_broadcast_init(&l->broadcast, sizeof(int), 4), ==, 0);
+	rota_broadcast_subscribe(&l->broadcast, &l->listener);
+	expect(rota_watch_init(&l->watch, sizeof(int), &(int){ 0 }), ==, 0);
+	rota_watch_subscribe(&l->watch, &l->watcher);
+	expect(rota_channel_init(&l->channel, sizeof(int), 4), ==, 0);
+	expect(rota_stream_init_fd(&l->stream, l->lines[0], NULL), ==, 0);
+	expect(rota_signal_open(&l->signal, SIGUSR2), ==, 0);
+}
+
+static void leader_deinit(struct leader *l)
+{
+	const int fds[] = { l->datagrams[0], l->datagrams[1], l->pipe[0],  l->pipe[1], l->full[0],
+			    l->full[1],      l->lines[0],     l->lines[1], l->server };
+
+	rota_signal_close(&l->signal);
+	rota_stream_deinit(&l->stream);
+	expect(rota_barrier_deinit(&l->barrier), ==, 0);
+	expect(rota_wait_group_deinit(&l->group), ==, 0);
+	expect(rota_broadcast_deinit(&l->broadcast), ==, 0);
+	expect(rota_watch_deinit(&l->watch), ==, 0);
+	rota_channel_deinit(&l->channel);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		close(fds[i]);
+}
+
+static int lead_all(void *arg)
+{
+	struct leader *leaders = arg;
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	for (unsigned i = 0; i < LEADERS; i++)
+		expect(rota_scope_spawn(&scope, NULL, lead, &leaders[i]), ==, 0);
+	return rota_scope_close(&scope);
+}
+
+static unsigned descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void round_of(struct stress_random *random, enum rota_flavor flavor, unsigned workers)
+{
+	const struct rota_config config = { .workers = workers, .flavor = flavor, .max_blocking_threads = 2 };
+	static struct leader leaders[LEADERS];
+	rota_runtime *rt;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	runtime_now = rt;
+	for (unsigned i = 0; i < LEADERS; i++)
+		leader_init(&leaders[i], random, i);
+	expect(rota_block_on(rt, lead_all, leaders), ==, 0);
+	expect(waitpid(-1, NULL, WNOHANG), ==, -1); /* no child is left, not even as a zombie */
+	expect(errno, ==, ECHILD);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	expect(rota__runtime_alive(rt), ==, 0);
+	runtime_now = NULL;
+	rota_runtime_free(rt);
+	for (unsigned i = 0; i < LEADERS; i++)
+		leader_deinit(&leaders[i]);
+}
+
+int main(int argc, char **argv)
+{
+	struct stress_random random;
+	unsigned before = 0;
+
+	unsetenv("ROTA_FLAVOR");
+	stress_start(argc, argv, report);
+	random = stress_random_new(0);
+	turns_each = CANCELS / CONFIGS / LEADERS + 1;
+	for (unsigned i = 0; i < stress_scale; i++) {
+		for (unsigned workers = 2; workers <= 4; workers++) {
+			round_of(&random, ROTA_FLAVOR_MULTI_THREAD, workers);
+			/* What a process has once, for signals and names, stays. */
+			if (before == 0)
+				before = descriptors();
+			expect(descriptors(), ==, before);
+		}
+		round_of(&random, ROTA_FLAVOR_CURRENT_THREAD, 1);
+		expect(descriptors(), ==, before);
+	}
+	printf("%u cancels or more: %llu victims ended well, %llu cancelled\n", CONFIGS * LEADERS * turns_each,
+	       (unsigned long long)rota__load(&ended_well, RELAXED),
+	       (unsigned long long)rota__load(&ended_cancelled, RELAXED));
+	return 0;
+}
