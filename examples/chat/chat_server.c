@@ -2,11 +2,15 @@
 /*
  * The chat's server.
  *
- *   chat_server [--clients N] [host] [port]     default 1024 clients at most, 127.0.0.1 7778; port 0: any free one
+ *   chat_server [--clients N] [--patience SECONDS] [host] [port]
+ *
+ * Default 127.0.0.1 7778; port 0: any free one. --clients: so many at most (1024). --patience: a client that leaves a group
+ * and does not take what it still gets of it is cut off after that time (30 s).
  *
  * It prints where it listens. SIGINT and SIGTERM end it: clients get what is on its way to them, within two seconds.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +26,7 @@ enum { MAX_CLIENTS = 100000 };
 struct options {
 	const char *host, *port;
 	unsigned long clients;
+	double patience; /* seconds */
 };
 
 struct service {
@@ -33,7 +38,9 @@ static int serve(void *arg)
 {
 	const struct service *service = arg;
 
-	return chat_serve(service->listener, (unsigned)service->options->clients);
+	const struct options *o = service->options;
+
+	return chat_serve(service->listener, (unsigned)o->clients, (uint64_t)(o->patience * 1e9));
 }
 
 /* Waits for a signal, or for the server to fail. */
@@ -106,32 +113,39 @@ static int listen_and_serve(const struct options *o)
 
 static bool parse(struct options *o, int argc, char **argv)
 {
-	int i = 1;
+	static const struct option names[] = {
+		{ "clients", required_argument, NULL, 'c' },
+		{ "patience", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
 
-	if (argc > 1 && strcmp(argv[1], "--clients") == 0) {
-		char *end;
+	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		char *end = "";
 
-		if (argc == 2)
+		if (option == 'c')
+			o->clients = strtoul(optarg, &end, 10);
+		else if (option == 'p')
+			o->patience = strtod(optarg, &end);
+		else
 			return false;
-		o->clients = strtoul(argv[2], &end, 10);
-		if (*end != '\0' || o->clients == 0 || o->clients > MAX_CLIENTS)
+		if (*end != '\0')
 			return false;
-		i = 3;
 	}
-	if (i < argc)
-		o->host = argv[i++];
-	if (i < argc)
-		o->port = argv[i++];
-	return i == argc && o->host[0] != '-';
+	if (optind < argc)
+		o->host = argv[optind++];
+	if (optind < argc)
+		o->port = argv[optind++];
+	return optind == argc && o->clients > 0 && o->clients <= MAX_CLIENTS && o->patience > 0 && o->patience < 1e6;
 }
 
 static int async_main(int argc, char **argv)
 {
-	struct options o = { .host = "127.0.0.1", .port = "7778", .clients = 1024 };
+	struct options o = { .host = "127.0.0.1", .port = "7778", .clients = 1024, .patience = 30 };
 	int rc;
 
 	if (!parse(&o, argc, argv)) {
-		fprintf(stderr, "usage: %s [--clients N] [host] [port]\n", argv[0]);
+		fprintf(stderr, "usage: %s [--clients N] [--patience SECONDS] [host] [port]\n", argv[0]);
 		return 2;
 	}
 	allow_descriptors();

@@ -14,6 +14,7 @@ struct server {
 	struct rota_scope sessions;
 	struct chat_groups groups;
 	unsigned limit;
+	uint64_t patience;
 	uint64_t started, collected;
 	atomic_uint_fast64_t ended;
 	atomic_uint serving; /* those that are not refused */
@@ -65,6 +66,7 @@ static struct guest *guest_new(struct server *server, int fd)
 		g->fd = fd;
 		g->refused = server->serving >= server->limit;
 		g->session.number = server->started + 1;
+		g->session.patience = server->patience;
 		g->session.groups = &server->groups;
 	}
 	return g;
@@ -109,10 +111,10 @@ static int accept_all(struct server *server, int listener)
 	}
 }
 
-int chat_serve(int listener, unsigned clients)
+int chat_serve(int listener, unsigned clients, uint64_t patience)
 {
 	const struct rota_scope_attr attr = { .flags = ROTA_SCOPE_INDEPENDENT };
-	struct server server = { .groups = CHAT_GROUPS_INIT, .limit = clients };
+	struct server server = { .groups = CHAT_GROUPS_INIT, .limit = clients, .patience = patience };
 	int rc = rota_scope_open_with(&server.sessions, &attr);
 
 	if (rc < 0)

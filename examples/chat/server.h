@@ -3,8 +3,10 @@
 #ifndef CHAT_SERVER_H
 #define CHAT_SERVER_H
 
+#include <stdint.h>
+
 /* Serves at most `clients` at once, until the calling task is cancelled (-ECANCELED) or the listener fails. Returns when the
- * last client is gone, which takes CHAT_GRACE_MS at most. The listener stays the caller's. */
-int chat_serve(int listener, unsigned clients);
+ * last client is gone, which takes CHAT_GRACE_MS at most. The listener stays the caller's. `patience`: see session.h. */
+int chat_serve(int listener, unsigned clients, uint64_t patience);
 
 #endif

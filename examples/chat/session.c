@@ -60,7 +60,8 @@ static int join(struct chat_session *s, const char *group)
 	return 0;
 }
 
-/* What was posted before is sent first, so a client can tell that everything came, or was reported as missed. */
+/* What was posted before is sent first, so a client can tell that everything came, or was reported as missed. One that does
+ * not take it ends its session. */
 static int leave(struct chat_session *s, const char *group)
 {
 	struct chat_member **link = find(s, group), *member = *link;
@@ -69,7 +70,7 @@ static int leave(struct chat_session *s, const char *group)
 	if (member == NULL)
 		return complain(s, "not in this group");
 	chat_member_stop(member);
-	rc = chat_member_wait(member, ROTA_NEVER);
+	rc = chat_member_wait(member, rota_now() + s->patience);
 	if (rc < 0)
 		return rc;
 	*link = member->next;

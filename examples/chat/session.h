@@ -11,7 +11,8 @@ enum {
 };
 
 struct chat_session {
-	uint64_t number; /* of the client */
+	uint64_t number;   /* of the client */
+	uint64_t patience; /* ns: for a client that leaves a group to take what it still gets of it */
 	struct chat_groups *groups;
 	/* private to session.c */
 	struct chat_wire wire;

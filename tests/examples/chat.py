@@ -37,6 +37,14 @@ class Peer:
         line = self.lines.readline()
         return json.loads(line) if line else None
 
+    def receive_whole(self):
+        """The next message that came whole; None at the end, also at one within a line."""
+        try:
+            line = self.lines.readline()
+        except ConnectionResetError:
+            return None
+        return json.loads(line) if line.endswith(b"\n") else None
+
     def expect(self, **message):
         received = self.receive()
         assert received == message, f"{received} instead of {message}"
@@ -188,6 +196,26 @@ def slow():
         assert dead.receive()["text"] == "hello again"
 
 
+def impatient():
+    """One that leaves a group and does not take what is left of it loses its place."""
+    with Server("--clients", "2", "--patience", "0.3") as server:
+        poster = Peer(server.port)
+        dead = Peer(server.port, receive_buffer=4096)
+        for peer in poster, dead:
+            peer.join("busy")
+        for number in range(2000):
+            poster.post("busy", "x" * 500)
+            assert poster.receive()["type"] == "message"
+        dead.send(type="leave", group="busy")
+        while True:
+            third = Peer(server.port)
+            third.send(type="join", group="busy")
+            if third.receive()["type"] == "joined":
+                break
+        messages = list(iter(dead.receive_whole, None))
+        assert messages and messages[-1]["type"] != "left", messages[-1]
+
+
 def flood():
     """Posts as fast as they can be sent: each receiver's account is right, whatever it missed."""
     count = 5000
@@ -335,7 +363,7 @@ def stop():
             assert server.process.returncode == 0
 
 
-CASES = {case.__name__: case for case in (conversation, limits, slow, flood, bad, rude, client, stop)}
+CASES = {case.__name__: case for case in (conversation, limits, slow, impatient, flood, bad, rude, client, stop)}
 for name in sys.argv[3:] or CASES:
     print(f"--- {name}", flush=True)
     CASES[name]()
