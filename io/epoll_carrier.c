@@ -110,9 +110,10 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 			return in_pool(op, waker);
 		if (op->opcode_ == IORING_OP_CLOSE)
 			return finish(op, rota__poller_close(poller_of(op), op));
-		if (op->closes_ != rota__poller_closes(poller_of(op), op->fd_))
+		if (!rota__poller_call_begin(poller_of(op), op))
 			return finish(op, -ECANCELED);
 		rc = call->make(op, call->kind != ROTA__CALL_AT_ONCE);
+		rota__poller_call_end(poller_of(op), op);
 		if (rc == -EINTR || rota__op_was_no_socket(op, rc) || wants_more(op, rc))
 			continue;
 		if (rc == ROTA__CALL_UNSURE)

@@ -15,6 +15,7 @@ struct rota__poller_bucket {
 	struct rota_atomic_u32 lock;
 	struct rota_atomic_u32 closing; /* under way */
 	struct rota_atomic_u32 closes;  /* so far; of a number that has the list for itself */
+	struct rota_atomic_u32 calls;   /* being made on its numbers */
 	struct rota__op_list waiting;
 };
 
@@ -36,6 +37,23 @@ uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
 static bool was_closed(struct rota__poller *poller, const struct rota_op *op)
 {
 	return rota__poller_closes(poller, op->fd_) != op->closes_;
+}
+
+bool rota__poller_call_begin(struct rota__poller *poller, const struct rota_op *op)
+{
+	rota__fetch_add(&bucket_of(poller, op->fd_)->calls, 1,
+			SEQ_CST); /* partner: rota__poller_close, which reads it */
+	if ((unsigned)op->fd_ >= ROTA__POLLER_BUCKETS)
+		return true;
+	if ((uint16_t)rota__load(&bucket_of(poller, op->fd_)->closes, SEQ_CST) == op->closes_)
+		return true;
+	rota__poller_call_end(poller, op);
+	return false;
+}
+
+void rota__poller_call_end(struct rota__poller *poller, const struct rota_op *op)
+{
+	rota__fetch_sub(&bucket_of(poller, op->fd_)->calls, 1, RELEASE); /* partner: rota__poller_close */
 }
 
 /* --- beginning and end -------------------------------------------------------------------------------------------- */
@@ -255,6 +273,7 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer
 {
 	const int fd = closer->fd_;
 	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+	unsigned spins = 0;
 	int rc;
 
 	if (fd < 0)
@@ -262,10 +281,13 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer
 	rota__spin_lock(&bucket->lock);
 	rota__fetch_add(&bucket->closing, 1, RELAXED); /* under the lock */
 	if ((unsigned)fd < ROTA__POLLER_BUCKETS)
-		rota__fetch_add(&bucket->closes, 1, RELEASE); /* partner: rota__poller_closes */
+		rota__fetch_add(&bucket->closes, 1, SEQ_CST); /* partner: rota__poller_call_begin */
 	rota__spin_unlock(&bucket->lock);
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
+	cancel_in(&poller->for_pool, &poller->lock, fd);
+	while (rota__load(&bucket->calls, SEQ_CST) != 0) /* partner: rota__poller_call_begin */
+		rota__spin_pause(&spins);
 	rc = rota__sys_call(closer)->make(closer, false);
 	rota__fetch_sub(&bucket->closing, 1, RELEASE); /* partner: rota__poller_wait */
 	return rc;
@@ -354,7 +376,7 @@ void rota__poller_errand(struct rota__poller *poller)
 	rota__spin_unlock(&poller->lock);
 	if (op == NULL)
 		return; /* it was cancelled */
-	rc = rota__sys_perform(op);
+	rc = was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
 	rota__wake_batch_init(&batch);
 	rota__slot_take(&op->state_);
 	op->future.status = rc;

@@ -16,10 +16,16 @@
  * out again behind rota's back. What was reported and finds nobody does no harm.
  *
  * Closing: `closing` and `closes` of the list are counted up, the operations that wait for the number end with -ECANCELED,
- * the descriptor is closed without a lock held, and `closing` is counted down. Who wants to wait meanwhile stands back.
- * Each operation remembers `closes` from when it began, and looks before each call and each wait whether it is another one:
- * then the number means another descriptor, or none, and the operation ends with -ECANCELED, too. Numbers that share a list
- * are not counted. (Between that look and the call lie a few instructions in which a close on another thread is not seen.)
+ * the calls that are being made on it are waited for, the descriptor is closed without a lock held, and `closing` is counted
+ * down. Who wants to wait meanwhile stands back. Each operation remembers `closes` from when it began, and looks before each
+ * call and each wait whether it is another one: then the number means another descriptor, or none, and the operation ends
+ * with -ECANCELED, too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the
+ * close sees the call, which does not wait for anything, and lets it end. Numbers that share a list are not counted.
+ *
+ * Calls of pool threads may wait, for a disk or a terminal, and no close waits for them. A pool thread looks, too, before
+ * it begins; between that look and the call lie a few instructions in which a close on another thread is not seen. What
+ * is left to the pool are files and terminals; a program that closes one while a read of it is under way, and opens
+ * another at once, may have the bytes of the other read there, as with read(2) and close(2) on two threads.
  */
 #ifndef ROTA_IO_POLLER_INTERNAL_H
 #define ROTA_IO_POLLER_INTERNAL_H
@@ -85,6 +91,10 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *op);
 
 /* How often the number was closed so far; an operation on it takes it down as it begins. */
 uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
+
+/* Around a call, which does not wait, on the operation's descriptor. false: it was closed, and there is no call to make. */
+bool rota__poller_call_begin(struct rota__poller *poller, const struct rota_op *op);
+void rota__poller_call_end(struct rota__poller *poller, const struct rota_op *op);
 
 /* What an operation waits for. */
 short rota__poller_events(const struct rota_op *op);
