@@ -68,7 +68,8 @@ func repeat(length time.Duration, step func()) float64 {
 
 func main() {
 	workloads := map[string]func(params){
-		"broadcast": broadcast, "channel": channel, "echo": echoBench, "echo_server": echoServer, "fork": fork,
+		"broadcast": broadcast, "channel": channel, "connections": connections, "echo": echoBench,
+		"echo_memory": echoMemory, "echo_server": echoServer, "fork": fork,
 		"fork_arrays": forkArrays, "hogs": hogs, "http_server": httpServer, "idle": idle, "mpsc": mpsc,
 		"mutex": mutex, "notify": notify, "oneshot": oneshot, "pingpong": pingpong, "rwlock": rwlock,
 		"semaphore": semaphore, "sleepers": sleepers, "spawn": spawn, "timers": timers, "wake": wake,

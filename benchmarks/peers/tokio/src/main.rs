@@ -12,6 +12,7 @@ mod file_reads;
 mod hogs;
 mod idle;
 mod measure;
+mod memory;
 mod mpsc;
 mod mutex;
 mod notify;
@@ -69,6 +70,8 @@ fn main() {
         "watch" => watch::round(&params),
         "blocking" => blocking::round(&params),
         "file_reads" => file_reads::round(&params),
+        "connections" => memory::connections(&params),
+        "echo_memory" => memory::echo_memory(&params),
         "timers" => timers::round(&params),
         _ => std::process::exit(EXIT_SKIPPED),
     }

@@ -100,8 +100,8 @@ pub fn rss_bytes() -> u64 {
     pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64
 }
 
-/// Allows as many descriptors as the hard limit does.
-pub fn raise_fd_limit() {
+/// Allows as many descriptors as the hard limit does, and says how many.
+pub fn raise_fd_limit() -> u64 {
     unsafe {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
@@ -111,6 +111,7 @@ pub fn raise_fd_limit() {
         if libc::setrlimit(libc::RLIMIT_NOFILE, &limit) != 0 {
             panic!("setrlimit: {}", std::io::Error::last_os_error());
         }
+        limit.rlim_cur
     }
 }
 
