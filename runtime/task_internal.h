@@ -63,6 +63,24 @@ struct rota_task {
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");
 
+/* Adds a task that the caller has claimed itself. There is always room. */
+static inline void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task)
+{
+	task->queue_next = NULL;
+	if (batch->last != NULL)
+		batch->last->queue_next = task;
+	else
+		batch->first = task;
+	batch->last = task;
+}
+
+/* rota__wake_batch_add for the waker of a task, without a call. */
+static inline void rota__wake_batch_add_task(struct rota__wake_batch *batch, rota_task *task)
+{
+	if (rota__state_wake(&task->state) == ROTA__WAKE_SUBMIT)
+		rota__wake_batch_claimed(batch, task);
+}
+
 /* Hands a claimed task to the scheduler. Any thread. */
 void rota__task_submit(rota_task *task);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "waitlist_internal.h"
 
+#include "task_internal.h"
+
 static void link_waiter(struct rota_waitlist *list, struct rota_waiter *waiter, bool front)
 {
 	waiter->prev_ = front ? NULL : list->last_;
@@ -55,7 +57,10 @@ void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *wai
 {
 	unlink_waiter(list, waiter);
 	waiter->tag_ = tag;
-	rota__wake_batch_add(batch, &waiter->waker_);
+	if (waiter->waker_.ops == &rota__task_waker_ops)
+		rota__wake_batch_add_task(batch, waiter->waker_.data);
+	else
+		rota__wake_batch_add(batch, &waiter->waker_);
 	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
 }
 

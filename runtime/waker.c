@@ -37,40 +37,17 @@ void rota_waker_drop(struct rota_waker *waker)
 		taken.ops->drop(taken.data);
 }
 
-static bool borrowed(const struct rota_waker *waker)
-{
-	return waker->ops == &rota__task_waker_ops || waker->ops == &rota__thread_waker_ops;
-}
-
-void rota__waker_hold(struct rota_waker *held, const struct rota_waker *waker)
-{
-	*held = borrowed(waker) ? *waker : rota_waker_clone(waker);
-}
-
 void rota__waker_release(struct rota_waker *held)
 {
-	if (!borrowed(held))
+	if (!rota__waker_borrowed(held))
 		rota_waker_drop(held);
 	held->ops = NULL;
-}
-
-void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task)
-{
-	task->queue_next = NULL;
-	if (batch->last != NULL)
-		batch->last->queue_next = task;
-	else
-		batch->first = task;
-	batch->last = task;
 }
 
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held)
 {
 	if (held->ops == &rota__task_waker_ops) {
-		rota_task *task = held->data;
-
-		if (rota__state_wake(&task->state) == ROTA__WAKE_SUBMIT)
-			rota__wake_batch_claimed(batch, task);
+		rota__wake_batch_add_task(batch, held->data);
 		return;
 	}
 	if (held->ops == &rota__thread_waker_ops && !rota__parker_claim(held->data))
@@ -78,21 +55,30 @@ void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *hel
 	batch->other[batch->others++] = *held;
 }
 
-void rota__wake_batch_submit(struct rota__wake_batch *batch)
+/* Apart, as most batches are of tasks. */
+static __attribute__((noinline)) void submit_others(struct rota__wake_batch *batch)
 {
-	rota_task *task = batch->first;
-
-	while (task != NULL) {
-		rota_task *next = task->queue_next;
-
-		rota__task_submit(task);
-		task = next;
-	}
 	for (unsigned i = 0; i < batch->others; i++) {
 		if (batch->other[i].ops == &rota__thread_waker_ops)
 			rota__parker_unpark(batch->other[i].data);
 		else
 			rota_wake(&batch->other[i]);
 	}
-	rota__wake_batch_init(batch);
+	batch->others = 0;
+}
+
+void rota__wake_batch_submit(struct rota__wake_batch *batch)
+{
+	rota_task *task = batch->first;
+
+	batch->first = NULL;
+	batch->last = NULL;
+	while (task != NULL) {
+		rota_task *next = task->queue_next;
+
+		rota__task_submit(task);
+		task = next;
+	}
+	if (batch->others > 0)
+		submit_others(batch);
 }

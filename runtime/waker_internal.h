@@ -42,13 +42,19 @@ static inline bool rota__wake_batch_full(const struct rota__wake_batch *batch)
 /* Claims, and consumes what rota__waker_hold kept. The batch must not be full. */
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held);
 
-/* Adds a task that the caller has claimed itself. There is always room. */
-void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task);
-
 /* Wakes what was claimed; the batch is empty afterwards. Never under a lock. */
 void rota__wake_batch_submit(struct rota__wake_batch *batch);
 
-void rota__waker_hold(struct rota_waker *held, const struct rota_waker *waker);
+static inline bool rota__waker_borrowed(const struct rota_waker *waker)
+{
+	return waker->ops == &rota__task_waker_ops || waker->ops == &rota__thread_waker_ops;
+}
+
+static inline void rota__waker_hold(struct rota_waker *held, const struct rota_waker *waker)
+{
+	*held = rota__waker_borrowed(waker) ? *waker : rota_waker_clone(waker);
+}
+
 void rota__waker_release(struct rota_waker *held);
 
 #endif
