@@ -217,11 +217,9 @@ int rota_rwlock_wrlock(struct rota_rwlock *l)
 
 /* --- unlocking ------------------------------------------------------------------------------------------------ */
 
-/* Takes `less` away and adds `more` for a caller that holds the lock. */
-static void change(struct rota_rwlock *l, uint64_t less, uint64_t more)
+/* Takes `less` away and adds `more` for a caller that holds the lock and has seen `state`. */
+static inline void change(struct rota_rwlock *l, uint64_t state, uint64_t less, uint64_t more)
 {
-	uint64_t state = rota__load(&l->state_, RELAXED);
-
 	/* RELEASE, partner: the ACQUIRE of the next lock, or of busy_take. One reader of several serves nobody. */
 	while (!(state & ROTA__BUSY) && (!(state & ROTA__WAITERS) || (less == READER && state >= 2 * READER))) {
 		if (rota__cas(&l->state_, &state, state - less + more, RELEASE))
@@ -238,7 +236,7 @@ int rota_rwlock_unlock(struct rota_rwlock *l)
 		return rota__sync_misuse("rota_rwlock_unlock of a lock that is not locked", -EPERM);
 	if (state & WRITER && !rota__owner_clear(&l->owner_))
 		return rota__sync_misuse("rota_rwlock_unlock of a lock that another task locked", -EPERM);
-	change(l, state & WRITER ? WRITER : READER, 0);
+	change(l, state, state & WRITER ? WRITER : READER, 0);
 	return 0;
 }
 
@@ -248,6 +246,6 @@ int rota_rwlock_downgrade(struct rota_rwlock *l)
 
 	if (!(state & WRITER) || !rota__owner_clear(&l->owner_))
 		return rota__sync_misuse("rota_rwlock_downgrade by one who is not the writer", -EPERM);
-	change(l, WRITER, READER);
+	change(l, state, WRITER, READER);
 	return 0;
 }
