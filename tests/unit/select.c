@@ -160,7 +160,16 @@ TASK_TEST(select, biased_takes_the_lowest)
 	}
 }
 
-/* Bytes that came together with the winner are not lost, whoever wins. */
+static int write_to_both(void *arg)
+{
+	const int(*pairs)[2] = arg;
+
+	for (int k = 0; k < 2; k++)
+		expect(write(pairs[k][1], "hello", 5), ==, 5);
+	return 0;
+}
+
+/* Bytes that came together with the winner are not lost, whoever wins: before both began to wait, or meanwhile. */
 TASK_TEST(select, a_loser_keeps_what_it_has)
 {
 	unsigned kept = 0;
@@ -168,16 +177,22 @@ TASK_TEST(select, a_loser_keeps_what_it_has)
 	for (int i = 0; i < 200; i++) {
 		struct rota_op ops[2];
 		char buf[2][8];
+		rota_task *writer = NULL;
 		int pairs[2][2];
 		size_t which = 9;
 
 		for (int k = 0; k < 2; k++) {
 			expect(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[k]), ==, 0);
-			expect(write(pairs[k][1], "hello", 5), ==, 5);
 			rota_op_recv(&ops[k], pairs[k][0], buf[k], sizeof(buf[k]), 0);
 		}
+		if (i % 2 == 0)
+			write_to_both(pairs);
+		else
+			expect(rota_spawn(&writer, write_to_both, pairs), ==, 0);
 		expect(ROTA_AWAIT_ANY(&which, &ops[0].future, &ops[1].future), ==, 5);
 		expect(which, <, 2);
+		if (writer != NULL)
+			unit_expect_join(writer, 0);
 		/* Taken by the loser, or still in its socket: once. */
 		ssize_t left = ops[1 - which].future.status;
 		if (left == 5) {
@@ -191,7 +206,10 @@ TASK_TEST(select, a_loser_keeps_what_it_has)
 		for (int k = 0; k < 4; k++)
 			close(pairs[k / 2][k % 2]);
 	}
-	(void)kept;
+	/* On one thread the ring had both when the winner was seen. With epoll, who has lost has not read yet. */
+	if (unit_flavor == ROTA_FLAVOR_CURRENT_THREAD &&
+	    rota_runtime_backend(rota_runtime_current()) == ROTA_BACKEND_IO_URING)
+		expect(kept, >, 0);
 }
 
 /* A message, a timer or an end, whichever comes first. */
