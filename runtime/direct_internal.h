@@ -28,4 +28,22 @@ static inline void rota__direct_done(struct rota__worker *worker)
 		rota__worker_spend();
 }
 
+/* The same two for what others wait for as long as the caller has it: charges first, so that nobody yields with a lock in
+ * his hands that was free a moment ago. Whether the caller may try; it may be on another worker afterwards. */
+static inline bool rota__direct_may_hold(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (!rota__direct_may(worker))
+		return false;
+	if (worker == NULL)
+		return true;
+	if (__builtin_expect(worker->budget > 1, 1)) {
+		worker->budget--;
+		return true;
+	}
+	rota__worker_spend();
+	return rota__direct_may(rota__worker_self());
+}
+
 #endif

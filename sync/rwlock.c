@@ -183,12 +183,7 @@ static __attribute__((noinline)) int lock_waiting(struct rota_rwlock *l, bool wr
 
 static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
-	struct rota__worker *worker = rota__worker_self();
-
-	if (!rota__direct_may(worker) || trylock(l, write) < 0)
-		return lock_waiting(l, write, deadline);
-	rota__direct_done(worker);
-	return 0;
+	return rota__direct_may_hold() && trylock(l, write) == 0 ? 0 : lock_waiting(l, write, deadline);
 }
 
 int rota_rwlock_rdlock_until(struct rota_rwlock *l, uint64_t deadline)

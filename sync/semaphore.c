@@ -165,12 +165,7 @@ static __attribute__((noinline)) int acquire_waiting(struct rota_semaphore *s, u
 
 static inline int acquire(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
 {
-	struct rota__worker *worker = rota__worker_self();
-
-	if (!rota__direct_may(worker) || try_acquire(s, n) < 0)
-		return acquire_waiting(s, n, deadline);
-	rota__direct_done(worker);
-	return 0;
+	return rota__direct_may_hold() && try_acquire(s, n) == 0 ? 0 : acquire_waiting(s, n, deadline);
 }
 
 int rota_semaphore_acquire_until(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
