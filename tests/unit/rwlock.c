@@ -258,6 +258,52 @@ UNIT_TEST(rwlock, a_crowd_of_readers_comes_in_together)
 	expect(l.state_.value, ==, 0);
 }
 
+/* --- turns ------------------------------------------------------------------------------------------------------------------- */
+
+struct turns {
+	struct rota_rwlock lock;
+	bool done;
+};
+
+static int take_turns(void *arg)
+{
+	struct turns *turns = arg;
+	int rc = 0;
+
+	for (int i = 0; i < 1000 && rc == 0; i++) {
+		rc = i % 2 == 0 ? rota_rwlock_wrlock(&turns->lock) : rota_rwlock_rdlock(&turns->lock);
+		if (rc == 0)
+			rc = rota_rwlock_unlock(&turns->lock);
+	}
+	turns->done = true;
+	return rc;
+}
+
+/* On one thread: whoever looks while the other yields, which it must now and then, finds the lock free. */
+static void yields_without_it_script(const struct place *place)
+{
+	struct turns turns = { .lock = ROTA_RWLOCK_INIT };
+	unsigned looks = 0;
+	rota_task *task;
+	int status;
+
+	(void)place;
+	expect(rota_spawn(&task, take_turns, &turns), ==, 0);
+	for (; !turns.done; looks++) {
+		expect(rota_rwlock_trywrlock(&turns.lock), ==, 0);
+		expect(rota_rwlock_unlock(&turns.lock), ==, 0);
+		expect(rota_yield(), ==, 0);
+	}
+	expect(looks, >, 2);
+	expect(rota_join(task, &status), ==, 0);
+	expect(status, ==, 0);
+}
+
+UNIT_TEST(rwlock, nobody_yields_with_it)
+{
+	place_run(&place_kinds[2], 0, yields_without_it_script, NULL);
+}
+
 /* --- misuse ---------------------------------------------------------------------------------------------------------------- */
 
 UNIT_TEST(rwlock, unlocking_a_free_lock_is_reported, .signal = UNIT_MISUSE_SIGNAL)
