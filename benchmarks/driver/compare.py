@@ -2,12 +2,15 @@
 """What became slower, beyond noise: rota's rows of two reports.
 
 A row is slower (or faster) when its median is worse (better) by 3 % at least and the rounds of the two reports do not
-overlap: all of one are worse than all of the other. With fewer than three rounds on a side, nothing is said of it."""
+overlap: all of one are worse than all of the other. Three rounds and three that are alike do so one time in ten; so
+where a side has fewer than five, they must also be further apart than they are among themselves. With fewer than three
+nothing is said of the row."""
 from judge import ROTA, more_is_better
 from table import number
 
 LEAST_CHANGE = 0.03
 LEAST_ROUNDS = 3
+ENOUGH_ROUNDS = 5
 
 
 def change(unit, old, new):
@@ -19,7 +22,10 @@ def change(unit, old, new):
 
 
 def apart(old, new):
-    return old["max"] < new["min"] or new["max"] < old["min"]
+    gap = max(new["min"] - old["max"], old["min"] - new["max"])
+    if min(len(old["rounds"]), len(new["rounds"])) >= ENOUGH_ROUNDS:
+        return gap > 0
+    return gap > max(figures["max"] - figures["min"] for figures in (old, new))
 
 
 def compare_row(old, new):

@@ -8,7 +8,8 @@ from chart import chart
 from judge import ROTA, losing
 from table import goal_text, number, times
 
-ABOUT_QUICK = "A quick measurement: small parameters, few and short rounds. It says what runs, not how fast."
+ABOUT_QUICK = ("A quick measurement: small parameters, few and short rounds. It says what runs, not how fast; the sizes in the "
+               "names of rows are those of a full one.")
 ABOUT = ("Each figure is the median of the rounds, each round a process of its own that warms up first; rota's and the "
          "peers' take turns. The whisker goes from the least to the most, the dashed line is the "
          "goal; a bar that is ten times as long as rota's is torn off. &ldquo;2.00x&rdquo; says "

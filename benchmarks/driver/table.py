@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The table that is printed: rows that lose first, by name, then all of them."""
+import re
+
 from judge import ROTA, losing
 
 
@@ -17,13 +19,14 @@ def times(ratio):
 
 
 def goal_text(goal, unit):
-    """As it stands in rows.toml, and what that came to."""
+    """As rows.toml has it, in words, and what that came to."""
     if goal.get("peer"):
         return f"lead ({goal['peer']} {number(goal['limit'])})" if goal["limit"] is not None else "lead"
     names_peer = " " in goal["goal"].removeprefix("<= ").removeprefix(">= ") or goal["goal"] == "lead"
-    if goal["limit"] is None or not names_peer:
-        return goal["goal"] + f" {unit}"
-    return f"{goal['goal']} ({number(goal['limit'])})"
+    text = re.sub(r" 1 (?=[@a-zA-Z])", " ", goal["goal"]).replace("@", "own ")
+    if not names_peer:
+        return f"{text} {unit}"
+    return text if goal["limit"] is None else f"{text} ({number(goal['limit'])} {unit})"
 
 
 MARKS = {True: "yes", False: "NO", None: ""}

@@ -134,6 +134,15 @@ class Shown(unittest.TestCase):
             self.assertEqual(len(bars), len(row["contenders"]))
 
 
+class Printed(unittest.TestCase):
+    def test_goals_in_words(self):
+        for text, peer, shown in (("<= 80", None, "<= 80 ns"), ("<= 1 tokio", None, "<= tokio (50 ns)"),
+                                  ("<= 0.5 tokio", None, "<= 0.5 tokio (50 ns)"),
+                                  ("<= 1 @eight + 100", None, "<= own eight + 100 (50 ns)"),
+                                  ("lead", "go", "lead (go 50)")):
+            self.assertEqual(table.goal_text({"goal": text, "limit": 50, "peer": peer}, "ns"), shown)
+
+
 class Compared(unittest.TestCase):
     def compare_step(self, rounds):
         old, new = made_up_report(), made_up_report()
@@ -146,13 +155,23 @@ class Compared(unittest.TestCase):
         self.assertEqual(self.compare_step([75, 70, 80]), ([], False))
 
     def test_slower(self):
-        self.assertEqual(self.compare_step([90, 95, 99]), (["slower"], True))
+        self.assertEqual(self.compare_step([95, 97, 99]), (["slower"], True))
 
     def test_faster(self):
         self.assertEqual(self.compare_step([40, 45, 50]), (["faster"], False))
 
     def test_worse_but_within_noise(self):
         self.assertEqual(self.compare_step([79, 95, 99]), ([], False))
+
+    def test_few_rounds_that_hardly_miss_each_other(self):
+        self.assertEqual(self.compare_step([85, 90, 94]), ([], False))
+
+    def test_enough_rounds_that_hardly_miss_each_other(self):
+        old, new = made_up_report(), made_up_report()
+        for report_, rounds in ((old, [70, 72, 75, 78, 80]), (new, [81, 82, 85, 88, 90])):
+            own = next(row for row in report_["rows"] if row["name"] == "walk.step")["contenders"]["rota"]
+            own.update(median=rounds[2], min=rounds[0], max=rounds[-1], rounds=rounds)
+        self.assertTrue(compare.compare(old, new)[1])
 
     def test_too_few_rounds(self):
         self.assertEqual(self.compare_step([99, 99]), ([], False))
