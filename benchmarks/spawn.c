@@ -2,11 +2,13 @@
 /*
  * Spawning. spawn_join: a fiber spawns 10,000 tasks and joins them. chained_spawn: each task spawns the next.
  * spawn_many: 10,000 detached tasks, the last one tells the spawner (tokio's rt_multi_threaded benchmark).
- * spawn_remote: the same from a thread outside of the runtime.
+ * spawn_remote: the same from a thread outside of the runtime; spawn_remote_busy: the workers have tasks that block
+ * them for 10 us at a time (its spawn_many_remote_busy1).
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "harness.h"
 #include "measure.h"
@@ -23,6 +25,7 @@ struct spawner {
 	_Atomic size_t left;
 	struct rota_oneshot done;
 	rota_runtime *rt;        /* remote: where to */
+	atomic_bool busy;        /* remote: the workers are to be */
 	struct rota_waker waker; /* remote: of the spawning thread */
 };
 
@@ -132,6 +135,21 @@ static int spawn_remote_step(void *arg)
 	return 0;
 }
 
+static int stall(void *arg)
+{
+	const struct timespec a_moment = { .tv_nsec = 10000 };
+	const struct spawner *s = arg;
+
+	while (atomic_load_explicit(&s->busy, memory_order_relaxed)) {
+		int rc = rota_yield();
+
+		if (rc < 0)
+			return rc;
+		nanosleep(&a_moment, NULL);
+	}
+	return 0;
+}
+
 static int measure(const char *name, rota_fn *step, struct spawner *s, size_t tasks)
 {
 	double ns = 0;
@@ -157,6 +175,28 @@ static int inside(void *arg)
 	return rc;
 }
 
+/* Two such tasks for each worker. */
+static int measure_busy(struct spawner *s)
+{
+	rota_task *stalls[2 * 64];
+	const size_t wanted = 2 * (size_t)bench_param("workers");
+	size_t made = 0;
+	int rc = 0;
+
+	atomic_store(&s->busy, true);
+	for (; made < wanted && made < sizeof(stalls) / sizeof(stalls[0]) && rc == 0; made += rc == 0)
+		rc = rota_spawn_on(s->rt, &stalls[made], stall, s);
+	if (rc == 0)
+		rc = measure("spawn_remote_busy", spawn_remote_step, s, (size_t)bench_param("tasks"));
+	atomic_store(&s->busy, false);
+	for (size_t i = 0; i < made; i++) {
+		int joined = rota_join(stalls[i], NULL);
+
+		rc = rc < 0 ? rc : joined;
+	}
+	return rc;
+}
+
 static int outside(struct spawner *s)
 {
 	int rc = bench_runtime_new(&s->rt);
@@ -165,6 +205,8 @@ static int outside(struct spawner *s)
 		return rc;
 	s->waker = rota_thread_waker();
 	rc = measure("spawn_remote", spawn_remote_step, s, (size_t)bench_param("tasks"));
+	if (rc == 0)
+		rc = measure_busy(s);
 	rota_runtime_free(s->rt);
 	return rc;
 }

@@ -35,6 +35,23 @@ func oneshot(p params) {
 			}
 		}
 	})/float64(values), "ns")
+	pingPongs(p)
+}
+
+// tokio's ping_pong: goroutines that each have a partner which answers them.
+func pingPongs(p params) {
+	pairs := p.get("pairs", 1000)
+	report("ping_pong", p.time(func() {
+		crowd(pairs, func() {
+			ping, pong := make(chan struct{}, 1), make(chan struct{}, 1)
+			go func() {
+				<-ping
+				pong <- struct{}{}
+			}()
+			ping <- struct{}{}
+			<-pong
+		}, func() {})
+	})/float64(pairs), "ns")
 }
 
 // Go has no unbounded channels.

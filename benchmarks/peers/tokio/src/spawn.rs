@@ -2,9 +2,9 @@
 //! Spawning: and joining; each task spawning the next; many at once, as tokio's own benchmark does it.
 
 use crate::measure::{report, run_on_worker, time, Params};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{mpsc, Arc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 pub fn round(params: &Params) {
@@ -24,6 +24,8 @@ pub fn round(params: &Params) {
     report("spawn_many", ns / tasks as f64, "ns");
     let ns = spawn_remote(params, &rt, tasks);
     report("spawn_remote", ns / tasks as f64, "ns");
+    let ns = spawn_remote_busy(params, &rt, tasks);
+    report("spawn_remote_busy", ns / tasks as f64, "ns");
 }
 
 async fn spawn_join(tasks: usize) {
@@ -86,6 +88,23 @@ fn spawn_remote(params: &Params, rt: &tokio::runtime::Runtime, tasks: usize) -> 
         }
         all_done.recv().expect("done");
     })
+}
+
+/// spawn_many_remote_busy1: two tasks for each worker block it for 10 us at a time.
+fn spawn_remote_busy(params: &Params, rt: &tokio::runtime::Runtime, tasks: usize) -> f64 {
+    let busy = Arc::new(AtomicBool::new(true));
+    for _ in 0..2 * params.get("workers", 2) {
+        let busy = busy.clone();
+        rt.spawn(async move {
+            while busy.load(Relaxed) {
+                tokio::task::yield_now().await;
+                std::thread::sleep(Duration::from_micros(10));
+            }
+        });
+    }
+    let ns = spawn_remote(params, rt, tasks);
+    busy.store(false, Relaxed);
+    ns
 }
 
 fn timed_outside(params: &Params, mut step: impl FnMut()) -> f64 {
