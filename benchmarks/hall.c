@@ -80,7 +80,9 @@ static int client_run(void *arg)
 {
 	struct client *c = arg;
 	unsigned char message[MAX_BYTES], answer[MAX_BYTES];
-	uint64_t before = rota_now(), trips = 0;
+	/* Those who pause take turns: together they would wait for each other, whatever else there is. */
+	uint64_t before = rota_now() + c->hall->pause_ns * (uint64_t)(c - c->hall->clients) / c->hall->count;
+	uint64_t trips = 0;
 	bool measuring = false;
 	int rc = 0;
 
