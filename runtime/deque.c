@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "deque_internal.h"
 
+#include "alloc_internal.h"
 #include "task_internal.h"
-
-#define MASK (ROTA__DEQUE_CAPACITY - 1)
 
 static uint32_t real_of(uint64_t head)
 {
@@ -20,24 +19,92 @@ static uint64_t pack(uint32_t steal, uint32_t real)
 	return (uint64_t)steal << 32 | real;
 }
 
-static rota_task *slot_get(const struct rota__deque *deque, uint32_t i)
+/* The slots of one ring. */
+struct slots {
+	struct rota_atomic_ptr *at;
+	uint32_t mask;
+};
+
+static struct slots slots_of(struct rota__deque *deque, struct rota__deque_ring *ring)
 {
-	return rota__load(&deque->buffer[i & MASK], RELAXED); /* ordered by head and tail */
+	if (ring == NULL)
+		return (struct slots){ deque->first, ROTA__DEQUE_CAPACITY - 1 };
+	return (struct slots){ ring->slots, ring->capacity - 1 };
 }
 
-static void slot_set(struct rota__deque *deque, uint32_t i, rota_task *task)
+/* The owner's. */
+static struct slots own_slots(struct rota__deque *deque)
 {
-	rota__store(&deque->buffer[i & MASK], task, RELAXED);
+	return slots_of(deque, rota__load(&deque->ring, RELAXED)); /* only the owner writes it */
+}
+
+static rota_task *slot_get(struct slots slots, uint32_t i)
+{
+	return rota__load(&slots.at[i & slots.mask], RELAXED); /* ordered by head, tail and ring */
+}
+
+static void slot_set(struct slots slots, uint32_t i, rota_task *task)
+{
+	rota__store(&slots.at[i & slots.mask], task, RELAXED);
+}
+
+static size_t ring_size(uint32_t capacity)
+{
+	return sizeof(struct rota__deque_ring) + capacity * sizeof(struct rota_atomic_ptr);
+}
+
+void rota__deque_deinit(struct rota__deque *deque)
+{
+	struct rota__deque_ring *ring = rota__load(&deque->ring, RELAXED);
+
+	while (ring != NULL) {
+		struct rota__deque_ring *older = ring->older;
+
+		rota__free(ring, ring_size(ring->capacity), ROTA__CACHE_LINE);
+		ring = older;
+	}
+	rota__store(&deque->ring, NULL, RELAXED);
+}
+
+bool rota__deque_grow(struct rota__deque *deque)
+{
+	const struct slots old = own_slots(deque);
+	const uint32_t capacity = 2 * (old.mask + 1);
+	const uint32_t tail = rota__load(&deque->tail, RELAXED);            /* the owner's own */
+	const uint32_t steal = steal_of(rota__load(&deque->head, ACQUIRE)); /* partner: as in push */
+	struct rota__deque_ring *ring;
+
+	if (capacity > ROTA__DEQUE_CAPACITY_MAX)
+		return false;
+	ring = rota__alloc(ring_size(capacity), ROTA__CACHE_LINE);
+	if (ring == NULL)
+		return false;
+	ring->older = rota__load(&deque->ring, RELAXED);
+	ring->capacity = capacity;
+	for (uint32_t i = steal; i != tail; i++)
+		slot_set(slots_of(deque, ring), i, slot_get(old, i));
+	rota__store(&deque->ring, ring, RELEASE); /* partner: the thief's load */
+	return true;
+}
+
+uint32_t rota__deque_room(const struct rota__deque *deque)
+{
+	const struct rota__deque_ring *ring = rota__load(&deque->ring, RELAXED);
+	const uint32_t capacity = ring == NULL ? ROTA__DEQUE_CAPACITY : ring->capacity;
+	const uint32_t steal = steal_of(rota__load(&deque->head, ACQUIRE)); /* partner: the thief's release of slots */
+
+	return capacity - (rota__load(&deque->tail, RELAXED) - steal);
 }
 
 bool rota__deque_push(struct rota__deque *deque, rota_task *task)
 {
+	const struct slots slots = own_slots(deque);
 	uint32_t steal = steal_of(rota__load(&deque->head, ACQUIRE)); /* partner: the thief's release of slots */
 	uint32_t tail = rota__load(&deque->tail, RELAXED);            /* the owner's own */
 
-	if (tail - steal >= ROTA__DEQUE_CAPACITY)
+	if (tail - steal > slots.mask)
 		return false;
-	slot_set(deque, tail, task);
+	slot_set(slots, tail, task);
 	rota__store(&deque->tail, tail + 1, RELEASE); /* partner: the thief's load of tail */
 	return true;
 }
@@ -56,23 +123,24 @@ rota_task *rota__deque_pop(struct rota__deque *deque)
 		/* While a thief copies, its mark stays where it is. */
 		next = pack(steal_of(head) == real ? real + 1 : steal_of(head), real + 1);
 	} while (!rota__cas(&deque->head, &head, next, ACQ_REL));
-	return slot_get(deque, real);
+	return slot_get(own_slots(deque), real);
 }
 
 unsigned rota__deque_overflow(struct rota__deque *deque, rota_task **ret_first, rota_task **ret_last)
 {
-	const uint32_t n = ROTA__DEQUE_CAPACITY / 2;
+	const struct slots slots = own_slots(deque);
+	const uint32_t n = (slots.mask + 1) / 2;
 	uint64_t head = rota__load(&deque->head, ACQUIRE);
 	uint32_t real = real_of(head);
 
-	if (steal_of(head) != real || rota__load(&deque->tail, RELAXED) - real < ROTA__DEQUE_CAPACITY)
+	if (steal_of(head) != real || rota__load(&deque->tail, RELAXED) - real <= slots.mask)
 		return 0;
 	if (!rota__cas_strong(&deque->head, &head, pack(real + n, real + n), ACQ_REL))
 		return 0; /* a thief was faster: there is room now */
 	for (uint32_t i = 0; i + 1 < n; i++)
-		slot_get(deque, real + i)->queue_next = slot_get(deque, real + i + 1);
-	*ret_first = slot_get(deque, real);
-	*ret_last = slot_get(deque, real + n - 1);
+		slot_get(slots, real + i)->queue_next = slot_get(slots, real + i + 1);
+	*ret_first = slot_get(slots, real);
+	*ret_last = slot_get(slots, real + n - 1);
 	(*ret_last)->queue_next = NULL;
 	return n;
 }
@@ -88,7 +156,7 @@ static uint32_t claim(struct rota__deque *from, uint32_t most, uint64_t *ret_hea
 		uint32_t real = real_of(head);
 
 		n = rota__load(&from->tail, ACQUIRE) - real; /* partner: the RELEASE in push */
-		if (steal_of(head) != real || n > ROTA__DEQUE_CAPACITY)
+		if (steal_of(head) != real || n > ROTA__DEQUE_CAPACITY_MAX)
 			return 0; /* another thief; or head moved on between the two loads: the CAS would fail */
 		n -= n / 2;
 		if (n > most)
@@ -113,17 +181,19 @@ static void release(struct rota__deque *from, uint64_t head)
 
 rota_task *rota__deque_steal(struct rota__deque *from, struct rota__deque *into, unsigned *ret_moved)
 {
-	uint32_t tail = rota__load(&into->tail, RELAXED); /* the caller owns it */
-	uint32_t room = ROTA__DEQUE_CAPACITY - (tail - steal_of(rota__load(&into->head, ACQUIRE)));
+	const uint32_t tail = rota__load(&into->tail, RELAXED); /* the caller owns it */
+	const uint32_t room = rota__deque_room(into);
 	uint64_t head;
-	uint32_t n = claim(from, room < MASK / 2 ? room : MASK / 2, &head);
+	uint32_t n = claim(from, room, &head);
 
 	if (n == 0)
 		return NULL;
+	const struct slots theirs = slots_of(from, rota__load(&from->ring, ACQUIRE)); /* partner: grow */
+	const struct slots ours = own_slots(into);
 	uint32_t first = steal_of(head);
 	for (uint32_t i = 0; i + 1 < n; i++)
-		slot_set(into, tail + i, slot_get(from, first + i));
-	rota_task *last = slot_get(from, first + n - 1);
+		slot_set(ours, tail + i, slot_get(theirs, first + i));
+	rota_task *last = slot_get(theirs, first + n - 1);
 	release(from, head);
 	if (n > 1)
 		rota__store(&into->tail, tail + n - 1, RELEASE); /* partner: the next thief */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker's run queue: a bounded ring, first in first out. The owner pushes at `tail` and pops at `head`; a thief
- * takes half at `head`. After Tokio's queue of the same shape.
+ * A worker's run queue: a ring, first in first out, that its owner makes larger. The owner pushes at `tail` and pops at
+ * `head`; a thief takes half at `head`. After Tokio's queue, which is bounded: what overflows goes through a lock, cold,
+ * to whichever worker comes first, and with a thousand busy connections that was most of what was run.
  *
  * `head` is two 32-bit indices in one word: `real`, where the next pop takes, and `steal`, the first slot that a thief
  * is still copying from. They are equal when nobody steals. A thief moves `real` past its half (claims), copies, then
@@ -11,23 +12,38 @@
  *   owner   writes tail (RELEASE: the slot is filled) and moves head by CAS in pop and overflow.
  *   thief   reads tail (ACQUIRE), moves head by CAS (ACQ_REL: its reads of slots end before they are free again).
  *   push    reads head (ACQUIRE: partner of the thief's second CAS) so that it never overwrites a slot being copied.
+ *   grow    copies the slots from `steal` to `tail` into a ring of twice the size and publishes it (RELEASE). The old ring
+ *           is not written again, nor freed before the queue is: a thief may still copy from it. A thief reads `ring`
+ *           (ACQUIRE) after its claim, so that the ring is not older than the `tail` below which it claimed; what it
+ *           claimed lies in each later one too, since `steal` stays below it until it releases.
  */
 #ifndef ROTA_RUNTIME_DEQUE_INTERNAL_H
 #define ROTA_RUNTIME_DEQUE_INTERNAL_H
 
 #include "atomic_internal.h"
 
-/* A power of two. The model checker has a smaller one. */
+/* Of the first ring and of the largest. Powers of two. The model checker has smaller ones. */
 #ifndef ROTA__DEQUE_CAPACITY
-#define ROTA__DEQUE_CAPACITY 2048u
+#define ROTA__DEQUE_CAPACITY 256u
+#define ROTA__DEQUE_CAPACITY_MAX 65536u
 #endif
+
+struct rota__deque_ring {
+	struct rota__deque_ring *older; /* NULL: the first, which is in the queue */
+	uint32_t capacity;
+	struct rota_atomic_ptr slots[];
+};
 
 struct rota__deque {
 	struct rota_atomic_u64 head; /* steal in the upper half, real in the lower */
 	unsigned char pad[ROTA__CACHE_LINE - sizeof(struct rota_atomic_u64)]; /* thieves write above, the owner below */
 	struct rota_atomic_u32 tail;
-	struct rota_atomic_ptr buffer[ROTA__DEQUE_CAPACITY];
+	struct rota_atomic_ptr ring; /* NULL: `first` */
+	struct rota_atomic_ptr first[ROTA__DEQUE_CAPACITY];
 };
+
+/* Frees what grow has allocated. Nobody uses the queue any more; zeroed, it is one again. */
+void rota__deque_deinit(struct rota__deque *deque);
 
 /* How many tasks a pop or a thief could take. Any thread; a moment's view. */
 static inline uint32_t rota__deque_length(const struct rota__deque *deque)
@@ -36,16 +52,22 @@ static inline uint32_t rota__deque_length(const struct rota__deque *deque)
 	uint32_t length = rota__load(&deque->tail, ACQUIRE) - real;
 
 	/* Read apart, the two may not belong together. */
-	return length <= ROTA__DEQUE_CAPACITY ? length : 0;
+	return length <= ROTA__DEQUE_CAPACITY_MAX ? length : 0;
 }
 
 /* Owner. false: full. */
 ROTA_MUST_USE bool rota__deque_push(struct rota__deque *deque, rota_task *task);
 
+/* Owner, when push said full: makes room. false: it is as large as it may become, or there is no memory. */
+ROTA_MUST_USE bool rota__deque_grow(struct rota__deque *deque);
+
+/* Owner: for how many more there is room without growing. */
+uint32_t rota__deque_room(const struct rota__deque *deque);
+
 /* Owner. NULL: empty. */
 rota_task *rota__deque_pop(struct rota__deque *deque);
 
-/* Owner, when push said full: moves the older half into a list (linked by queue_next) for the injection queue.
+/* Owner, when neither push nor grow could: moves the older half into a list (linked by queue_next) for the injection queue.
  * Returns how many; 0 when a thief is at work, and then there will soon be room. */
 unsigned rota__deque_overflow(struct rota__deque *deque, rota_task **ret_first, rota_task **ret_last);
 

@@ -130,8 +130,10 @@ static int workers_start(rota_runtime *rt)
 
 static void runtime_free(rota_runtime *rt)
 {
-	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count + rt->spares.launched; i++)
+	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count + rt->spares.launched; i++) {
 		rota__worker_deinit(&rt->workers[i]);
+		rota__deque_deinit(&rt->workers[i].deque);
+	}
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);
 	rota__fork_registry_deinit(&rt->forks);

@@ -23,6 +23,8 @@ void rota__worker_push_back(struct rota__worker *worker, rota_task *task)
 	unsigned n;
 
 	while (!rota__deque_push(&worker->deque, task)) {
+		if (rota__deque_grow(&worker->deque))
+			continue;
 		n = rota__deque_overflow(&worker->deque, &first, &last);
 		if (n == 0) { /* a thief is at work: nobody knows for how long */
 			rota__inject_push(&worker->rt->inject, task, task, 1);

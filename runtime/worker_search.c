@@ -4,17 +4,18 @@
 
 #include "runtime_internal.h"
 
+#define INJECTED_MAX 128u   /* tasks that are taken from the injection queue at a time */
 #define STEAL_COST_NS 2000u /* what waiting tasks must be worth before one that is awake takes them */
 
 rota_task *rota__worker_take_injected(struct rota__worker *worker)
 {
 	struct rota__inject *inject = &worker->rt->inject;
 	unsigned share = rota__inject_length(inject) / worker->rt->worker_count + 1;
-	unsigned room = ROTA__DEQUE_CAPACITY - rota__deque_length(&worker->deque);
+	unsigned room = rota__deque_room(&worker->deque);
 	rota_task *task, *rest;
 
-	if (share > ROTA__DEQUE_CAPACITY / 2)
-		share = ROTA__DEQUE_CAPACITY / 2;
+	if (share > INJECTED_MAX)
+		share = INJECTED_MAX;
 	/* One more than there is room for: it runs at once. */
 	task = rota__inject_pop(inject, share < room + 1 ? share : room + 1);
 	if (task == NULL)

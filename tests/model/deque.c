@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run queue, with a capacity of eight: the owner pushes and pops while one or two thieves take halves, over the wrap
- * of the ring and of the indices. Each task is had exactly once, and who has it may touch it.
+ * The run queue, with a capacity of eight: the owner pushes and pops, and makes it larger, while one or two thieves take
+ * halves, over the wrap of the ring and of the indices. Each task is had exactly once, and who has it may touch it.
  */
 #include "../../runtime/deque_internal.h"
 
@@ -22,8 +22,8 @@ static void start_at(uint32_t index)
 	for (unsigned i = 0; i < 2; i++)
 		mine[i] = (struct rota__deque){ .tail = { 7 }, .head = { 7ull << 32 | 7 } };
 	/* A slot is not filled before a thief has read it, nor read before it is filled. */
-	model_ordered(victim.buffer, sizeof(victim.buffer));
-	model_ordered(mine[0].buffer, sizeof(mine[0].buffer));
+	model_ordered(victim.first, sizeof(victim.first));
+	model_ordered(mine[0].first, sizeof(mine[0].first));
 	for (unsigned i = 0; i < TASKS; i++)
 		tasks[i] = (struct rota_task){ .home = 0 };
 	pushed = overflowed = pops = steals = 0;
@@ -136,6 +136,33 @@ static void owner_pops_and_pushes(void)
 	push();
 }
 
+/* What a thief has claimed in the old ring it finds there, or in the new one. */
+static void owner_grows(void)
+{
+	if (!push()) {
+		model_check(rota__deque_grow(&victim));
+		model_check(push());
+	}
+	if (pop())
+		pops++;
+}
+
+/* What is left at last lies in the new ring only. */
+static void setup_almost_empty(void)
+{
+	setup_full();
+	while (pushed - pops > 1 && pop())
+		pops++;
+}
+
+static void owner_grows_and_pops(void)
+{
+	model_check(rota__deque_grow(&victim));
+	model_check(push());
+	if (pop())
+		pops++;
+}
+
 /* A second thief into what the first one has put in its own queue. */
 static void thief_of_thief(void)
 {
@@ -204,6 +231,10 @@ const struct model_scenario model_scenarios[] = {
 	{ "deque: pop, thief twice", setup_full, { owner_pops_and_pushes, thief_twice }, finish, 0x2, 0, 0 },
 	{ "deque: full, thief", setup_full, { owner_pushes_when_full, thief_0 }, finish, 0x2, 1, 0 },
 	{ "deque: full, two thieves", setup_full, { owner_pushes_when_full, thief_0, thief_1 }, finish, 0x2, 0, 2 },
+	{ "deque: grows, thief", setup_full, { owner_grows, thief_0 }, finish, 0x2, 1, 0 },
+	{ "deque: grows, pops, thief", setup_almost_empty, { owner_grows_and_pops, thief_0 }, finish, 0x3, 0, 0 },
+	{ "deque: grows, thief twice", setup_full, { owner_grows, thief_twice }, finish, 0x2, 0, 0 },
+	{ "deque: grows, two thieves", setup_full, { owner_grows, thief_0, thief_1 }, finish, 0x2, 0, 2 },
 	{ "deque: thief of a thief", setup_full, { owner_pops_and_pushes, thief_0, thief_of_thief }, finish, 0x2, 0, 2 },
 	{ "deque: into a full one, thief",
 	  setup_full_thief,

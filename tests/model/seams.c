@@ -48,6 +48,8 @@ __attribute__((no_sanitize_thread)) void *rota__alloc(size_t size, size_t align)
 
 	heap_used = (size_t)((unsigned char *)memory - heap) + size;
 	model_check(heap_used <= sizeof(heap));
+	for (size_t i = 0; i < size; i++) /* what another execution has left there must not do */
+		((volatile unsigned char *)memory)[i] = 0;
 	return memory;
 }
 

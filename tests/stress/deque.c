@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One owner and several thieves on one run queue, its indices about to wrap: each task is taken exactly once, whoever
- * takes it and however (pop, overflow, steal half, steal one), and tasks of one thief's haul come in order.
+ * takes it and however (pop, overflow, steal half, steal one), while the ring grows, and tasks of one thief's haul come in order.
  */
 #define _GNU_SOURCE
 #include "../../runtime/deque_internal.h"
@@ -16,10 +16,11 @@
 static struct rota__deque deque;
 static rota_task tasks[TASKS];
 static struct rota_atomic_u32 taken[TASKS];
-static struct rota_atomic_u32 taken_count, stolen_count, overflow_count;
+static struct rota_atomic_u32 taken_count, stolen_count, overflow_count, grown_count;
 
 static void reset(struct rota__deque *d, uint32_t start)
 {
+	rota__deque_deinit(d);
 	memset(d, 0, sizeof(*d));
 	rota__store(&d->head, (uint64_t)start << 32 | start, RELAXED);
 	rota__store(&d->tail, start, RELAXED);
@@ -81,12 +82,16 @@ static void *steal(void *arg)
 /* --- the owner -------------------------------------------------------------------------------------------------------- */
 
 /* The owner's pushes are in order of number, so that order can be checked; what overflows is taken at once. */
-static void push(rota_task *task)
+static void push(rota_task *task, struct stress_random *random)
 {
 	rota_task *first = NULL, *last = NULL;
 	unsigned n;
 
 	while (!rota__deque_push(&deque, task)) {
+		if (stress_one_in(random, 3) && rota__deque_grow(&deque)) {
+			rota__fetch_add(&grown_count, 1, RELAXED);
+			continue;
+		}
 		n = rota__deque_overflow(&deque, &first, &last);
 		if (n == 0)
 			continue; /* a thief is at work */
@@ -111,7 +116,7 @@ static void own(struct stress_random *random)
 		uint32_t pops = stress_below(random, stress_one_in(random, 20) ? 400 : 30);
 
 		for (; pushes > 0 && next < TASKS; pushes--)
-			push(&tasks[next++]);
+			push(&tasks[next++], random);
 		for (; pops > 0 && (task = rota__deque_pop(&deque)) != NULL; pops--) {
 			expect(task - tasks + 1, >, last_popped);
 			last_popped = (uint32_t)(task - tasks + 1);
@@ -154,7 +159,8 @@ int main(int argc, char **argv)
 	random = stress_random_new(0);
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++)
 		round_of(&random);
-	printf("%u tasks: %u stolen, %u overflowed\n", ROUNDS * stress_scale * TASKS,
-	       rota__load(&stolen_count, RELAXED), rota__load(&overflow_count, RELAXED));
+	printf("%u tasks: %u stolen, %u overflowed, grown %u times\n", ROUNDS * stress_scale * TASKS,
+	       rota__load(&stolen_count, RELAXED), rota__load(&overflow_count, RELAXED),
+	       rota__load(&grown_count, RELAXED));
 	return 0;
 }

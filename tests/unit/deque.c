@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run queue on one thread: order, what fits, overflow, what a thief takes, a thief at work, and all of it again
+ * The run queue on one thread: order, what fits, growth, overflow, what a thief takes, a thief at work, and all of it again
  * where the 32-bit indices wrap. stress/deque.c has the threads.
  */
 #define _GNU_SOURCE
 #include "../../runtime/deque_internal.h"
 
+#include <errno.h>
+
+#include "../../runtime/sys_internal.h"
 #include "../../runtime/task_internal.h"
 #include "unit.h"
 
 #define CAPACITY ROTA__DEQUE_CAPACITY
 
-static rota_task tasks[2 * CAPACITY];
+static rota_task tasks[ROTA__DEQUE_CAPACITY_MAX + 1];
 static struct rota__deque deque, other;
 
 /* Where the indices start. Every test is made at each, so that they wrap at the beginning, amid, and not at all. */
@@ -19,6 +22,7 @@ static const uint32_t starts[] = { 0, 1000, UINT32_MAX, UINT32_MAX - 1, UINT32_M
 
 static void reset(struct rota__deque *d, uint32_t start)
 {
+	rota__deque_deinit(d);
 	memset(d, 0, sizeof(*d));
 	rota__store(&d->head, (uint64_t)start << 32 | start, RELAXED);
 	rota__store(&d->tail, start, RELAXED);
@@ -120,7 +124,7 @@ UNIT_TEST(deque, overflow_leaves_alone_what_is_not_full)
 
 static void steal(uint32_t size)
 {
-	const uint32_t half = size - size / 2, most = CAPACITY / 2 - 1, n = half < most ? half : most;
+	const uint32_t n = size - size / 2;
 	unsigned moved = 0;
 	rota_task *task;
 
@@ -175,6 +179,88 @@ UNIT_TEST(deque, a_thief_takes_no_more_than_it_has_room_for)
 	at_each_start(steal_into_little_room);
 }
 
+static void growing(void)
+{
+	fill(0, CAPACITY);
+	expect(rota__deque_room(&deque), ==, 0);
+	expect(rota__deque_grow(&deque), ==, true);
+	expect(rota__deque_room(&deque), ==, CAPACITY);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0);
+	fill(CAPACITY, CAPACITY + 1);
+	expect(rota__deque_push(&deque, &tasks[0]), ==, false);
+	expect(rota__deque_grow(&deque), ==, true);
+	fill(2 * CAPACITY + 1, 10);
+	expect_rest(&deque, 1, 2 * CAPACITY + 10);
+	expect(rota__deque_room(&deque), ==, 4 * CAPACITY);
+}
+
+UNIT_TEST(deque, grows_with_what_is_in_it)
+{
+	at_each_start(growing);
+}
+
+static void largest(void)
+{
+	rota_task *first = NULL, *last = NULL;
+
+	for (uint32_t i = 0; i < ROTA__DEQUE_CAPACITY_MAX; i++) {
+		if (!rota__deque_push(&deque, &tasks[i])) {
+			expect(rota__deque_grow(&deque), ==, true);
+			fill(i, 1);
+		}
+	}
+	expect(rota__deque_push(&deque, &tasks[0]), ==, false);
+	expect(rota__deque_grow(&deque), ==, false);
+	expect(rota__deque_length(&deque), ==, ROTA__DEQUE_CAPACITY_MAX);
+	expect(rota__deque_overflow(&deque, &first, &last), ==, ROTA__DEQUE_CAPACITY_MAX / 2);
+	expect(first - tasks, ==, 0);
+	expect(last - tasks, ==, ROTA__DEQUE_CAPACITY_MAX / 2 - 1);
+	fill(ROTA__DEQUE_CAPACITY_MAX, 1);
+	expect_rest(&deque, ROTA__DEQUE_CAPACITY_MAX / 2, ROTA__DEQUE_CAPACITY_MAX / 2 + 1);
+}
+
+UNIT_TEST(deque, grows_to_its_limit_and_then_overflows)
+{
+	at_each_start(largest);
+}
+
+UNIT_TEST(deque, stays_as_it_is_without_memory)
+{
+	reset(&deque, 0);
+	fill(0, CAPACITY);
+	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	expect(rota__deque_grow(&deque), ==, false);
+	expect(rota__deque_push(&deque, &tasks[CAPACITY]), ==, false);
+	expect(rota__deque_grow(&deque), ==, true);
+	fill(CAPACITY, 1);
+	expect_rest(&deque, 0, CAPACITY + 1);
+}
+
+static void steal_what_is_large(void)
+{
+	unsigned moved = 0;
+	rota_task *task;
+
+	fill(0, CAPACITY);
+	expect(rota__deque_grow(&deque), ==, true);
+	fill(CAPACITY, CAPACITY);
+	expect(rota__deque_grow(&deque), ==, true);
+	fill(2 * CAPACITY, CAPACITY);
+	/* Half of it, and no more than the thief has room for. */
+	task = rota__deque_steal(&deque, &other, &moved);
+	expect(moved, ==, CAPACITY);
+	expect(task - tasks, ==, CAPACITY - 1);
+	expect_rest(&other, 0, CAPACITY - 1);
+	task = rota__deque_steal(&other, &deque, &moved);
+	expect_pointer(task, ==, NULL);
+	expect_rest(&deque, CAPACITY, 2 * CAPACITY);
+}
+
+UNIT_TEST(deque, a_thief_takes_from_a_larger_one_what_it_has_room_for)
+{
+	at_each_start(steal_what_is_large);
+}
+
 /* A thief that has claimed n tasks and not yet copied them. */
 static void stop_a_thief_at_work(uint32_t n)
 {
@@ -215,6 +301,33 @@ static void beside_a_thief(void)
 UNIT_TEST(deque, keeps_the_slots_that_a_thief_still_copies)
 {
 	at_each_start(beside_a_thief);
+}
+
+static void grow_beside_a_thief(void)
+{
+	uint32_t real;
+
+	fill(0, CAPACITY);
+	stop_a_thief_at_work(10);
+	real = (uint32_t)(rota__load(&deque.head, RELAXED) >> 32);
+	expect(rota__deque_grow(&deque), ==, true);
+	fill(CAPACITY, CAPACITY);
+	/* What it has claimed is where it was, and in the new ring as well. */
+	for (uint32_t i = 0; i < 10; i++) {
+		const struct rota__deque_ring *ring = rota__load(&deque.ring, RELAXED);
+
+		expect_pointer(rota__load(&deque.first[(real + i) % CAPACITY], RELAXED), ==, &tasks[i]);
+		expect_pointer(rota__load(&ring->slots[(real + i) % ring->capacity], RELAXED), ==, &tasks[i]);
+	}
+	expect(rota__deque_push(&deque, &tasks[0]), ==, false);
+	let_the_thief_finish();
+	expect(rota__deque_room(&deque), ==, 10);
+	expect_rest(&deque, 10, 2 * CAPACITY - 10);
+}
+
+UNIT_TEST(deque, grows_while_a_thief_copies)
+{
+	at_each_start(grow_beside_a_thief);
 }
 
 static void many_turns(void)
