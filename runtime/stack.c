@@ -212,27 +212,40 @@ static struct rota__stack *take_locked(struct rota__stack_pool *pool)
 	return NULL;
 }
 
-static void put_locked(struct rota__stack_pool *pool, struct rota__stack *stack)
+/* false: there are enough of those that keep their pages. */
+static bool put_dirty_locked(struct rota__stack_pool *pool, struct rota__stack *stack)
 {
-	if (pool->dirty_count < KEEP_DIRTY) {
-		stack->next = pool->dirty;
-		pool->dirty = stack;
-		pool->dirty_count++;
-		return;
-	}
-	discard(pool, stack);
-	pool->clean[pool->clean_count++] = (uintptr_t)stack;
+	if (pool->dirty_count >= KEEP_DIRTY)
+		return false;
+	stack->next = pool->dirty;
+	pool->dirty = stack;
+	pool->dirty_count++;
+	return true;
 }
 
+/* Pages are discarded without the lock: it interrupts each CPU that runs a worker. Until they are back in the pool the
+ * stacks count as the cache's, which had room for them and is not filled meanwhile. */
 static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache *cache, unsigned keep)
 {
+	struct rota__stack *excess[CACHE_MAX];
+	unsigned n = 0;
+
 	rota__spin_lock(&pool->lock);
 	for (; cache->count > keep; cache->count--) {
 		struct rota__stack *stack = cache->first;
 
 		cache->first = stack->next;
-		put_locked(pool, stack);
+		if (!put_dirty_locked(pool, stack))
+			excess[n++] = stack;
 	}
+	rota__spin_unlock(&pool->lock);
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		discard(pool, excess[i]);
+	rota__spin_lock(&pool->lock);
+	for (unsigned i = 0; i < n; i++)
+		pool->clean[pool->clean_count++] = (uintptr_t)excess[i];
 	rota__spin_unlock(&pool->lock);
 }
 
