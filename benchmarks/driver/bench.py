@@ -12,6 +12,7 @@ import time
 import collect
 import compare
 import judge
+import markdown
 import report
 import rows
 import table
@@ -28,6 +29,8 @@ def parse(arguments):
     parser.add_argument("--compare", nargs="+", metavar="JSON",
                         help="OLD.json: measures, then says what got slower since; OLD.json NEW.json: compares "
                         "the two and runs nothing. Exit code 1 if anything got slower")
+    parser.add_argument("--markdown", metavar="JSON", help="prints a report's figures as docs/performance.md has them, and "
+                        "runs nothing")
     parser.add_argument("--report", metavar="DIRECTORY", help="where the report goes (build/bench-report; with ROW, "
                         "build/bench-report/rows)")
     parser.add_argument("--programs", default=os.path.join(SOURCE, "build/bench/benchmarks"), help=argparse.SUPPRESS)
@@ -85,6 +88,9 @@ def main(arguments):
         lines, slower = compare.compare(old, load(options.compare[1]))
         print("\n".join(lines))
         return 1 if slower else 0
+    if options.markdown:
+        print("\n".join(markdown.lines(load(options.markdown))))
+        return 0
     try:
         known = rows.read(os.path.join(HERE, "../rows.toml"))
         runs = rows.choose(known, options.rows)

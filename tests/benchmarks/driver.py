@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(HERE, "../../benchmarks/driver"))
 import collect  # noqa: E402
 import compare  # noqa: E402
 import judge  # noqa: E402
+import markdown  # noqa: E402
 import report  # noqa: E402
 import rows  # noqa: E402
 import table  # noqa: E402
@@ -141,6 +142,19 @@ class Printed(unittest.TestCase):
                                   ("<= 1 @eight + 100", None, "<= own eight + 100 (50 ns)"),
                                   ("lead", "go", "lead (go 50)")):
             self.assertEqual(table.goal_text({"goal": text, "limit": 50, "peer": peer}, "ns"), shown)
+
+
+class Markdown(unittest.TestCase):
+    def test_lines(self):
+        found = made_up_report()
+        lines = list(markdown.lines(found))
+        self.assertIn("0123456789ab", lines[0])
+        for row in found["rows"]:
+            line = next(line for line in lines if line.startswith(f"| `{row['name']}` |"))
+            self.assertEqual(line.replace("\\|", "").count("|"), 7, line)
+            self.assertTrue(line.endswith({True: "| yes |", False: "| **no** |", None: "|  |"}[row["met"]]), line)
+            for name in row["contenders"]:
+                self.assertTrue(name == "rota" or f"{name} " in line, line)
 
 
 class Compared(unittest.TestCase):
