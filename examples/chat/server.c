@@ -76,16 +76,18 @@ static int start_guest(struct server *server, int fd)
 {
 	int rc = collect(server);
 	struct guest *g = rc < 0 ? NULL : guest_new(server, fd);
+	const bool serves = g != NULL && !g->refused; /* once it runs, it may end and be freed at any time */
 
+	server->serving += serves;
 	if (rc >= 0)
 		rc = g != NULL ? rota_scope_spawn(&server->sessions, NULL, receive_guest, g) : -ENOMEM;
 	if (rc < 0) {
+		server->serving -= serves;
 		free(g);
 		rota_close(fd);
 		return rc;
 	}
 	server->started++;
-	server->serving += !g->refused;
 	return 0;
 }
 
