@@ -51,7 +51,8 @@ static rota_poll told_poll(struct rota_future *self, struct rota_context *cx)
 	if (!told->said)
 		rota_wait_group_done(told->begun);
 	told->said = true;
-	self->status = told->child->status;
+	if (polled == ROTA_READY) /* before, it is not ours to read */
+		self->status = told->child->status;
 	return polled;
 }
 
