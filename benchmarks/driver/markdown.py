@@ -19,7 +19,7 @@ def row_line(row):
 
 
 def lines(report):
-    machine = ", ".join(str(value) for value in report["machine"].values())
+    machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
     yield (f"Commit {report['commit']}, {report['date']}; {machine}; {report['workers']} workers; {report['seconds']} seconds in "
            f"all. {summary(report)}. Loses: {', '.join('`' + row['name'] + '`' for row in losing(report['rows'])) or 'none'}.")
     group = None
