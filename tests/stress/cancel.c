@@ -6,7 +6,6 @@
  * it, or is still there.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -584,24 +583,13 @@ static int lead_all(void *arg)
 	return rota_scope_close(&scope);
 }
 
-static unsigned descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void round_of(struct stress_random *random, enum rota_flavor flavor, unsigned workers)
 {
 	const struct rota_config config = { .workers = workers, .flavor = flavor, .max_blocking_threads = 2 };
 	static struct leader leaders[LEADERS];
 	struct canceller canceller = { .leaders = leaders, .random = stress_random_new(stress_next(random)) };
 	struct stress_threads threads = { .n = 0 };
-	unsigned before = descriptors();
+	unsigned before = stress_descriptors();
 	rota_runtime *rt;
 
 	expect(rota_runtime_new(&rt, &config), ==, 0);
@@ -618,7 +606,7 @@ static void round_of(struct stress_random *random, enum rota_flavor flavor, unsi
 	rota_runtime_free(rt);
 	for (unsigned i = 0; i < LEADERS; i++)
 		leader_deinit(&leaders[i]);
-	expect(descriptors(), ==, before);
+	expect(stress_descriptors(), ==, before);
 }
 
 int main(int argc, char **argv)

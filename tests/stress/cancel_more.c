@@ -6,7 +6,6 @@
  * of the cancel. The victim's status tells the truth: what it says it took is gone, and everything else is still there.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -594,17 +593,6 @@ static int lead_all(void *arg)
 	return rota_scope_close(&scope);
 }
 
-static unsigned descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void round_of(struct stress_random *random, enum rota_flavor flavor, unsigned workers)
 {
 	const struct rota_config config = { .workers = workers, .flavor = flavor, .max_blocking_threads = 2 };
@@ -640,11 +628,11 @@ int main(int argc, char **argv)
 			round_of(&random, ROTA_FLAVOR_MULTI_THREAD, workers);
 			/* What a process has once, for signals and names, stays. */
 			if (before == 0)
-				before = descriptors();
-			expect(descriptors(), ==, before);
+				before = stress_descriptors();
+			expect(stress_descriptors(), ==, before);
 		}
 		round_of(&random, ROTA_FLAVOR_CURRENT_THREAD, 1);
-		expect(descriptors(), ==, before);
+		expect(stress_descriptors(), ==, before);
 	}
 	printf("%u cancels or more: %llu victims ended well, %llu cancelled\n", CONFIGS * LEADERS * turns_each,
 	       (unsigned long long)rota__load(&ended_well, RELAXED),

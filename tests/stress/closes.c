@@ -189,7 +189,7 @@ int main(int argc, char **argv)
 
 	stress_start(argc, argv, crew_report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		struct crew crew;
 
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 		crew_init(&crew, MEMBERS, &random);
 		crew_work(&crew, work, teams);
 		crew_free(&crew);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	return 0;
 }

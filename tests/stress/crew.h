@@ -7,7 +7,6 @@
 #ifndef TESTS_STRESS_CREW_H
 #define TESTS_STRESS_CREW_H
 
-#include <dirent.h>
 #include <errno.h>
 
 #include "runtime_report.h"
@@ -214,18 +213,6 @@ static inline void crew_free(struct crew *crew)
 	rota__store(&crew_now, NULL, RELEASE);
 	rota_runtime_free(crew->rt);
 	free(crew->members);
-}
-
-/* Descriptors that are open. */
-static inline unsigned crew_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 #endif

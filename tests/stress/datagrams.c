@@ -299,7 +299,7 @@ int main(int argc, char **argv)
 
 	stress_start(argc, argv, crew_report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		struct crew crew;
 
@@ -310,7 +310,7 @@ int main(int argc, char **argv)
 		crew_free(&crew);
 		for (unsigned i = 0; i < PAIRS; i++)
 			pair_close(&pairs[i]);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	return 0;
 }

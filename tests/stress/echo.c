@@ -344,10 +344,10 @@ int main(int argc, char **argv)
 
 	stress_start(argc, argv, crew_report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		one_round(&random);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	return 0;
 }

@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 
 	stress_start(argc, argv, crew_report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		struct pair pairs[PAIRS];
 		struct crew crew;
@@ -220,7 +220,7 @@ int main(int argc, char **argv)
 		crew_free(&crew);
 		for (unsigned i = 0; i < PAIRS; i++)
 			close(pairs[i].listener);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	return 0;
 }

@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 
 	stress_start(argc, argv, crew_report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		struct game game;
 		struct crew crew;
@@ -332,7 +332,7 @@ int main(int argc, char **argv)
 		crew_free(&crew);
 		count_tokens(&game);
 		count_connections(&game);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	return 0;
 }

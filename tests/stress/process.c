@@ -5,7 +5,6 @@
  * descriptor more than before, and each result is one that can be.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -30,17 +29,6 @@ static void report(void)
 {
 	if (runtime_now != NULL)
 		runtime_report(runtime_now);
-}
-
-static unsigned descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static __attribute__((noinline)) bool no_child(void)
@@ -174,7 +162,7 @@ static int family(void *arg)
 static void round_of(struct stress_random *random, enum rota_flavor flavor)
 {
 	const struct rota_config config = { .workers = 1 + stress_below(random, 3), .flavor = flavor };
-	const unsigned before = descriptors();
+	const unsigned before = stress_descriptors();
 	rota_runtime *rt;
 
 	expect(rota_runtime_new(&rt, &config), ==, 0);
@@ -185,7 +173,7 @@ static void round_of(struct stress_random *random, enum rota_flavor flavor)
 	rota_runtime_free(rt);
 	rota__fault_arm(ROTA__FAULT_PIDFD, 0, 0);
 	expect_eventually(no_child());
-	expect_eventually(descriptors() == before);
+	expect_eventually(stress_descriptors() == before);
 }
 
 int main(int argc, char **argv)

@@ -246,10 +246,10 @@ int main(int argc, char **argv)
 	setenv("ROTA_FLAVOR", "multi_thread", 1);
 	stress_start(argc, argv, report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		one_round(&random);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	expect(rota__load(&spare_calls, RELAXED), >, 0);
 	return 0;

@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 
 	stress_start(argc, argv, crew_report);
 	random = stress_random_new(0);
-	descriptors = crew_descriptors();
+	descriptors = stress_descriptors();
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		struct pair *pairs = calloc(PAIRS, sizeof(*pairs));
 		struct crew crew;
@@ -226,7 +226,7 @@ int main(int argc, char **argv)
 		expect(rota_block_on(crew.rt, close_all, pairs), ==, 0);
 		crew_free(&crew);
 		free(pairs);
-		expect(crew_descriptors(), ==, descriptors);
+		expect(stress_descriptors(), ==, descriptors);
 	}
 	return 0;
 }

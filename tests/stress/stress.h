@@ -14,6 +14,7 @@
 #error "define _GNU_SOURCE first"
 #endif
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -161,6 +162,18 @@ static inline void stress_start(int argc, char **argv, void (*report)(void))
 	fflush(stdout);
 	expect(pthread_create(&watchdog, NULL, stress_watch, NULL), ==, 0);
 	pthread_detach(watchdog);
+}
+
+/* Descriptors that are open. */
+static inline unsigned stress_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
 }
 
 #endif
