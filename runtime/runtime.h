@@ -49,7 +49,8 @@ struct rota_config {
 	uint64_t seed;               /* of the victims' order when stealing; 0: random */
 	uint64_t stall_ns;           /* a task that runs longer counts as stalled while others wait; 0: 1 ms */
 	enum rota_stall_report stall_report; /* AUTO: ROTA_STALL_REPORT=off|brief|stack, else brief; in debug builds stack */
-	uint64_t stall_report_ns;            /* a stalled task that runs longer is reported; 0: 100 ms */
+	/* A stalled task that runs longer is reported, if it blocks or its thread was on a CPU for half of it; 0: 100 ms. */
+	uint64_t stall_report_ns;
 };
 
 /*

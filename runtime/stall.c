@@ -139,6 +139,11 @@ bool rota__stall_admit(struct rota__stall_sites *sites, const void *place, uint6
 	return true;
 }
 
+bool rota__stall_blames(const struct rota__stall *stall, uint64_t report_ns)
+{
+	return stall->state != 'R' || stall->cpu_ns >= report_ns / 2;
+}
+
 /* --- what is stuck ---------------------------------------------------------------------------------------------- */
 
 static void thread_times(rota_runtime *rt, struct rota__worker *worker, struct rota__thread_times *ret)
@@ -267,14 +272,14 @@ void rota__stall_stuck(rota_runtime *rt, struct rota__worker *worker, struct rot
 	watch->behind |= behind;
 	if (!watch->behind || watch->wanted_at != 0 || now - watch->since < rt->config.stall_report_ns)
 		return;
-	if (!identify(rt, worker, stall) ||
-	    !rota__stall_admit(&rt->monitor.sites, stall->spawned_at, now, &stall->unreported))
-		return;
 	stall->ns = now - watch->since;
 	thread_times(rt, worker, &times);
 	stall->cpu_ns = times.cpu_ns - watch->cpu_since;
 	stall->ready_ns = times.ready_ns - watch->ready_since;
 	stall->state = times.state;
+	if (!rota__stall_blames(stall, rt->config.stall_report_ns) || !identify(rt, worker, stall) ||
+	    !rota__stall_admit(&rt->monitor.sites, stall->spawned_at, now, &stall->unreported))
+		return;
 	if (ask(rt, worker))
 		watch->wanted_at = now;
 	else

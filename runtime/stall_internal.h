@@ -72,6 +72,10 @@ struct rota__stall_sites {
 void rota__stall_install(const rota_runtime *rt);
 void rota__stall_thread_start(const rota_runtime *rt);
 
+/* Whether the task is to blame: it has been at work for half of `report_ns`, or blocks. One whose thread was not given a
+ * CPU holds nobody up that would have run. */
+bool rota__stall_blames(const struct rota__stall *stall, uint64_t report_ns);
+
 /* Whether a report of a stall that was spawned at `place` may be made now; else it is counted. */
 bool rota__stall_admit(struct rota__stall_sites *sites, const void *place, uint64_t now, unsigned *ret_unreported);
 

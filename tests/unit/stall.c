@@ -259,6 +259,25 @@ UNIT_TEST(stall, is_none_where_it_was_said_before)
 	expect_silence(new_runtime(ROTA_STALL_REPORT_STACK, ROTA_MS(1)), block_in_place);
 }
 
+/* --- who is to blame ----------------------------------------------------------------------------------------------- */
+
+static bool blames(char state, uint64_t cpu_ns)
+{
+	const struct rota__stall stall = { .ns = ROTA_MS(100), .cpu_ns = cpu_ns, .state = state };
+
+	return rota__stall_blames(&stall, ROTA_MS(100));
+}
+
+UNIT_TEST(stall, of_one_without_a_cpu_is_nobodys_fault)
+{
+	expect(blames('R', 0), ==, false);
+	expect(blames('R', ROTA_MS(50) - 1), ==, false);
+	expect(blames('R', ROTA_MS(50)), ==, true); /* among others on its CPU it is reported later, but it is */
+	expect(blames('S', 0), ==, true);
+	expect(blames('D', 0), ==, true);
+	expect(blames('?', 0), ==, true); /* nobody knows */
+}
+
 /* --- how often --------------------------------------------------------------------------------------------------- */
 
 static const char places[ROTA__STALL_SITES + 2];
