@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One sender, one receiver, one channel: one by one, and in batches. */
+/*
+ * One sender, one receiver, one channel: one by one, and in batches. One task that fills a channel and then takes everything out
+ * again; and a channel that is made, has one element, and is destroyed (tokio's sync_mpsc).
+ */
 #include <errno.h>
 
 #include "crowd.h"
@@ -68,6 +71,62 @@ static int channel_step(void *arg)
 	return crowd_run(1, send_all, receive_all, arg);
 }
 
+enum { FILL = 1000, MADE = 100 };
+
+static int fill_and_empty(struct rota_channel *channel, uint64_t count)
+{
+	uint64_t sum = 0;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < count && rc == 0; i++)
+		rc = rota_channel_send(channel, &i);
+	for (uint64_t i = 0; i < count && rc == 0; i++) {
+		uint64_t value = 0;
+
+		rc = rota_channel_recv(channel, &value);
+		sum += value;
+	}
+	return rc == 0 && sum != count * (count - 1) / 2 ? -EBADMSG : rc;
+}
+
+static int alone_step(void *arg)
+{
+	struct works *works = arg;
+
+	return fill_and_empty(&works->channel, FILL);
+}
+
+static int new_step(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < MADE; i++) {
+		struct rota_channel channel;
+		int rc = rota_channel_init(&channel, sizeof(uint64_t), MADE);
+
+		if (rc < 0)
+			return rc;
+		rc = fill_and_empty(&channel, 1);
+		rota_channel_deinit(&channel);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int measure_alone(struct works *works)
+{
+	double ns = 0;
+	int rc = bench_time(alone_step, works, &ns);
+
+	if (rc < 0)
+		return rc;
+	bench_report("channel_alone", ns / FILL, "ns");
+	rc = bench_time(new_step, NULL, &ns);
+	if (rc == 0)
+		bench_report("channel_new", ns / MADE, "ns");
+	return rc;
+}
+
 static int measure(const char *name, struct works *works, size_t batch)
 {
 	double ns = 0;
@@ -84,7 +143,9 @@ static int inside(void *arg)
 {
 	int rc = measure("channel", arg, 1);
 
-	return rc < 0 ? rc : measure("channel_batches", arg, BATCH);
+	if (rc == 0)
+		rc = measure("channel_batches", arg, BATCH);
+	return rc < 0 ? rc : measure_alone(arg);
 }
 
 static int round_of_channel(void)

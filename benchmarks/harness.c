@@ -18,7 +18,7 @@
 enum { DEFAULT_ROUNDS = 7, QUICK_ROUNDS = 3, MAX_ROUNDS = 1000, DEFAULT_TIMEOUT_S = 300 };
 
 static struct bench_param common_params[] = {
-	{ "workers", 2, 2, "worker threads of the runtime" },
+	{ "workers", 2, 2, "worker threads of the runtime; 0: none, the calling thread runs the tasks" },
 	{ "warmup-ms", 200, 20, "time to warm up in each round" },
 	{ "round-ms", 500, 50, "time to measure in each round" },
 	{ NULL, 0, 0, NULL },

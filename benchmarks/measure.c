@@ -14,6 +14,9 @@ int bench_runtime_new(rota_runtime **ret)
 {
 	struct rota_config config = { .workers = (unsigned)bench_param("workers") };
 
+	if (config.workers == 0)
+		config.flavor = ROTA_FLAVOR_CURRENT_THREAD;
+
 	return rota_runtime_new(ret, &config);
 }
 

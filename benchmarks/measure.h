@@ -5,7 +5,7 @@
 
 #include <rota.h>
 
-/* A runtime with as many workers as the parameter of that name says. */
+/* A runtime with as many workers as the parameter of that name says; 0: of the current-thread flavour. */
 int bench_runtime_new(rota_runtime **ret) ROTA_MUST_USE;
 
 /* Runs fn(arg) as a fiber on such a runtime and shuts it down; with --plain 1 in the calling thread. fn's status, or what went

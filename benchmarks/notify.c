@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Notifications: one that is kept and taken, a round trip between two tasks, and one to all of several. */
+/* Notifications: one that is kept and taken, a round trip between two tasks, one to all of several, and each to one of several. */
 #include <errno.h>
 
 #include "crowd.h"
@@ -74,28 +74,49 @@ static int hear(void *arg)
 	return rc == -ECANCELED ? 0 : rc;
 }
 
-/* Until each waiter was woken as often as there are turns, in the mean. */
-static int tell_all(void *arg)
+/* Until the waiters were woken so often, together. */
+static int tell(struct works *works, uint64_t wanted, void (*notify)(struct rota_notify *n))
 {
-	struct works *works = arg;
-	const uint64_t wanted = works->turns * works->waiters;
 	int rc = 0;
 
 	while (rota_semaphore_available(&works->heard) < wanted && rc == 0) {
-		rota_notify_all(&works->there);
+		notify(&works->there);
 		rc = rota_yield();
 	}
 	return rc < 0 ? rc : -EINTR; /* the waiters are to be cancelled */
 }
 
-static int all_step(void *arg)
+static int tell_all(void *arg)
 {
 	struct works *works = arg;
+
+	return tell(works, works->turns * works->waiters, rota_notify_all);
+}
+
+static int tell_one(void *arg)
+{
+	struct works *works = arg;
+
+	return tell(works, works->turns, rota_notify_one);
+}
+
+static int tell_step(struct works *works, rota_fn *tell_them)
+{
 	int rc;
 
 	rota_semaphore_init(&works->heard, 0);
-	rc = crowd_run(works->waiters, hear, tell_all, works);
+	rc = crowd_run(works->waiters, hear, tell_them, works);
 	return rc == -EINTR ? 0 : rc;
+}
+
+static int all_step(void *arg)
+{
+	return tell_step(arg, tell_all);
+}
+
+static int one_step(void *arg)
+{
+	return tell_step(arg, tell_one);
 }
 
 static int inside(void *arg)
@@ -116,6 +137,10 @@ static int inside(void *arg)
 	rc = bench_time(all_step, works, &ns);
 	if (rc == 0)
 		bench_report("notify_all", ns / (double)(works->turns * works->waiters), "ns");
+	if (rc == 0)
+		rc = bench_time(one_step, works, &ns);
+	if (rc == 0)
+		bench_report("notify_one_of_many", ns / (double)works->turns, "ns");
 	return rc;
 }
 
@@ -135,7 +160,8 @@ static int round_of_notify(void)
 
 static const struct bench bench = {
 	.name = "notify",
-	.about = "a notification that is kept and taken, a round trip of two, and one to all of 8, per waiter",
+	.about = "a notification that is kept and taken, a round trip of two, and one to all of 8, per waiter, and "
+		 "each to one of 8",
 	.round = round_of_notify,
 	.params = params,
 	.plain = true,

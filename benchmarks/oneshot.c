@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value handed over once: a task is spawned that sends it, the spawner waits for it. And tokio's ping_pong
- * (rt_multi_threaded): a thousand tasks at once, each of which spawns a partner that answers it.
+ * A value handed over once: a task is spawned that sends it, the spawner waits for it. Tokio's ping_pong (rt_multi_threaded):
+ * a thousand tasks at once, each of which spawns a partner that answers it. And its request_reply (sync_mpsc_oneshot): requests to
+ * a task, over a channel, that are answered through a oneshot each.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -121,6 +122,73 @@ static int measure_pairs(void)
 	return rc;
 }
 
+/* --- requests ------------------------------------------------------------------------------------------------------------ */
+
+enum { WAITING_REQUESTS = 10 };
+
+struct counter {
+	struct rota_channel requests; /* of pointers to where the answer goes */
+	uint64_t wanted;
+};
+
+static int clerk(void *arg)
+{
+	struct counter *counter = arg;
+	struct rota_oneshot *reply;
+	int rc;
+
+	while ((rc = rota_channel_recv(&counter->requests, &reply)) == 0) {
+		rc = rota_oneshot_send(reply, counter);
+		if (rc < 0)
+			break;
+	}
+	rota_channel_close(&counter->requests); /* after an error nobody else answers */
+	return rc == -EPIPE ? 0 : rc;
+}
+
+static int request_step(void *arg)
+{
+	struct counter *counter = arg;
+
+	for (uint64_t i = 0; i < counter->wanted; i++) {
+		struct rota_oneshot answer = ROTA_ONESHOT_INIT, *reply = &answer;
+		void *value;
+		int rc = rota_channel_send(&counter->requests, &reply);
+
+		if (rc == 0)
+			rc = rota_oneshot_recv(&answer, &value);
+		if (rc < 0)
+			return rc;
+		if (value != counter)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int measure_requests(void)
+{
+	struct counter counter = { .wanted = bench_param("values") };
+	rota_task *task;
+	double ns = 0;
+	int status = 0, joined;
+	int rc = rota_channel_init(&counter.requests, sizeof(struct rota_oneshot *), WAITING_REQUESTS);
+
+	if (rc < 0)
+		return rc;
+	rc = rota_spawn(&task, clerk, &counter);
+	if (rc == 0) {
+		rc = bench_time(request_step, &counter, &ns);
+		rota_channel_close(&counter.requests);
+		joined = rota_join(task, &status);
+		joined = joined < 0 ? joined : status;
+		rc = rc < 0 ? rc : joined;
+	}
+	rota_channel_deinit(&counter.requests);
+	if (rc == 0)
+		bench_report("request_reply", ns / (double)counter.wanted, "ns");
+	return rc;
+}
+
 static int inside(void *arg)
 {
 	uint64_t values = bench_param("values");
@@ -130,7 +198,9 @@ static int inside(void *arg)
 	(void)arg;
 	if (rc == 0)
 		bench_report("oneshot", ns / (double)values, "ns");
-	return rc < 0 ? rc : measure_pairs();
+	if (rc == 0)
+		rc = measure_pairs();
+	return rc < 0 ? rc : measure_requests();
 }
 
 static int round_of_oneshot(void)
@@ -140,7 +210,7 @@ static int round_of_oneshot(void)
 
 static const struct bench bench = {
 	.name = "oneshot",
-	.about = "spawn a task that sends one value, and wait for it; pairs of tasks that answer each other",
+	.about = "one value from a task that is spawned; pairs of tasks that answer each other; requests to one task",
 	.round = round_of_oneshot,
 	.params = params,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A semaphore: taken and given back by one task, and by many that want more permits than there are. */
+/* A semaphore: taken and given back by one task, by as many as there are permits, and by many that want more than there are. */
 #include <errno.h>
 
 #include "crowd.h"
@@ -49,6 +49,11 @@ static int take_turns_and_yield(void *arg)
 	return rc;
 }
 
+static int shared_step(void *arg)
+{
+	return crowd_run(PERMITS, take_turns, NULL, arg);
+}
+
 static int contended_step(void *arg)
 {
 	struct works *works = arg;
@@ -65,6 +70,10 @@ static int inside(void *arg)
 	if (rc < 0)
 		return rc;
 	bench_report("semaphore_uncontended", ns / (double)works->turns, "ns");
+	rc = bench_time(shared_step, works, &ns);
+	if (rc < 0)
+		return rc;
+	bench_report("semaphore_shared", ns / (double)(PERMITS * works->turns), "ns");
 	rc = bench_time(contended_step, works, &ns);
 	if (rc == 0)
 		bench_report("semaphore_contended", ns / (double)(works->tasks * works->turns), "ns");
@@ -86,7 +95,7 @@ static int round_of_semaphore(void)
 
 static const struct bench bench = {
 	.name = "semaphore",
-	.about = "a semaphore of 5 permits, by one task and by 64 that yield inside; per acquire and release",
+	.about = "a semaphore of 5 permits, by one task, by 5, and by 64 that yield inside; per acquire and release",
 	.round = round_of_semaphore,
 	.params = params,
 	.plain = true,

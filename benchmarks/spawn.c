@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spawning. spawn_join: a fiber spawns 10,000 tasks and joins them. chained_spawn: each task spawns the next.
- * spawn_many: 10,000 detached tasks, the last one tells the spawner (tokio's rt_multi_threaded benchmark).
- * spawn_remote: the same from a thread outside of the runtime; spawn_remote_busy: the workers have tasks that block
- * them for 10 us at a time (its spawn_many_remote_busy1).
+ * Spawning, by a fiber. spawn_join: 10,000 tasks, then all are joined. spawn_one: one at a time, joined at once (tokio's spawn
+ * benchmark). chained_spawn: each task spawns the next; spawn_many: 10,000 detached tasks, the last one tells the spawner (both
+ * tokio's rt_multi_threaded, and with --workers 0 its rt_current_thread).
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "harness.h"
 #include "measure.h"
@@ -24,9 +22,6 @@ struct spawner {
 	rota_task **handles;
 	_Atomic size_t left;
 	struct rota_oneshot done;
-	rota_runtime *rt;        /* remote: where to */
-	atomic_bool busy;        /* remote: the workers are to be */
-	struct rota_waker waker; /* remote: of the spawning thread */
 };
 
 static int empty(void *arg)
@@ -49,6 +44,21 @@ static int spawn_join_step(void *arg)
 		int joined = rota_join(s->handles[i], NULL);
 
 		rc = rc < 0 ? rc : joined;
+	}
+	return rc;
+}
+
+static int spawn_one_step(void *arg)
+{
+	struct spawner *s = arg;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->tasks && rc == 0; i++) {
+		rota_task *task;
+
+		rc = rota_spawn(&task, empty, NULL);
+		if (rc == 0)
+			rc = rota_join(task, NULL);
 	}
 	return rc;
 }
@@ -110,46 +120,6 @@ static int spawn_many_step(void *arg)
 	return await_done(s);
 }
 
-static int count_down_remote(void *arg)
-{
-	struct spawner *s = arg;
-
-	if (atomic_fetch_sub_explicit(&s->left, 1, memory_order_acq_rel) == 1)
-		rota_wake_by_ref(&s->waker);
-	return 0;
-}
-
-static int spawn_remote_step(void *arg)
-{
-	struct spawner *s = arg;
-
-	atomic_store_explicit(&s->left, s->tasks, memory_order_relaxed);
-	for (size_t i = 0; i < s->tasks; i++) {
-		int rc = rota_spawn_on(s->rt, NULL, count_down_remote, s);
-
-		if (rc < 0)
-			return rc;
-	}
-	while (atomic_load_explicit(&s->left, memory_order_acquire) > 0)
-		rota_thread_park();
-	return 0;
-}
-
-static int stall(void *arg)
-{
-	const struct timespec a_moment = { .tv_nsec = 10000 };
-	const struct spawner *s = arg;
-
-	while (atomic_load_explicit(&s->busy, memory_order_relaxed)) {
-		int rc = rota_yield();
-
-		if (rc < 0)
-			return rc;
-		nanosleep(&a_moment, NULL);
-	}
-	return 0;
-}
-
 static int measure(const char *name, rota_fn *step, struct spawner *s, size_t tasks)
 {
 	double ns = 0;
@@ -169,45 +139,11 @@ static int inside(void *arg)
 	int rc = measure("spawn_join", spawn_join_step, s, tasks);
 
 	if (rc == 0)
+		rc = measure("spawn_one", spawn_one_step, s, tasks);
+	if (rc == 0)
 		rc = measure("chained_spawn", chained_step, s, (size_t)bench_param("chain"));
 	if (rc == 0)
 		rc = measure("spawn_many", spawn_many_step, s, tasks);
-	return rc;
-}
-
-/* Two such tasks for each worker. */
-static int measure_busy(struct spawner *s)
-{
-	rota_task *stalls[2 * 64];
-	const size_t wanted = 2 * (size_t)bench_param("workers");
-	size_t made = 0;
-	int rc = 0;
-
-	atomic_store(&s->busy, true);
-	for (; made < wanted && made < sizeof(stalls) / sizeof(stalls[0]) && rc == 0; made += rc == 0)
-		rc = rota_spawn_on(s->rt, &stalls[made], stall, s);
-	if (rc == 0)
-		rc = measure("spawn_remote_busy", spawn_remote_step, s, (size_t)bench_param("tasks"));
-	atomic_store(&s->busy, false);
-	for (size_t i = 0; i < made; i++) {
-		int joined = rota_join(stalls[i], NULL);
-
-		rc = rc < 0 ? rc : joined;
-	}
-	return rc;
-}
-
-static int outside(struct spawner *s)
-{
-	int rc = bench_runtime_new(&s->rt);
-
-	if (rc < 0)
-		return rc;
-	s->waker = rota_thread_waker();
-	rc = measure("spawn_remote", spawn_remote_step, s, (size_t)bench_param("tasks"));
-	if (rc == 0)
-		rc = measure_busy(s);
-	rota_runtime_free(s->rt);
 	return rc;
 }
 
@@ -220,15 +156,13 @@ static int round_of_spawn(void)
 	if (!s.handles)
 		return -ENOMEM;
 	rc = bench_run(inside, &s);
-	if (rc == 0)
-		rc = outside(&s);
 	free(s.handles);
 	return rc;
 }
 
 static const struct bench bench = {
 	.name = "spawn",
-	.about = "spawning: and joining, in a chain, many at once, from outside",
+	.about = "spawning: and joining, all or one by one, in a chain, many at once",
 	.round = round_of_spawn,
 	.params = params,
 };

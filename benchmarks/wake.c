@@ -144,7 +144,7 @@ static int measure(bool by_task, bool busy)
 	rota_runtime *rt;
 	int rc, stopped;
 
-	if (workers > HOGS_MAX)
+	if (workers == 0 || workers > HOGS_MAX) /* without workers nobody would be there to be woken by a thread */
 		return -EINVAL;
 	rc = bench_runtime_new(&rt);
 	if (rc < 0)

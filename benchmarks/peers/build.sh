@@ -165,7 +165,7 @@ current uring-peer uring_echo.c echo_loops.c echo_loops.h || build_uring
 current threads-peer threads.c || build_threads
 current boost-peer boost_fiber.cpp || build_boost
 current epoll-server epoll_server.c || build_epoll_server
-current uv-peer uv.h uv_main.c uv_hogs.c uv_echo.c uv_timers.c || build_uv
+current uv-peer "$here"/uv*.h "$here"/uv_*.c || build_uv
 # shellcheck disable=SC2086
 {
 	current libleaves.a $leaves || build_leaves

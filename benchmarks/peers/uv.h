@@ -17,17 +17,23 @@ void sort_samples(void);
 void report_quantile(const char *name, double share);
 
 uint64_t cpu_ns(void);
+uint64_t rss_bytes(void);
 
 /* What one run of echo clients on a loop comes to, with the samples cleared before and sorted after it. `at_end` is called in
- * the loop when the round is over. */
+ * the loop when the round is over. With a pause each client sends so often, and latency counts from when it is due. */
 struct echo_outcome {
 	double trips_per_s, cpu_us;
 };
-struct echo_outcome run_echo(uv_loop_t *loop, uint64_t clients, void (*at_end)(void));
+struct echo_outcome run_echo(uv_loop_t *loop, uint64_t clients, uint64_t pause_ms, void (*at_end)(void));
 
 void hogs(void);
 void echo(void);
 void timers(void);
 void blocking(void);
+void mixed(void);
+void connections(void);
+void echo_memory(void);
+void sleepers(void);
+void idle(void);
 
 #endif

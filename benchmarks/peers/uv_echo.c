@@ -12,6 +12,7 @@ struct end {
 	uv_tcp_t tcp;
 	uv_write_t write;
 	uv_connect_t connect;
+	uv_timer_t pause; /* of a client */
 	char bytes[BYTES];
 	size_t got;
 	uint64_t before;
@@ -21,6 +22,7 @@ struct end {
 static uv_tcp_t listener;
 static struct sockaddr_in address;
 static uint64_t trips, counted_trips, counted_ns, counted_cpu;
+static uint64_t pause_ns, client_count, clients_connected;
 static int measuring, stopping;
 static void (*on_end)(void);
 
@@ -51,10 +53,17 @@ static void free_end(uv_handle_t *handle)
 	free(handle);
 }
 
+static void close_client(uv_handle_t *pause)
+{
+	struct end *end = pause->data;
+
+	uv_close((uv_handle_t *)&end->tcp, free_end);
+}
+
 /* A whole message has come, or the end: false. */
 static int received(struct end *end, ssize_t n)
 {
-	if (n < 0) {
+	if (n < 0) { /* only a client hangs up */
 		uv_close((uv_handle_t *)&end->tcp, free_end);
 		return 0;
 	}
@@ -72,6 +81,31 @@ static void on_server_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		send_all((struct end *)stream);
 }
 
+/* libuv's timers count whole milliseconds: the first one that is not before its time. */
+static void on_pause_over(uv_timer_t *pause)
+{
+	struct end *end = pause->data;
+	uint64_t now = uv_hrtime();
+
+	if (now >= end->before) {
+		send_all(end);
+		return;
+	}
+	uv_update_time(pause->loop);
+	uv_timer_start(pause, on_pause_over, (end->before - now + 999999) / 1000000, 0);
+}
+
+/* The client's next message. */
+static void send_next(struct end *end)
+{
+	if (pause_ns == 0) {
+		send_all(end);
+		return;
+	}
+	end->before += pause_ns;
+	on_pause_over(&end->pause);
+}
+
 static void on_client_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct end *end = (struct end *)stream;
@@ -84,11 +118,12 @@ static void on_client_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	trips++;
 	if (measuring)
 		add_sample(now - end->before);
-	end->before = now;
+	if (pause_ns == 0 || now > end->before + pause_ns)
+		end->before = now;
 	if (stopping)
-		uv_close((uv_handle_t *)&end->tcp, free_end);
+		uv_close((uv_handle_t *)&end->pause, close_client);
 	else
-		send_all(end);
+		send_next(end);
 }
 
 static struct end *new_end(uv_loop_t *loop)
@@ -117,8 +152,11 @@ static void on_connected(uv_connect_t *connect, int status)
 	check(status, "connect");
 	uv_tcp_nodelay(&end->tcp, 1);
 	uv_read_start((uv_stream_t *)&end->tcp, give_buffer, on_client_read);
-	end->before = uv_hrtime();
-	send_all(end);
+	uv_timer_init(connect->handle->loop, &end->pause);
+	end->pause.data = end;
+	/* Those who pause take turns. */
+	end->before = uv_hrtime() + pause_ns * clients_connected++ / client_count;
+	send_next(end);
 }
 
 static void on_end_of_round(uv_timer_t *timer)
@@ -143,14 +181,16 @@ static void on_warm(uv_timer_t *timer)
 	uv_timer_start(timer, on_end_of_round, param("round-ms"), 0);
 }
 
-struct echo_outcome run_echo(uv_loop_t *loop, uint64_t clients, void (*at_end)(void))
+struct echo_outcome run_echo(uv_loop_t *loop, uint64_t clients, uint64_t pause_ms, void (*at_end)(void))
 {
 	int size = sizeof(address);
 	uv_timer_t timer;
 
 	clear_samples();
 	measuring = stopping = 0;
-	trips = counted_trips = 0;
+	trips = counted_trips = clients_connected = 0;
+	client_count = clients;
+	pause_ns = pause_ms * 1000000;
 	on_end = at_end;
 	check(uv_tcp_init(loop, &listener), "tcp");
 	uv_ip4_addr("127.0.0.1", 0, &address);
@@ -179,7 +219,7 @@ static void measure(uint64_t clients)
 	uv_loop_t loop;
 
 	check(uv_loop_init(&loop), "loop");
-	outcome = run_echo(&loop, clients, NULL);
+	outcome = run_echo(&loop, clients, 0, NULL);
 	uv_loop_close(&loop);
 	printf("echo_%llu %g rt/s\n", (unsigned long long)clients, outcome.trips_per_s);
 	printf("echo_%llu_cpu %g us\n", (unsigned long long)clients, outcome.cpu_us);

@@ -122,7 +122,7 @@ static void beside_echo(uint64_t hogs, uint64_t pieces)
 
 	check(uv_loop_init(&loop), "loop");
 	let_loose(&loop, hogs, pieces);
-	outcome = run_echo(&loop, param("clients"), stop_hogs);
+	outcome = run_echo(&loop, param("clients"), 0, stop_hogs);
 	uv_loop_close(&loop);
 	printf("echo %g rt/s\n", outcome.trips_per_s);
 	report_quantile("echo_p50", 0.50);

@@ -17,10 +17,16 @@ static struct {
 	const char *name;
 	uint64_t value;
 } params[] = {
-	{ "hogs", 2 },         { "ticker-step-ms", 100 }, { "echo-step-ms", 7 }, { "ticks", 3000 },
-	{ "clients", 0 },      { "warmup-ms", 200 },      { "round-ms", 1000 },  { "workers", 2 },
-	{ "timers", 1000000 }, { "spread-ms", 1000 },     { "tasks", 64 },       { "jobs", 100 },
-	{ "lead-ms", 5000 },
+	{ "hogs", 2 },         { "ticker-step-ms", 100 },
+	{ "echo-step-ms", 7 }, { "ticks", 3000 },
+	{ "clients", 0 },      { "warmup-ms", 200 },
+	{ "round-ms", 1000 },  { "workers", 2 },
+	{ "timers", 1000000 }, { "spread-ms", 1000 },
+	{ "tasks", 64 },       { "jobs", 100 },
+	{ "lead-ms", 5000 },   { "fib", 32 },
+	{ "pause-ms", 100 },   { "connections", 0 },
+	{ "sleep-ms", 20000 }, { "seconds", 10 },
+	{ "settle-ms", 500 },
 };
 
 uint64_t param(const char *name)
@@ -81,6 +87,14 @@ uint64_t cpu_ns(void)
 	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
 }
 
+uint64_t rss_bytes(void)
+{
+	size_t bytes;
+
+	check(uv_resident_set_memory(&bytes), "memory");
+	return bytes;
+}
+
 static void parse(int argc, char **argv)
 {
 	for (int i = 2; i < argc; i++) {
@@ -110,7 +124,17 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} workloads[] = { { "hogs", hogs }, { "echo", echo }, { "timers", timers }, { "blocking", blocking } };
+	} workloads[] = {
+		{ "hogs", hogs },
+		{ "echo", echo },
+		{ "timers", timers },
+		{ "blocking", blocking },
+		{ "mixed", mixed },
+		{ "connections", connections },
+		{ "echo_memory", echo_memory },
+		{ "sleepers", sleepers },
+		{ "idle", idle },
+	};
 	size_t i = 0;
 
 	while (argc >= 2 && i < sizeof(workloads) / sizeof(workloads[0]) && strcmp(argv[1], workloads[i].name) != 0)

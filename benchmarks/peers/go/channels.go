@@ -36,6 +36,26 @@ func oneshot(p params) {
 		}
 	})/float64(values), "ns")
 	pingPongs(p)
+	requests(p)
+}
+
+// tokio's request_reply: requests to a goroutine, each with a channel for its answer.
+func requests(p params) {
+	values := p.get("values", 1000)
+	desk := make(chan chan struct{}, 10)
+	go func() {
+		for reply := range desk {
+			reply <- struct{}{}
+		}
+	}()
+	report("request_reply", p.time(func() {
+		for i := uint64(0); i < values; i++ {
+			reply := make(chan struct{}, 1)
+			desk <- reply
+			<-reply
+		}
+	})/float64(values), "ns")
+	close(desk)
 }
 
 // tokio's ping_pong: goroutines that each have a partner which answers them.
@@ -78,7 +98,7 @@ func receive(values chan uint64, n, expected uint64) {
 	}
 }
 
-// There are no batches: that row is the other one again.
+// There are no batches: that row is the other one again, which is the best that can be done.
 func channel(p params) {
 	messages := p.get("messages", 100000)
 	ns := p.time(func() {
@@ -91,6 +111,22 @@ func channel(p params) {
 	})
 	report("channel", float64(messages)*1e9/ns, "elements/s")
 	report("channel_batches", float64(messages)*1e9/ns, "elements/s")
+
+	const fill, made = 1000, 100
+	all := make(chan uint64, 4096)
+	report("channel_alone", p.time(func() { fillAndEmpty(all, fill) })/fill, "ns")
+	report("channel_new", p.time(func() {
+		for i := 0; i < made; i++ {
+			fillAndEmpty(make(chan uint64, made), 1)
+		}
+	})/made, "ns")
+}
+
+func fillAndEmpty(values chan uint64, n uint64) {
+	for i := uint64(0); i < n; i++ {
+		values <- i
+	}
+	receive(values, n, n*(n-1)/2)
 }
 
 // A broadcast is a channel for each receiver, as in most programs.

@@ -129,12 +129,17 @@ type client struct {
 
 type flags struct{ measuring, stop uint32 }
 
-func (c *client) run(conn net.Conn, f *flags, wait *sync.WaitGroup) {
+// With a pause it sends so often, and latency counts from when it is due.
+func (c *client) run(conn net.Conn, first time.Time, pause time.Duration, f *flags, wait *sync.WaitGroup) {
 	defer wait.Done()
 	message, answer := make([]byte, 64), make([]byte, 64)
 	measuring := false
-	before := time.Now()
+	before := first
 	for atomic.LoadUint32(&f.stop) == 0 {
+		if pause > 0 {
+			before = before.Add(pause)
+			time.Sleep(time.Until(before))
+		}
 		_, err := conn.Write(message)
 		check(err)
 		_, err = io.ReadFull(conn, answer)
@@ -143,7 +148,9 @@ func (c *client) run(conn net.Conn, f *flags, wait *sync.WaitGroup) {
 		if measuring {
 			c.latency = append(c.latency, now.Sub(before))
 		}
-		before = now
+		if pause == 0 || now.Sub(before) > pause {
+			before = now
+		}
 		measuring = measuring || atomic.LoadUint32(&f.measuring) != 0
 		atomic.AddUint64(&c.trips, 1)
 	}
@@ -163,7 +170,7 @@ type outcome struct {
 	latency          []time.Duration
 }
 
-func runEcho(count int64, warmup, length time.Duration) (o outcome) {
+func runEcho(count int64, pause, warmup, length time.Duration) (o outcome) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	go serve(listener)
@@ -177,7 +184,9 @@ func runEcho(count int64, warmup, length time.Duration) (o outcome) {
 	for i := range clients {
 		clients[i] = &client{}
 		wait.Add(1)
-		go clients[i].run(conns[i], f, &wait)
+		// Those who pause take turns.
+		first := time.Now().Add(pause * time.Duration(i) / time.Duration(count))
+		go clients[i].run(conns[i], first, pause, f, &wait)
 	}
 	time.Sleep(warmup)
 	atomic.StoreUint32(&f.measuring, 1)
@@ -198,7 +207,7 @@ func runEcho(count int64, warmup, length time.Duration) (o outcome) {
 func besideEcho(hogs, pieces, count int64, warmup, length time.Duration) {
 	begin := time.Now()
 	d := letLoose(hogs, pieces)
-	o := runEcho(count, warmup, length)
+	o := runEcho(count, 0, warmup, length)
 	d.catchAll()
 	report("echo", o.tripsPerS, "rt/s")
 	if len(o.latency) > 0 {

@@ -70,9 +70,9 @@ func main() {
 	workloads := map[string]func(params){
 		"broadcast": broadcast, "channel": channel, "connections": connections, "echo": echoBench,
 		"echo_memory": echoMemory, "echo_server": echoServer, "fork": fork,
-		"fork_arrays": forkArrays, "hogs": hogs, "http_server": httpServer, "idle": idle, "mpsc": mpsc,
+		"fork_arrays": forkArrays, "hogs": hogs, "http_server": httpServer, "idle": idle, "mixed": mixed, "mpsc": mpsc,
 		"mutex": mutex, "notify": notify, "oneshot": oneshot, "pingpong": pingpong, "rwlock": rwlock,
-		"semaphore": semaphore, "sleepers": sleepers, "spawn": spawn, "timers": timers, "wake": wake,
+		"semaphore": semaphore, "sleepers": sleepers, "spawn": spawn, "timeouts": timeouts, "timers": timers, "wake": wake,
 		"watch": watch, "yield": yield,
 	}
 	if len(os.Args) < 2 {

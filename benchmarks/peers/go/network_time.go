@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand"
 	"sync"
@@ -18,12 +19,27 @@ func echoBench(p params) {
 		counts = []uint64{only}
 	}
 	for _, clients := range counts {
-		o := runEcho(int64(clients), warmup, length)
+		o := runEcho(int64(clients), 0, warmup, length)
 		report(fmt.Sprintf("echo_%d", clients), o.tripsPerS, "rt/s")
 		report(fmt.Sprintf("echo_%d_cpu", clients), o.cpuUs, "us")
 		report(fmt.Sprintf("echo_%d_p50", clients), quantile(o.latency, 0.50), "us")
 		report(fmt.Sprintf("echo_%d_p99", clients), quantile(o.latency, 0.99), "us")
 	}
+}
+
+// A limit is a context here. Nobody enters Go's runtime from outside, and its timers run from when they are made.
+func timeouts(p params) {
+	tasks, limits := p.get("tasks", 8), p.get("limits", 1000)
+	step := func() {
+		for i := uint64(0); i < limits; i++ {
+			limited, cancel := context.WithTimeout(context.Background(), time.Second)
+			if limited.Err() != nil {
+				panic("timeout")
+			}
+			cancel()
+		}
+	}
+	report("timeout", p.time(func() { crowd(tasks, step, nil) })/float64(tasks*limits), "ns")
 }
 
 func timers(p params) {

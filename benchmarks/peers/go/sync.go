@@ -54,6 +54,8 @@ func semaphore(p params) {
 		}
 	}
 	report("semaphore_uncontended", p.time(func() { work(false) })/float64(turns), "ns")
+	share := func() { crowd(permits, func() { work(false) }, nil) }
+	report("semaphore_shared", p.time(share)/float64(permits*turns), "ns")
 	step := func() { crowd(tasks, func() { work(true) }, nil) }
 	report("semaphore_contended", p.time(step)/float64(tasks*turns), "ns")
 }
@@ -111,10 +113,12 @@ func notify(p params) {
 			}
 		})
 	})/float64(turns), "ns")
-	report("notify_all", p.time(func() { notifyAll(turns, waiters) })/float64(turns*waiters), "ns")
+	report("notify_all", p.time(func() { tell(turns*waiters, waiters, (*sync.Cond).Broadcast) })/float64(turns*waiters), "ns")
+	report("notify_one_of_many", p.time(func() { tell(turns, waiters, (*sync.Cond).Signal) })/float64(turns), "ns")
 }
 
-func notifyAll(turns, waiters uint64) {
+// Until the waiters were woken so often, together.
+func tell(wanted, waiters uint64, tellThem func(*sync.Cond)) {
 	var lock sync.Mutex
 	heard, over := uint64(0), false
 	told := sync.NewCond(&lock)
@@ -126,8 +130,8 @@ func notifyAll(turns, waiters uint64) {
 		}
 		lock.Unlock()
 	}, func() {
-		for atomic.LoadUint64(&heard) < turns*waiters {
-			told.Broadcast()
+		for atomic.LoadUint64(&heard) < wanted {
+			tellThem(told)
 			runtime.Gosched()
 		}
 		lock.Lock()

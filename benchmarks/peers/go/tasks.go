@@ -18,6 +18,11 @@ import (
 func spawn(p params) {
 	tasks, chain := p.get("tasks", 10000), p.get("chain", 1000)
 	report("spawn_join", p.time(func() { crowd(tasks, func() {}, nil) })/float64(tasks), "ns")
+	report("spawn_one", p.time(func() {
+		for i := uint64(0); i < tasks; i++ {
+			crowd(1, func() {}, nil)
+		}
+	})/float64(tasks), "ns")
 	report("chained_spawn", p.time(func() {
 		done := make(chan struct{})
 		var link func(left uint64)

@@ -19,7 +19,7 @@ pub fn round(params: &Params) {
     };
     for clients in counts {
         let rt = params.runtime();
-        let result = run_on_worker(&rt, measure(clients, bytes, warmup, length));
+        let result = run_on_worker(&rt, measure(clients, bytes, Duration::ZERO, warmup, length));
         let trips = result.trips as f64;
         report(&format!("echo_{clients}"), trips / result.seconds, "rt/s");
         report(&format!("echo_{clients}_cpu"), result.cpu_ns as f64 / 1e3 / trips, "us");
@@ -46,7 +46,8 @@ pub struct Outcome {
     pub latency: Histogram,
 }
 
-pub async fn measure(clients: u64, bytes: usize, warmup: Duration, length: Duration) -> Outcome {
+/// With a pause each client sends so often, and latency counts from when it is due.
+pub async fn measure(clients: u64, bytes: usize, pause: Duration, warmup: Duration, length: Duration) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let server = tokio::spawn(serve(listener, bytes));
@@ -57,9 +58,11 @@ pub async fn measure(clients: u64, bytes: usize, warmup: Duration, length: Durat
     for _ in 0..clients {
         streams.push(TcpStream::connect(address).await.expect("connect"));
     }
-    for stream in streams {
+    for (i, stream) in streams.into_iter().enumerate() {
+        // Those who pause take turns.
+        let first = Instant::now() + pause * i as u32 / clients as u32;
         let state = Arc::new(Client { trips: AtomicU64::new(0), latency: Mutex::new(Histogram::new()) });
-        handles.push(tokio::spawn(client(stream, bytes, state.clone(), flags.clone())));
+        handles.push(tokio::spawn(client(stream, bytes, first, pause, state.clone(), flags.clone())));
         states.push(state);
     }
     let total = |states: &[Arc<Client>]| states.iter().map(|s| s.trips.load(Relaxed)).sum::<u64>();
@@ -101,19 +104,32 @@ async fn serve(listener: TcpListener, bytes: usize) {
     }
 }
 
-async fn client(mut stream: TcpStream, bytes: usize, state: Arc<Client>, flags: Arc<Flags>) {
+async fn client(
+    mut stream: TcpStream,
+    bytes: usize,
+    first: Instant,
+    pause: Duration,
+    state: Arc<Client>,
+    flags: Arc<Flags>,
+) {
     stream.set_nodelay(true).expect("nodelay");
     let message = vec![0x5a; bytes];
     let mut answer = vec![0; bytes];
     let mut latency = Histogram::new();
     let mut measuring = false;
-    let mut before = Instant::now();
+    let mut before = first;
     while !flags.stop.load(Relaxed) {
+        if !pause.is_zero() {
+            before += pause;
+            tokio::time::sleep_until(before.into()).await;
+        }
         stream.write_all(&message).await.expect("write");
         stream.read_exact(&mut answer).await.expect("read");
         let now = Instant::now();
         latency.add((now - before).as_nanos() as u64);
-        before = now;
+        if pause.is_zero() || now > before + pause {
+            before = now;
+        }
         if !measuring && flags.measuring.load(Relaxed) {
             measuring = true;
             latency.clear();

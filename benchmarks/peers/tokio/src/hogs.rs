@@ -85,7 +85,7 @@ async fn ticker(hogs: u64, pieces: u64, ticks: u64, warmup: Duration) {
 async fn beside_echo(hogs: u64, pieces: u64, clients: u64, warmup: Duration, length: Duration) {
     let start = Instant::now();
     let (den, handles) = let_loose(hogs, pieces);
-    let outcome = echo::measure(clients, 64, warmup, length).await;
+    let outcome = echo::measure(clients, 64, Duration::ZERO, warmup, length).await;
     catch_all(&den, handles).await;
     report("echo", outcome.trips as f64 / outcome.seconds, "rt/s");
     report("echo_p50", outcome.latency.quantile(0.50) as f64 / 1e3, "us");

@@ -13,6 +13,7 @@ mod hogs;
 mod idle;
 mod measure;
 mod memory;
+mod mixed;
 mod mpsc;
 mod mutex;
 mod notify;
@@ -22,6 +23,8 @@ mod rwlock;
 mod semaphore;
 mod sleepers;
 mod spawn;
+mod spawn_remote;
+mod timeouts;
 mod timers;
 mod wake;
 mod watch;
@@ -51,6 +54,8 @@ fn main() {
     println!("# tokio {} ({})", env!("PEER_TOKIO_VERSION"), env!("PEER_RUSTC_VERSION"));
     match workload.as_str() {
         "spawn" => spawn::round(&params),
+        "spawn_remote" => spawn_remote::round(&params),
+        "timeouts" => timeouts::round(&params),
         "yield" => yields::round(&params),
         "echo" => echo::round(&params),
         "echo_server" => echo_server::round(&params),
@@ -60,6 +65,7 @@ fn main() {
         "idle" => idle::round(&params),
         "pingpong" => pingpong::round(&params),
         "oneshot" => oneshot::round(&params),
+        "mixed" => mixed::round(&params),
         "mpsc" => mpsc::round(&params),
         "mutex" => mutex::round(&params),
         "semaphore" => semaphore::round(&params),

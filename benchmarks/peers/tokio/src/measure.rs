@@ -39,8 +39,10 @@ impl Params {
     }
 
     pub fn runtime(&self) -> Runtime {
-        let workers = self.get("workers", 2) as usize;
-        Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("runtime")
+        match self.get("workers", 2) as usize {
+            0 => Builder::new_current_thread().enable_all().build().expect("runtime"),
+            workers => Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("runtime"),
+        }
     }
 }
 
@@ -73,6 +75,21 @@ where
             return elapsed.as_nanos() as f64 / steps as f64;
         }
     }
+}
+
+/// The same of a function that is called outside of the runtime.
+pub fn time_outside(params: &Params, mut step: impl FnMut()) -> f64 {
+    let mut ns = 0.0;
+    for length in [params.warmup(), params.length()] {
+        let start = Instant::now();
+        let mut steps = 0u64;
+        while steps == 0 || start.elapsed() < length {
+            step();
+            steps += 1;
+        }
+        ns = start.elapsed().as_nanos() as f64 / steps as f64;
+    }
+    ns
 }
 
 /// Runs `future` as a task, so that it starts on a worker as rota's main fiber does, and waits for it.

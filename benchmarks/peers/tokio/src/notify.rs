@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-//! Notifications: one that is kept and taken, a round trip between two tasks, and one to all of several.
+//! Notifications: one that is kept and taken, a round trip between two tasks, one to all of several, and each to one of
+//! several.
 
 use crate::measure::{report, run_on_worker, time, Params};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +18,11 @@ pub fn round(params: &Params) {
     let ns = run_on_worker(&rt, async move { time(&p, || round_trips(turns)).await });
     report("notify_round_trip", ns / turns as f64, "ns");
     let p = params.clone();
-    let ns = run_on_worker(&rt, async move { time(&p, || tell_all(turns, waiters)).await });
+    let ns = run_on_worker(&rt, async move { time(&p, || tell(turns * waiters, waiters, Notify::notify_waiters)).await });
     report("notify_all", ns / (turns * waiters) as f64, "ns");
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move { time(&p, || tell(turns, waiters, Notify::notify_one)).await });
+    report("notify_one_of_many", ns / turns as f64, "ns");
 }
 
 async fn keep_and_take(turns: u64) {
@@ -46,7 +50,8 @@ async fn round_trips(turns: u64) {
     other.await.expect("task");
 }
 
-async fn tell_all(turns: u64, waiters: u64) {
+/// Until the waiters were woken so often, together.
+async fn tell(wanted: u64, waiters: u64, tell_them: fn(&Notify)) {
     let notify = Arc::new(Notify::new());
     let heard = Arc::new(AtomicU64::new(0));
     let mut handles = Vec::with_capacity(waiters as usize);
@@ -59,8 +64,8 @@ async fn tell_all(turns: u64, waiters: u64) {
             }
         }));
     }
-    while heard.load(Ordering::Relaxed) < turns * waiters {
-        notify.notify_waiters();
+    while heard.load(Ordering::Relaxed) < wanted {
+        tell_them(&notify);
         tokio::task::yield_now().await;
     }
     for handle in handles {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-//! A value handed over once: a task is spawned that sends it, the spawner waits for it. And tokio's own ping_pong.
+//! A value handed over once: a task is spawned that sends it, the spawner waits for it. And tokio's own ping_pong
+//! and request_reply.
 
 use crate::measure::{report, run_on_worker, time, Params};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub fn round(params: &Params) {
     let rt = params.runtime();
@@ -16,6 +17,31 @@ pub fn round(params: &Params) {
     let p = params.clone();
     let ns = run_on_worker(&rt, async move { time(&p, || ping_pong(pairs)).await });
     report("ping_pong", ns / pairs as f64, "ns");
+    let p = params.clone();
+    let ns = run_on_worker(&rt, async move {
+        let desk = open_desk();
+        time(&p, || request(desk.clone(), values)).await
+    });
+    report("request_reply", ns / values as f64, "ns");
+}
+
+/// tokio/benches/sync_mpsc_oneshot.rs: the task that answers.
+fn open_desk() -> mpsc::Sender<oneshot::Sender<()>> {
+    let (desk, mut requests) = mpsc::channel::<oneshot::Sender<()>>(10);
+    tokio::spawn(async move {
+        while let Some(reply) = requests.recv().await {
+            reply.send(()).expect("reply");
+        }
+    });
+    desk
+}
+
+async fn request(desk: mpsc::Sender<oneshot::Sender<()>>, values: u64) {
+    for _ in 0..values {
+        let (reply, replied) = oneshot::channel();
+        desk.send(reply).await.expect("request");
+        replied.await.expect("reply");
+    }
 }
 
 /// tokio/benches/rt_multi_threaded.rs, ping_pong.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-//! A semaphore: by one task, and by many that want more permits than there are.
+//! A semaphore: by one task, by as many as there are permits, and by many that want more than there are.
 
 use crate::measure::{report, run_on_worker, time, Params};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ pub fn round(params: &Params) {
     let (p, s) = (params.clone(), semaphore.clone());
     let ns = run_on_worker(&rt, async move { time(&p, || take_turns(s.clone(), turns)).await });
     report("semaphore_uncontended", ns / turns as f64, "ns");
+    let (p, s) = (params.clone(), semaphore.clone());
+    let ns = run_on_worker(&rt, async move { time(&p, || share(s.clone(), turns)).await });
+    report("semaphore_shared", ns / (PERMITS as u64 * turns) as f64, "ns");
     let (p, s) = (params.clone(), semaphore);
     let ns = run_on_worker(&rt, async move { time(&p, || contend(s.clone(), tasks, turns)).await });
     report("semaphore_contended", ns / (tasks * turns) as f64, "ns");
@@ -23,6 +26,13 @@ pub fn round(params: &Params) {
 async fn take_turns(semaphore: Arc<Semaphore>, turns: u64) {
     for _ in 0..turns {
         drop(semaphore.acquire().await.expect("open"));
+    }
+}
+
+async fn share(semaphore: Arc<Semaphore>, turns: u64) {
+    let handles: Vec<_> = (0..PERMITS).map(|_| tokio::spawn(take_turns(semaphore.clone(), turns))).collect();
+    for handle in handles {
+        handle.await.expect("task");
     }
 }
 
