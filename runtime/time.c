@@ -6,6 +6,8 @@
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
+#define FAR_AHEAD_NS ROTA_MS(10)
+
 uint64_t rota_now(void)
 {
 	return rota__sys_clock();
@@ -21,23 +23,38 @@ static struct rota_timer *timer_of(struct rota_future *future)
 	return (struct rota_timer *)(void *)future;
 }
 
+/* Whether the deadline lies so far behind the worker's last look at the clock that it need not be read again, which costs
+ * more than all the rest of a timer's start. A task that has run longer than that without a look has kept the worker from
+ * its timers as well: should the deadline be over, the next look finds it. */
+static bool far_ahead(const struct rota__worker *worker, uint64_t deadline)
+{
+	return deadline > worker->polled_at && deadline - worker->polled_at > FAR_AHEAD_NS;
+}
+
+static rota_poll timer_start_on(struct rota__worker *worker, struct rota_timer *timer, const struct rota_waker *waker)
+{
+	if (!far_ahead(worker, timer->deadline_) && rota__sys_clock() >= timer->deadline_)
+		return ROTA_READY;
+	timer->wheel_ = &worker->wheel;
+	return rota__wheel_poll(&worker->wheel, timer, waker, NULL);
+}
+
 /* Files a timer where the caller's timers belong: its worker's wheel, or the runtime's for outsiders. */
 static rota_poll timer_start(struct rota_timer *timer, const struct rota_waker *waker)
 {
 	struct rota__worker *worker = rota__worker_self();
-	rota_runtime *rt = rota__runtime_self();
+	rota_runtime *rt;
 	bool earlier;
 
-	if (worker == NULL && rt == NULL) { /* whatever the deadline: who relies on it would learn it too late */
+	if (worker != NULL)
+		return timer_start_on(worker, timer, waker);
+	rt = rota__runtime_self();
+	if (rt == NULL) { /* whatever the deadline: who relies on it would learn it too late */
 		timer->future.status = -ENXIO;
 		return ROTA_READY;
 	}
 	if (rota__sys_clock() >= timer->deadline_)
 		return ROTA_READY;
-	if (worker != NULL) {
-		timer->wheel_ = &worker->wheel;
-		return rota__wheel_poll(&worker->wheel, timer, waker, NULL);
-	}
 	timer->wheel_ = &rt->outside;
 	rota__wheel_poll(&rt->outside, timer, waker, &earlier);
 	if (earlier)

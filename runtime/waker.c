@@ -37,13 +37,6 @@ void rota_waker_drop(struct rota_waker *waker)
 		taken.ops->drop(taken.data);
 }
 
-void rota__waker_release(struct rota_waker *held)
-{
-	if (!rota__waker_borrowed(held))
-		rota_waker_drop(held);
-	held->ops = NULL;
-}
-
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held)
 {
 	if (held->ops == &rota__task_waker_ops) {

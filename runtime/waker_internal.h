@@ -55,6 +55,11 @@ static inline void rota__waker_hold(struct rota_waker *held, const struct rota_w
 	*held = rota__waker_borrowed(waker) ? *waker : rota_waker_clone(waker);
 }
 
-void rota__waker_release(struct rota_waker *held);
+static inline void rota__waker_release(struct rota_waker *held)
+{
+	if (!rota__waker_borrowed(held))
+		rota_waker_drop(held);
+	held->ops = NULL;
+}
 
 #endif

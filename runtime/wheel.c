@@ -69,7 +69,14 @@ static void unlink_timer(struct rota__wheel *wheel, struct rota_timer *timer)
 		wheel->occupied[level] &= ~((uint64_t)1 << index);
 }
 
-static void file(struct rota__wheel *wheel, struct rota_timer *timer)
+/* The ns at which a tick begins. */
+static uint64_t tick_start(uint64_t tick)
+{
+	return tick < ROTA_NEVER >> ROTA__WHEEL_TICK_SHIFT ? tick << ROTA__WHEEL_TICK_SHIFT : ROTA_NEVER;
+}
+
+/* Returns the tick at which its slot begins. */
+static uint64_t file(struct rota__wheel *wheel, struct rota_timer *timer)
 {
 	uint64_t when = tick_at_or_after(timer->deadline_);
 
@@ -81,7 +88,9 @@ static void file(struct rota__wheel *wheel, struct rota_timer *timer)
 	/* A distance below MAX_TICKS may still carry into the bit above the last level: that slot comes round again. */
 	if (level >= ROTA__WHEEL_LEVELS)
 		level = ROTA__WHEEL_LEVELS - 1;
-	link_last(wheel, timer, level, (unsigned)(when >> (level * LEVEL_BITS) & SLOT_MASK));
+	unsigned shift = level * LEVEL_BITS;
+	link_last(wheel, timer, level, (unsigned)(when >> shift & SLOT_MASK));
+	return when >> shift << shift;
 }
 
 /* The next slot that must be looked at: its start in ticks; false when the wheel is empty. */
@@ -111,10 +120,8 @@ static void refresh_next(struct rota__wheel *wheel)
 {
 	uint64_t start;
 	unsigned level, index;
-	uint64_t next = ROTA_NEVER;
+	uint64_t next = next_slot(wheel, &start, &level, &index) ? tick_start(start) : ROTA_NEVER;
 
-	if (next_slot(wheel, &start, &level, &index) && start < ROTA_NEVER >> ROTA__WHEEL_TICK_SHIFT)
-		next = start << ROTA__WHEEL_TICK_SHIFT;
 	rota__store(&wheel->next, next, RELAXED);
 }
 
@@ -128,16 +135,18 @@ rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, 
 			   bool *ret_earlier)
 {
 	rota_poll ready = ROTA_PENDING;
-	uint64_t next;
+	bool earlier = false;
+	uint64_t start;
 
 	rota__spin_lock(&wheel->lock);
-	next = rota__wheel_next(wheel);
 	switch (rota__load(&timer->state_, RELAXED)) {
 	case ROTA__TIMER_IDLE:
-		file(wheel, timer);
+		start = tick_start(file(wheel, timer));
 		rota__waker_hold(&timer->waker_, waker);
 		rota__store(&timer->state_, ROTA__TIMER_QUEUED, RELAXED);
-		refresh_next(wheel);
+		earlier = start < rota__wheel_next(wheel);
+		if (earlier)
+			rota__store(&wheel->next, start, RELAXED);
 		break;
 	case ROTA__TIMER_QUEUED:
 		if (!rota_waker_same(&timer->waker_, waker)) {
@@ -148,9 +157,9 @@ rota_poll rota__wheel_poll(struct rota__wheel *wheel, struct rota_timer *timer, 
 	default:
 		ready = ROTA_READY;
 	}
-	if (ret_earlier != NULL)
-		*ret_earlier = rota__wheel_next(wheel) < next;
 	rota__spin_unlock(&wheel->lock);
+	if (ret_earlier != NULL)
+		*ret_earlier = earlier;
 	return ready;
 }
 
