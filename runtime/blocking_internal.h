@@ -27,6 +27,7 @@ struct rota__blocking {
 	rota_task *first, *last;
 	unsigned queued, promised, queue_max;
 	unsigned threads, threads_max;
+	unsigned making;    /* of `threads`: counted, and perhaps not there */
 	unsigned idle;      /* threads waiting for something to do, in `idlers` */
 	unsigned arriving;  /* threads called or started, and not yet there */
 	unsigned running;   /* jobs and errands in progress */
@@ -70,6 +71,7 @@ void rota__blocking_dequeue(struct rota__blocking *pool, rota_task *job, struct 
 /* What is still to be done about a call when the lock has been dropped. */
 struct rota__blocking_call {
 	struct rota_atomic_u32 *wake; /* a thread's word, or NULL */
+	bool make;                    /* a thread that was counted */
 	bool watch;                   /* the monitor must know */
 };
 

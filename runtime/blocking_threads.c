@@ -9,6 +9,11 @@
  * monitor sees a queue of which nothing was taken between two looks, and calls threads as for long jobs. In the
  * current-thread flavour there is no monitor, and every job counts as long.
  *
+ * To make a thread takes tens of microseconds, for which nobody should spin: it is counted under the lock (`making`), and
+ * made after the lock was dropped. Only when no thread is there that was made already is one made with the lock held, so
+ * that whoever queues something learns when there is none to do it. A thread leaves only when nothing waits, so what was
+ * queued while one was there is done even if all that were counted fail.
+ *
  * A thread with nothing to do lies on the list of idlers, the latest first, and sleeps on a word of its own. Whoever takes it
  * off the list (with the lock held) counts it as arriving, sets the word, and wakes it after the lock was dropped; it may
  * be up by then, and even gone: a wake of a word that is no longer there does nothing. A thread whose time is over
@@ -87,26 +92,58 @@ static bool soon_taken(const rota_runtime *rt)
 
 static void *thread_main(void *arg);
 
-static int new_thread(rota_runtime *rt)
+/* Of a thread that is only counted so far. */
+static void *made_thread_main(void *arg)
+{
+	rota_runtime *rt = arg;
+
+	rota__blocking_lock(&rt->blocking);
+	rt->blocking.making--;
+	rota__blocking_unlock(&rt->blocking);
+	return thread_main(arg);
+}
+
+static int make_thread(rota_runtime *rt, void *(*entry)(void *arg))
+{
+	pthread_t thread;
+	int rc = rota__sys_thread(&thread, "rota-blocking", entry, rt);
+
+	if (rc == 0)
+		pthread_detach(thread);
+	return rc;
+}
+
+/* The pool may go as soon as the lock is dropped. */
+static void thread_gone_unlock(struct rota__blocking *pool)
+{
+	pool->threads--;
+	/* The last touch of the runtime by this thread is the wake below, of an address only. */
+	rota__fetch_add(&pool->finished, 1, SEQ_CST);
+	rota__blocking_unlock(pool);
+	rota__sys_futex_wake(&pool->finished, INT32_MAX);
+}
+
+/* Without the lock. */
+static void make_counted_thread(rota_runtime *rt)
 {
 	struct rota__blocking *pool = &rt->blocking;
-	pthread_t thread;
-	int rc = rota__sys_thread(&thread, "rota-blocking", thread_main, rt);
 
-	if (rc < 0)
-		return pool->threads > 0 ? 0 : rc;
-	pthread_detach(thread);
-	pool->threads++;
-	pool->arriving++;
-	return 0;
+	if (make_thread(rt, made_thread_main) == 0)
+		return;
+	rota__blocking_lock(pool);
+	pool->arriving--;
+	pool->making--;
+	thread_gone_unlock(pool);
 }
 
 int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
 {
 	struct rota__blocking *pool = &rt->blocking;
+	const bool nobody = pool->threads == pool->making;
+	int rc;
 
 	*ret_call = (struct rota__blocking_call){ .wake = NULL };
-	if (pool->arriving >= waiting(pool))
+	if (pool->arriving >= waiting(pool) && !nobody)
 		return 0;
 	if (soon_taken(rt)) {
 		ret_call->watch = !rota__load(&pool->left, RELAXED);
@@ -114,13 +151,25 @@ int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
 		return 0;
 	}
 	ret_call->wake = call_idler(pool);
-	return ret_call->wake != NULL || pool->threads == pool->threads_max ? 0 : new_thread(rt);
+	/* Whoever was counted while somebody was there left room: without anybody there are fewer than the most. */
+	if (ret_call->wake != NULL || pool->threads == pool->threads_max)
+		return 0;
+	rc = nobody ? make_thread(rt, thread_main) : 0;
+	if (rc < 0)
+		return rc;
+	ret_call->make = !nobody;
+	pool->making += !nobody;
+	pool->threads++;
+	pool->arriving++;
+	return 0;
 }
 
 void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call *call)
 {
 	if (call->wake != NULL)
 		rota__sys_futex_wake(call->wake, 1);
+	if (call->make)
+		make_counted_thread(rt);
 	if (call->watch)
 		rota__monitor_rouse(rt);
 }
@@ -218,11 +267,7 @@ static void *thread_main(void *arg)
 		while (waiting(pool) > 0)
 			now = work(rt, now);
 	}
-	pool->threads--;
-	/* The last touch of the runtime by this thread is the wake below, of an address only. */
-	rota__fetch_add(&pool->finished, 1, SEQ_CST);
-	rota__blocking_unlock(pool);
-	rota__sys_futex_wake(&pool->finished, INT32_MAX);
+	thread_gone_unlock(pool);
 	return NULL;
 }
 

@@ -326,6 +326,51 @@ POOL_TEST(blocking, with_one_thread_at_work_a_job_waits_for_it)
 	unit_expect_join(second, 2);
 }
 
+/* Which of them is to be the one that cannot be made changes; some are counted before it is known. */
+static int submit_some(void *arg)
+{
+	rota_task *jobs[4];
+	int n = 0;
+
+	while (n < 4) {
+		int rc = rota_spawn_blocking(&jobs[n], note, arg);
+
+		n += rc == 0;
+		expect(rc == 0 || rc == -EAGAIN, ==, true);
+		rota_yield();
+	}
+	while (n > 0)
+		unit_expect_join(jobs[--n], (int)(intptr_t)arg);
+	return 0;
+}
+
+static int submit_while_threads_fail(void *arg)
+{
+	rota_task *submitters[4];
+
+	rota__fault_arm(ROTA__FAULT_THREAD, *(const unsigned *)arg, -EAGAIN);
+	for (intptr_t i = 0; i < 4; i++)
+		submitters[i] = unit_spawn(submit_some, (void *)i);
+	for (int i = 0; i < 4; i++)
+		unit_expect_join(submitters[i], 0);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	return 0;
+}
+
+UNIT_TEST(blocking, a_thread_that_cannot_be_made_leaves_no_job_behind)
+{
+	pool_config.blocking_idle_ns = 1;
+	pool_config.max_blocking_threads = 8;
+	start_runtime();
+	for (unsigned round = 0; round < 300; round++) {
+		unsigned nth = 1 + round % 5;
+
+		expect(rota_block_on(rt, submit_while_threads_fail, &nth), ==, 0);
+		expect_eventually(rota__blocking_threads(rt) == 0);
+	}
+	stop_runtime();
+}
+
 POOL_TEST(blocking, without_memory_a_spawn_says_so)
 {
 	rota_task *job = NULL, *tasks[300];
