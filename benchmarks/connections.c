@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,7 +23,7 @@ static struct bench_param params[] = {
 	{ NULL, 0, 0, NULL },
 };
 
-enum { PER_ADDRESS = 20000, SPARE_FDS = 64 };
+enum { PER_ADDRESS = 20000 };
 
 /* A connection: a future that drinks what comes until the peer closes, then stops its stream. Which of the two it is at,
  * its table of functions says. */
@@ -179,35 +178,21 @@ static int idle(void *arg)
 	return 0;
 }
 
-/* Two descriptors for each connection. */
-static int limit(struct crowd *crowd)
-{
-	struct rlimit files;
-	int rc = bench_raise_fd_limit();
-
-	if (rc < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return rc < 0 ? rc : -errno;
-	if (files.rlim_cur < SPARE_FDS + 2 * crowd->wanted) {
-		crowd->wanted = files.rlim_cur > SPARE_FDS ? (files.rlim_cur - SPARE_FDS) / 2 : 0;
-		bench_note("RLIMIT_NOFILE allows %zu connections", crowd->wanted);
-	}
-	return crowd->wanted > 0 ? 0 : -EMFILE;
-}
-
 static int round_of_connections(void)
 {
-	struct crowd crowd = { .wanted = (size_t)bench_param("connections"), .alive = ROTA_WAIT_GROUP_INIT };
-	int rc = limit(&crowd);
+	struct crowd crowd = { .wanted = bench_connections_allowed((size_t)bench_param("connections")),
+			       .alive = ROTA_WAIT_GROUP_INIT };
+	int rc = -ENOMEM;
 
-	if (rc < 0)
-		return rc;
+	if (crowd.wanted == 0)
+		return -EMFILE;
 	crowd.connections = malloc(crowd.wanted * sizeof(*crowd.connections)); /* untouched: it counts once it is used */
 	crowd.clients = calloc(crowd.wanted, sizeof(*crowd.clients));
 	crowd.servers = calloc(crowd.wanted, sizeof(*crowd.servers));
-	rc = -ENOMEM;
 	crowd_here = &crowd;
 	if (crowd.connections && crowd.clients && crowd.servers)
 		rc = bench_run(idle, &crowd);
+	crowd_here = NULL;
 	free(crowd.servers);
 	free(crowd.clients);
 	free(crowd.connections);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,7 +19,7 @@ static struct bench_param params[] = {
 	{ NULL, 0, 0, NULL },
 };
 
-enum { BUFFER = 1024, SPARE_FDS = 64 };
+enum { BUFFER = 1024 };
 
 struct echo {
 	struct rota_async async;
@@ -123,32 +122,18 @@ static int serve(void *arg)
 	return 0;
 }
 
-/* Two descriptors for each connection. */
-static int limit(struct crowd *crowd)
-{
-	struct rlimit files;
-	int rc = bench_raise_fd_limit();
-
-	if (rc < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return rc < 0 ? rc : -errno;
-	if (files.rlim_cur < SPARE_FDS + 2 * crowd->wanted) {
-		crowd->wanted = files.rlim_cur > SPARE_FDS ? (files.rlim_cur - SPARE_FDS) / 2 : 0;
-		bench_note("RLIMIT_NOFILE allows %zu connections", crowd->wanted);
-	}
-	return crowd->wanted > 0 ? 0 : -EMFILE;
-}
-
 static int round_of_echoes(void)
 {
-	struct crowd crowd = { .wanted = (size_t)bench_param("connections") };
-	int rc = limit(&crowd);
+	struct crowd crowd = { .wanted = bench_connections_allowed((size_t)bench_param("connections")) };
+	int rc = -ENOMEM;
 
-	if (rc < 0)
-		return rc;
+	if (crowd.wanted == 0)
+		return -EMFILE;
 	crowd.echoes = malloc(crowd.wanted * sizeof(*crowd.echoes));
 	crowd.tasks = calloc(crowd.wanted, sizeof(*crowd.tasks));
 	crowd.peers = calloc(crowd.wanted, sizeof(*crowd.peers));
-	rc = crowd.echoes && crowd.tasks && crowd.peers ? bench_run(serve, &crowd) : -ENOMEM;
+	if (crowd.echoes && crowd.tasks && crowd.peers)
+		rc = bench_run(serve, &crowd);
 	free(crowd.echoes);
 	free(crowd.tasks);
 	free(crowd.peers);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "fib.h"
 #include "harness.h"
 #include "measure.h"
 
@@ -17,32 +18,6 @@ static struct bench_param params[] = {
 	{ "leaves", 1000000, 1000, "leaves of skynet, a power of ten" },
 	{ NULL, 0, 0, NULL },
 };
-
-/* --- fib -------------------------------------------------------------------------------------------------------------- */
-
-ROTA_FORK_DEFINE_1(uint64_t, fib, unsigned, n)
-{
-	struct fib_frame other;
-
-	if (n < 2)
-		return n;
-	ROTA_FORK(fib, &other, n - 1);
-	uint64_t sum = ROTA_FORK_CALL(fib, n - 2);
-	return sum + ROTA_FORK_JOIN(fib, &other);
-}
-
-static uint64_t fib_by_sum(unsigned n)
-{
-	uint64_t a = 0, b = 1;
-
-	while (n-- > 0) {
-		uint64_t next = a + b;
-
-		a = b;
-		b = next;
-	}
-	return a;
-}
 
 /* --- nqueens ------------------------------------------------------------------------------------------------------------ */
 

@@ -78,37 +78,29 @@ uint64_t bench_cpu_ns(void)
 	return timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
 }
 
-uint64_t bench_rss_bytes(void)
+uint64_t bench_file_number(const char *path, unsigned index)
 {
-	unsigned long pages = 0;
-	FILE *statm = fopen("/proc/self/statm", "re");
-
-	if (!statm)
-		return 0;
-	if (fscanf(statm, "%*u %lu", &pages) != 1)
-		pages = 0;
-	fclose(statm);
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/* As many descriptors as the system lets any process have; 0: not known. */
-static rlim_t open_max(void)
-{
-	unsigned long most = 0;
-	FILE *file = fopen("/proc/sys/fs/nr_open", "re");
+	unsigned long long number = 0;
+	FILE *file = fopen(path, "re");
 
 	if (!file)
 		return 0;
-	if (fscanf(file, "%lu", &most) != 1)
-		most = 0;
+	for (unsigned i = 0; i <= index; i++)
+		if (fscanf(file, "%llu", &number) != 1)
+			number = 0;
 	fclose(file);
-	return most;
+	return number;
+}
+
+uint64_t bench_rss_bytes(void)
+{
+	return bench_file_number("/proc/self/statm", 1) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 int bench_raise_fd_limit(void)
 {
 	struct rlimit limit;
-	rlim_t most = open_max();
+	rlim_t most = (rlim_t)bench_file_number("/proc/sys/fs/nr_open", 0);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
@@ -120,6 +112,22 @@ int bench_raise_fd_limit(void)
 	}
 	limit.rlim_cur = limit.rlim_max;
 	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+enum { SPARE_FDS = 64 };
+
+size_t bench_connections_allowed(size_t wanted)
+{
+	struct rlimit limit;
+	size_t allowed;
+
+	if (bench_raise_fd_limit() < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	allowed = limit.rlim_cur > SPARE_FDS ? (size_t)(limit.rlim_cur - SPARE_FDS) / 2 : 0;
+	if (allowed >= wanted)
+		return wanted;
+	bench_note("RLIMIT_NOFILE allows %zu connections", allowed);
+	return allowed;
 }
 
 uint64_t bench_random(uint64_t *state)

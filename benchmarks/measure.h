@@ -22,8 +22,15 @@ uint64_t bench_cpu_ns(void);
 /* Resident memory of this process now; 0 when /proc does not tell. */
 uint64_t bench_rss_bytes(void);
 
+/* The number at `index` (0: the first) in the first line of a file, as /proc has them; 0 when it does not tell. */
+uint64_t bench_file_number(const char *path, unsigned index);
+
 /* Allows as many descriptors as may be had: with the right to it fs.nr_open, else the hard limit. */
 int bench_raise_fd_limit(void) ROTA_MUST_USE;
+
+/* The same, and how many connections may be had of those that are wanted, each of which takes two descriptors; when these are
+ * fewer, a note says so. 0: none. */
+size_t bench_connections_allowed(size_t wanted);
 
 /* The next of a fixed sequence of even numbers (SplitMix64). */
 uint64_t bench_random(uint64_t *state);

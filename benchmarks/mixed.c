@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "fib.h"
 #include "hall.h"
 #include "harness.h"
 
@@ -17,17 +18,6 @@ static struct bench_param params[] = {
 	{ "fib", 32, 20, "n of the fib that is computed again and again" },
 	{ NULL, 0, 0, NULL },
 };
-
-ROTA_FORK_DEFINE_1(uint64_t, fib, unsigned, n)
-{
-	struct fib_frame other;
-
-	if (n < 2)
-		return n;
-	ROTA_FORK(fib, &other, n - 1);
-	uint64_t sum = ROTA_FORK_CALL(fib, n - 2);
-	return sum + ROTA_FORK_JOIN(fib, &other);
-}
 
 struct endless {
 	atomic_bool stop;
@@ -40,7 +30,7 @@ static int compute(void *arg)
 {
 	struct endless *endless = arg;
 	const unsigned n = (unsigned)bench_param("fib");
-	const uint64_t expected = fib(n);
+	const uint64_t expected = fib_by_sum(n);
 
 	while (!atomic_load_explicit(&endless->stop, memory_order_relaxed)) {
 		if (fib(n) != expected)
@@ -100,7 +90,7 @@ static int beside(struct bench_hall *hall, double *ret)
 
 static int inside(void *arg)
 {
-	struct bench_hall quiet, loud;
+	struct bench_hall quiet = { 0 }, loud = { 0 };
 	double free_speed = 0, shared_speed = 0;
 	int rc = echo(&quiet);
 

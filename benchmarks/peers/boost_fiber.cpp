@@ -17,20 +17,10 @@
 #include <boost/fiber/all.hpp>
 #include <boost/version.hpp>
 
+#include "option.h"
+
 namespace fibers = boost::fibers;
 using clock_type = std::chrono::steady_clock;
-
-static int option_count;
-static char **options;
-
-static uint64_t option(const char *name, uint64_t otherwise)
-{
-	for (int i = 2; i + 1 < option_count; i++) {
-		if (!std::strncmp(options[i], "--", 2) && !std::strcmp(options[i] + 2, name))
-			return std::strtoull(options[i + 1], nullptr, 10);
-	}
-	return otherwise;
-}
 
 static double repeat(uint64_t ms, const std::function<void()> &step)
 {
@@ -178,8 +168,7 @@ int main(int argc, char **argv)
 		void (*run)();
 	} workloads[] = { { "spawn", spawn }, { "yield", yield }, { "pingpong", pingpong }, { "mutex", mutex } };
 
-	option_count = argc;
-	options = argv;
+	option_init(argc, argv);
 	std::printf("# Boost.Fiber %d.%d\n", BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000);
 	if (argc >= 2 && !std::strcmp(argv[1], "switch")) {
 		raw_switch();

@@ -162,14 +162,14 @@ current tokio-peer tokio || build_tokio
 current go-peer go || build_go
 current epoll-peer epoll_echo.c echo_loops.c echo_loops.h || build_epoll
 current uring-peer uring_echo.c echo_loops.c echo_loops.h || build_uring
-current threads-peer threads.c || build_threads
-current boost-peer boost_fiber.cpp || build_boost
+current threads-peer threads.c option.h || build_threads
+current boost-peer boost_fiber.cpp option.h || build_boost
 current epoll-server epoll_server.c || build_epoll_server
 current uv-peer "$here"/uv*.h "$here"/uv_*.c || build_uv
 # shellcheck disable=SC2086
 {
 	current libleaves.a $leaves || build_leaves
-	current serial-peer serial.c $leaves || build_serial
+	current serial-peer serial.c option.h $leaves || build_serial
 	current tbb-peer tbb $leaves || build_tbb
 	current rayon-peer rayon $leaves || build_rayon
 }

@@ -12,18 +12,7 @@
 
 #include "../arrays.h"
 #include "../uts_tree.h"
-
-static int option_count;
-static char **options;
-
-static uint64_t option(const char *name, uint64_t otherwise)
-{
-	for (int i = 2; i + 1 < option_count; i++) {
-		if (!strncmp(options[i], "--", 2) && !strcmp(options[i] + 2, name))
-			return strtoull(options[i + 1], NULL, 10);
-	}
-	return otherwise;
-}
+#include "option.h"
 
 static double now_ms(void)
 {
@@ -240,8 +229,7 @@ int main(int argc, char **argv)
 {
 	bool right = true;
 
-	option_count = argc;
-	options = argv;
+	option_init(argc, argv);
 	if (argc >= 2 && !strcmp(argv[1], "fork")) {
 		forks();
 	} else if (argc >= 2 && !strcmp(argv[1], "fork_arrays")) {

@@ -16,19 +16,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "option.h"
+
 enum { THREADS_MAX = 1000, RING = 1024, SAMPLES_MAX = 1 << 20 };
-
-static int option_count;
-static char **options;
-
-static uint64_t option(const char *name, uint64_t otherwise)
-{
-	for (int i = 2; i + 1 < option_count; i++) {
-		if (!strncmp(options[i], "--", 2) && !strcmp(options[i] + 2, name))
-			return strtoull(options[i + 1], NULL, 10);
-	}
-	return otherwise;
-}
 
 static uint64_t now_ns(void)
 {
@@ -336,8 +326,7 @@ int main(int argc, char **argv)
 	} workloads[] = { { "spawn", spawn }, { "yield", yield }, { "pingpong", pingpong },
 			  { "mpsc", mpsc },   { "mutex", mutex }, { "wake", wake } };
 
-	option_count = argc;
-	options = argv;
+	option_init(argc, argv);
 	for (size_t i = 0; argc >= 2 && i < sizeof(workloads) / sizeof(workloads[0]); i++) {
 		if (strcmp(argv[1], workloads[i].name) == 0) {
 			workloads[i].run();
