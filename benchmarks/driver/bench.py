@@ -18,6 +18,7 @@ import rows
 import table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+FORMAT = 1
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 
 
@@ -36,16 +37,28 @@ def parse(arguments):
     parser.add_argument("--programs", default=os.path.join(SOURCE, "build/bench/benchmarks"), help=argparse.SUPPRESS)
     parser.add_argument("--peers", default=os.path.join(SOURCE, "build/peers"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.compare and len(options.compare) > 2:
-        parser.error("--compare takes one file or two")
+    if options.compare:  # behind it there may be rows, too
+        options.rows += [name for name in options.compare[1:] if not name.endswith(".json")]
+        options.compare = options.compare[:1] + [name for name in options.compare[1:] if name.endswith(".json")]
+        if len(options.compare) > 2:
+            parser.error("--compare takes one file or two")
     if options.report is None:
         options.report = os.path.join(SOURCE, "build/bench-report", "rows" if options.rows else "")
     return options
 
 
 def load(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    """A report, as results.json has it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT or "rows" not in found:
+        raise ValueError(f"{path}: no results.json of ./dev bench")
+    return found
 
 
 def list_rows(runs):
@@ -62,16 +75,17 @@ def measure(runs, options, log):
     """The report, which is written after each run, so that what was measured is there whatever comes next."""
     start = time.monotonic()
     places = [options.programs, options.peers, os.path.join(HERE, "../peers")]
-    found = {"format": 1, "kind": "quick" if options.quick else "full", "date": collect.now(),
+    found = {"format": FORMAT, "kind": "quick" if options.quick else "full", "date": collect.now(),
              "commit": collect.commit(SOURCE), "machine": collect.machine(), "versions": collect.versions(),
-             "rows": [], "problems": [], "notes": {}, "workers": 0}
+             "rows": [], "problems": [], "absent": [], "notes": {}, "workers": 0}
     for number, run in enumerate(runs, 1):
         say(f"[{number}/{len(runs)}, {time.monotonic() - start:.0f} s] {' '.join(run.program)}")
-        results, problems = collect.measure(run, options.quick, places, log)
+        results, problems, absent = collect.measure(run, options.quick, places, log)
         judged, missing = judge.judge(run, results)
         found["workers"] = max([found["workers"]] + [result["workers"] for result in results])
         found["rows"] += judged
         found["problems"] += problems + missing
+        found["absent"] += absent
         for contender, notes in judge.notes(results).items():
             known = found["notes"].setdefault(contender, [])
             known += [note for note in notes if note not in known and not note.startswith("skipped")]
@@ -81,8 +95,7 @@ def measure(runs, options, log):
     return found
 
 
-def main(arguments):
-    options = parse(arguments)
+def run(options):
     old = load(options.compare[0]) if options.compare else None
     if options.compare and len(options.compare) == 2:
         lines, slower = compare.compare(old, load(options.compare[1]))
@@ -91,12 +104,8 @@ def main(arguments):
     if options.markdown:
         print("\n".join(markdown.lines(load(options.markdown))))
         return 0
-    try:
-        known = rows.read(os.path.join(HERE, "../rows.toml"))
-        runs = rows.choose(known, options.rows)
-    except ValueError as error:
-        say(f"bench: {error}")
-        return 2
+    known = rows.read(os.path.join(HERE, "../rows.toml"))
+    runs = rows.choose(known, options.rows)
     if options.list:
         list_rows(runs if options.rows else known)
         return 0
@@ -110,6 +119,18 @@ def main(arguments):
         print("\n".join(lines))
         return 1 if slower else 0
     return 1 if found["problems"] else 0
+
+
+def main(arguments):
+    options = parse(arguments)
+    try:
+        return run(options)
+    except (ValueError, OSError) as error:
+        say(f"bench: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say("bench: stopped; the report has what was measured")
+        return 130
 
 
 if __name__ == "__main__":

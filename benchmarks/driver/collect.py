@@ -92,8 +92,19 @@ def run_program(command, limit_s, log):
     return text, ""
 
 
+def absent(run, results, problems, places):
+    """The peers of a run that took no part in it, and why."""
+    seen = {result["contender"] for result in results} | {problem["contender"] for problem in problems}
+    for name, peer in run.peers.items():
+        if name not in seen:
+            words = command_line(peer.split(), places)
+            missing = [word for word in words if os.path.isabs(word) and not os.path.exists(word)]
+            why = f"{os.path.relpath(missing[-1])} is not there" if missing else "lacks what it needs for this"
+            yield {"run": run.name, "contender": name, "why": why}
+
+
 def measure(run, quick, places, log):
-    """The results of one run: a list of what the harness printed, decoded, and a list of problems."""
+    """The results of one run: a list of what the harness printed, decoded, a list of problems, and one of absent peers."""
     seconds, limit = run.seconds[quick], ROUND_LIMIT_S[quick]
     program, *own = command_line(run.program, places)
     split = own.index("--") if "--" in own else len(own)
@@ -103,7 +114,7 @@ def measure(run, quick, places, log):
         command += ["--peer", f"{name}={' '.join(command_line(peer.split(), places))}"]
     command += own[split:]
     if not os.path.exists(program):
-        return [], [{"run": run.name, "contender": "rota", "error": "not built"}]
+        return [], [{"run": run.name, "contender": "rota", "error": "not built"}], []
     # A first round is always run to its end, with whatever hangs in it.
     text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1), log)
     results, problems = [], []
@@ -117,7 +128,7 @@ def measure(run, quick, places, log):
     problems = [{"run": run.name, "contender": p["contender"], "error": p["error"]} for p in problems]
     if trouble or not results:
         problems.append({"run": run.name, "contender": "all", "error": trouble or "no results"})
-    return results, problems
+    return results, problems, list(absent(run, results, problems, places))
 
 
 def now():

@@ -54,6 +54,13 @@ def problems(found):
     return "<h2>Problems</h2><ul>" + "".join(lines) + "</ul>"
 
 
+def absent(found):
+    if not found:
+        return ""
+    lines = [f"<li><code>{escape(p['run'])}</code>, {escape(p['contender'])}: {escape(p['why'])}</li>" for p in found]
+    return "<h2>Peers that took no part</h2><ul>" + "".join(lines) + "</ul>"
+
+
 def facts(report):
     lines = list(report["machine"].items()) + list(report["versions"].items())
     lines += [(f"peer {name}", "; ".join(notes)) for name, notes in report["notes"].items() if name != ROTA]
@@ -102,7 +109,7 @@ def page(report):
             "<meta name=\"viewport\" content=\"width=device-width\">"
             f"<title>rota beside other runtimes</title><style>{style}</style></head><body>"
             + head + unfinished(report) + tiles(report) + losing_table(losing(report["rows"]))
-            + problems(report["problems"])
+            + problems(report["problems"]) + absent(report.get("absent"))
             + f'<h2>How to read it</h2><p>{about}</p>' + rows_by_group(report["rows"]) + facts(report)
             + "</body></html>\n")
 

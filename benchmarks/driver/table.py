@@ -63,6 +63,8 @@ def lines(report):
         yield f"loses: {row['name']} ({row['what']}): {missed(row)}"
     for problem in report["problems"]:
         yield f"problem: {problem['run']}, {problem['contender']}: {problem['error']}"
+    for peer in report["absent"]:
+        yield f"absent: {peer['run']}, {peer['contender']}: {peer['why']}"
     yield ""
     yield (f"{'row':<32} {'median (minimum to maximum)':>38} {'unit':<10} {'met':<4} "
            "goal / how many times better rota is")

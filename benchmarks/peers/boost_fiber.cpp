@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boost.Fiber beside benchmarks/spawn.c, yield.c, pingpong.c, mutex.c and switch.c: boost-peer WORKLOAD --round [--NAME VALUE]...
- * runs one round and prints lines of `name value unit`. As many threads as there are workers, which steal from one another.
+ * Boost.Fiber beside benchmarks/spawn.c, yield.c, pingpong.c, oneshot.c, mpsc.c, channel.c, mutex.c and switch.c:
+ * boost-peer WORKLOAD --round [--NAME VALUE]... runs one round and prints lines of `name value unit`. As many threads as there are workers, which steal from one another.
  * Exit code 77: no such workload here.
  */
 #include <chrono>
@@ -143,6 +143,56 @@ static void mutex()
 	std::printf("mutex %g ns\n", timed([&] { crowd(tasks, work); }) / static_cast<double>(tasks * locks));
 }
 
+static void oneshot()
+{
+	const uint64_t values = option("values", 1000);
+	std::printf("oneshot %g ns\n", timed([&] {
+		for (uint64_t i = 0; i < values; i++) {
+			fibers::promise<uint64_t> once;
+			fibers::future<uint64_t> value = once.get_future();
+			fibers::fiber sender([&, i] { once.set_value(i); });
+
+			if (value.get() != i)
+				std::abort();
+			sender.join();
+		}
+	}) / static_cast<double>(values));
+}
+
+/* So many fibers send so many messages each, over one channel; nanoseconds for each of them. */
+static double send_and_receive(uint64_t producers, uint64_t messages, uint64_t capacity)
+{
+	return timed([=] {
+		fibers::buffered_channel<uint64_t> channel(capacity);
+		std::vector<fibers::fiber> senders;
+		uint64_t sum = 0;
+
+		for (uint64_t i = 0; i < producers; i++) {
+			senders.emplace_back([&] {
+				for (uint64_t k = 0; k < messages; k++)
+					channel.push(k);
+			});
+		}
+		for (uint64_t i = 0; i < producers * messages; i++)
+			sum += channel.value_pop();
+		for (fibers::fiber &sender : senders)
+			sender.join();
+		if (sum != producers * (messages * (messages - 1) / 2))
+			std::abort();
+	}) / static_cast<double>(producers * messages);
+}
+
+/* A channel's capacity is a power of two, one place of which stays empty. */
+static void mpsc()
+{
+	std::printf("mpsc %g ns\n", send_and_receive(option("producers", 4), option("messages", 10000), 1024));
+}
+
+static void channel()
+{
+	std::printf("channel %g elements/s\n", 1e9 / send_and_receive(1, option("messages", 100000), 4096));
+}
+
 /* Boost.Context, which the fibers stand on. */
 static void raw_switch()
 {
@@ -166,7 +216,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)();
-	} workloads[] = { { "spawn", spawn }, { "yield", yield }, { "pingpong", pingpong }, { "mutex", mutex } };
+	} workloads[] = { { "spawn", spawn },	    { "yield", yield }, { "pingpong", pingpong }, { "mutex", mutex },
+			  { "oneshot", oneshot }, { "mpsc", mpsc },   { "channel", channel } };
 
 	option_init(argc, argv);
 	std::printf("# Boost.Fiber %d.%d\n", BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000);
