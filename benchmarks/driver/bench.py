@@ -71,7 +71,14 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(runs, options, log):
+def measure(runs, options, directory):
+    """Measures, and leaves report and log in the directory."""
+    os.makedirs(directory, exist_ok=True)
+    with open(os.path.join(directory, "log.txt"), "w", encoding="utf-8", buffering=1) as log:
+        return measure_runs(runs, options, directory, log)
+
+
+def measure_runs(runs, options, directory, log):
     """The report, which is written after each run, so that what was measured is there whatever comes next."""
     start = time.monotonic()
     places = [options.programs, options.peers, os.path.join(HERE, "../peers")]
@@ -91,16 +98,32 @@ def measure(runs, options, log):
             known += [note for note in notes if note not in known and not note.startswith("skipped")]
         found["seconds"] = round(time.monotonic() - start)
         found["left_out"] = [later.name for later in runs[number:]]
-        report.write(found, options.report)
+        report.write(found, directory)
     return found
+
+
+def say_what_changed(old, new, verdicts):
+    """The exit code."""
+    print("\n".join(compare.lines(old, new, verdicts)))
+    return 1 if compare.any_slower(verdicts) else 0
+
+
+def compare_and_look_again(old, new, known, options):
+    """Rows that have changed are measured once more."""
+    verdicts = compare.compare(old, new)
+    changed = [name for name, (kind, _) in verdicts.items() if kind in ("slower", "faster")]
+    if changed:
+        say(f"changed, so once more: {', '.join(changed)}")
+        again = measure(rows.choose(known, changed), options, os.path.join(options.report, "again"))
+        verdicts = compare.doubt_what_was_not_seen_again(verdicts, compare.compare(old, again))
+    return say_what_changed(old, new, verdicts)
 
 
 def run(options):
     old = load(options.compare[0]) if options.compare else None
     if options.compare and len(options.compare) == 2:
-        lines, slower = compare.compare(old, load(options.compare[1]))
-        print("\n".join(lines))
-        return 1 if slower else 0
+        new = load(options.compare[1])
+        return say_what_changed(old, new, compare.compare(old, new))
     if options.markdown:
         print("\n".join(markdown.lines(load(options.markdown))))
         return 0
@@ -109,15 +132,11 @@ def run(options):
     if options.list:
         list_rows(runs if options.rows else known)
         return 0
-    os.makedirs(options.report, exist_ok=True)
-    with open(os.path.join(options.report, "log.txt"), "w", encoding="utf-8", buffering=1) as log:
-        found = measure(runs, options, log)
+    found = measure(runs, options, options.report)
     print("\n".join(table.lines(found)))
     print(f"report: {os.path.relpath(os.path.join(options.report, 'index.html'))}")
     if old:
-        lines, slower = compare.compare(old, found)
-        print("\n".join(lines))
-        return 1 if slower else 0
+        return compare_and_look_again(old, found, known, options)
     return 1 if found["problems"] else 0
 
 
