@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An executor of the program's own, as the books have it: block_on in ten lines, from a future, a waker and a parked thread;
- * and a spawn_blocking in forty, a thread for each call, whose end is a future. They go together without any runtime.
+ * and a spawn_blocking in thirty, a thread for each call, whose end is a future. They go together without any runtime.
  * Then rota_block_on from a plain thread, and why the same call is refused inside a task.
  */
 #include <errno.h>
@@ -29,59 +29,43 @@ static int block_on(struct rota_future *future)
 
 /* --- spawn_blocking ------------------------------------------------------------------------------------------------- */
 
-/* Without a cancel: a call that blocks cannot be called off, so who waits for it waits until it has returned. */
 struct blocking {
-	struct rota_future future; /* first; its status is fn's */
+	struct rota_async async; /* async.future is ready when fn has returned, with fn's status */
 	rota_fn *fn;
 	void *arg;
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows */
-	bool ended;
-	int result;
-	struct rota_waker waker;
+	int status;
+	struct rota_notify end;
+	struct rota_notify_op ended;
 };
 
 static void *blocking_thread(void *arg)
 {
 	struct blocking *b = arg;
-	int result = b->fn(b->arg);
-	struct rota_waker waker;
 
-	pthread_mutex_lock(&b->lock);
-	b->ended = true;
-	b->result = result;
-	waker = b->waker; /* its own copy: `b` may go as soon as the lock is free */
-	b->waker = (struct rota_waker){ NULL, NULL };
-	pthread_mutex_unlock(&b->lock);
-	rota_wake(&waker);
+	b->status = b->fn(b->arg);
+	rota_notify_one(&b->end);
 	return NULL;
 }
 
 static rota_poll blocking_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct blocking *b = (struct blocking *)self;
-	bool ended;
 
-	pthread_mutex_lock(&b->lock);
-	ended = b->ended;
-	rota_waker_drop(&b->waker);
-	if (!ended)
-		b->waker = rota_context_waker(cx);
-	pthread_mutex_unlock(&b->lock);
-	if (!ended)
-		return ROTA_PENDING;
-	pthread_join(b->thread, NULL); /* it has nothing left to do but return */
-	pthread_mutex_destroy(&b->lock);
-	self->status = b->result;
-	return ROTA_READY;
+	ROTA_ASYNC_BEGIN(b);
+	rota_notify_wait_init(&b->ended, &b->end);
+	ROTA_AWAIT_SHIELDED(b, cx, &b->ended.future); /* a call that blocks cannot be called off */
+	pthread_join(b->thread, NULL);                /* the thread has nothing left to do but return */
+	ROTA_ASYNC_RETURN(b, b->status);
+	ROTA_ASYNC_END(b);
 }
 
 static int spawn_blocking(struct blocking *b, rota_fn *fn, void *arg)
 {
-	static const struct rota_future_ops ops = { blocking_poll, NULL, "a thread" };
+	static const struct rota_future_ops ops = ROTA_ASYNC_OPS(blocking_poll, "a thread");
 
-	*b = (struct blocking){ .fn = fn, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER };
-	rota_future_init(&b->future, &ops);
+	*b = (struct blocking){ .fn = fn, .arg = arg, .end = ROTA_NOTIFY_INIT };
+	rota_async_init(&b->async, &ops);
 	return -pthread_create(&b->thread, NULL, blocking_thread, b);
 }
 
@@ -102,7 +86,7 @@ static int without_runtime(void)
 
 	if (rc < 0)
 		return rc;
-	rc = block_on(&b.future);
+	rc = block_on(&b.async.future);
 	printf("own block_on, own spawn_blocking: %d\n", rc);
 	return rc;
 }
@@ -116,7 +100,7 @@ static int in_task(void *arg)
 	(void)arg;
 	if (rc < 0)
 		return rc;
-	rc = rota_await(&b.future);
+	rc = rota_await(&b.async.future);
 	printf("task %llu awaited own spawn_blocking: %d\n", (unsigned long long)rota_task_id(), rc);
 	return rc;
 }
