@@ -101,8 +101,10 @@ int main(int argc, char **argv)
 {
 	int status;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		fprintf(stderr, "four_requests: libcurl does not start\n");
 		return 1;
+	}
 	status = rota_run(async_main, argc, argv);
 	curl_global_cleanup();
 	return status;

@@ -3,7 +3,7 @@
  * HTTP/1.1 by hand: connect, write the request, shut that direction down, read to the end. Many at once; each is printed as
  * it arrives.
  *
- *   http_get host port path...     without arguments: a small server of its own, which answers late ones first
+ *   http_get [host port path...]     without arguments: from a small server of its own, in another order than asked for
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ enum { OWN_REQUESTS = 4, STEP_MS = 60, LIMIT = 256 * 1024 };
 
 struct request {
 	const char *host, *port, *path;
-	rota_task *task;
+	int status; /* when it has ended */
 };
 
 /* --- the client --------------------------------------------------------------------------------------------------- */
@@ -50,9 +50,8 @@ static int print_answer(struct rota_stream *s, const struct request *r)
 	return rc;
 }
 
-static int get(void *arg)
+static int get(const struct request *r)
 {
-	const struct request *r = arg;
 	struct rota_stream s;
 	int rc, fd = rota_tcp_connect(r->host, r->port);
 
@@ -70,23 +69,31 @@ static int get(void *arg)
 	return rc;
 }
 
+/* A task's own status would end the others of its scope. */
+static int get_apart(void *arg)
+{
+	struct request *r = arg;
+
+	r->status = get(r);
+	if (r->status < 0)
+		fprintf(stderr, "%s port %s, %s: %s\n", r->host, r->port, r->path, strerror(-r->status));
+	return 0;
+}
+
 /* All at once. The first error, when all have ended. */
 static int get_all(struct request *requests, int n)
 {
-	int started = 0, rc = 0;
+	struct rota_scope scope;
+	int closed, rc = rota_scope_open(&scope, 0);
 
-	while (started < n && rc == 0) {
-		rc = rota_spawn(&requests[started].task, get, &requests[started]);
-		started += rc == 0;
-	}
-	for (int i = 0; i < started; i++) {
-		int status = 0, joined = rota_join(requests[i].task, &status);
-
-		if (status < 0)
-			fprintf(stderr, "%s port %s: %s\n", requests[i].host, requests[i].port, strerror(-status));
-		joined = joined < 0 ? joined : status;
-		rc = rc < 0 ? rc : joined;
-	}
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = rota_scope_spawn(&scope, NULL, get_apart, &requests[i]);
+	closed = rota_scope_close(&scope);
+	rc = rc < 0 ? rc : closed;
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = requests[i].status;
 	return rc;
 }
 

@@ -85,10 +85,10 @@ static int tick(void *arg)
 	struct rota_interval interval;
 	int rc = rota_interval_init(&interval, ROTA_MS(1), ROTA_MISSED_SKIP);
 
-	while (rc == 0 && !atomic_load(&ticker->stop) && ticker->ticks < MOST_TICKS) {
-		rc = rota_interval_tick(&interval, &ticker->late[ticker->ticks]);
+	do { /* once at least */
+		rc = rc < 0 ? rc : rota_interval_tick(&interval, &ticker->late[ticker->ticks]);
 		ticker->ticks += rc == 0;
-	}
+	} while (rc == 0 && !atomic_load(&ticker->stop) && ticker->ticks < MOST_TICKS);
 	return rc;
 }
 

@@ -99,8 +99,11 @@ static int measure_into(const struct job *job, struct kind *kinds, const char *d
 	if (rc < 0)
 		return rc;
 	text = fopen(path, "we");
-	if (!text)
-		return -errno;
+	if (!text) {
+		rc = -errno;
+		fprintf(stderr, "cpu_vs_io: %s: %s\n", path, strerror(-rc));
+		return rc;
+	}
 	rc = measure_kinds(job, kinds, text);
 	if (fclose(text) != 0 && rc == 0)
 		rc = -errno;

@@ -103,12 +103,16 @@ static int serve(const struct options *o, struct server *server)
 
 	if (o->root != NULL) {
 		rc = server->root = rota_open(o->root, O_RDONLY | O_DIRECTORY, 0);
-		if (rc < 0)
+		if (rc < 0) {
+			fprintf(stderr, "http_server: %s: %s\n", o->root, strerror(-rc));
 			return rc;
+		}
 	}
 	rc = l.fd = rota_tcp_listen(o->host, o->port, 0);
 	if (rc >= 0)
 		rc = serve_until_told(&l);
+	if (rc < 0)
+		fprintf(stderr, "http_server: %s port %s: %s\n", o->host, o->port, strerror(-rc));
 	if (l.fd >= 0)
 		rota_close(l.fd);
 	if (server->root >= 0)
@@ -175,7 +179,6 @@ static int async_main(int argc, char **argv)
 		.lock = ROTA_MUTEX_INIT,
 		.alive = ROTA_WAIT_GROUP_INIT,
 	};
-	int rc;
 
 	if (!parse(&o, &server, argc, argv)) {
 		fprintf(stderr, "usage: %s [--root DIR] [--timeout SECONDS] [--grace SECONDS] [host] [port]\n", argv[0]);
@@ -183,10 +186,7 @@ static int async_main(int argc, char **argv)
 	}
 	raise_descriptor_limit();
 	http_parser_set_max_header_size(HEAD_MAX);
-	rc = serve(&o, &server);
-	if (rc < 0)
-		fprintf(stderr, "http_server: %s port %s: %s\n", o.host, o.port, strerror(-rc));
-	return rc < 0 ? 1 : 0;
+	return serve(&o, &server) < 0 ? 1 : 0;
 }
 
 int main(int argc, char **argv)

@@ -3,10 +3,12 @@
 """Runs an example and sees that it shows what it claims: shows.py NAME COMMAND [ARGUMENT]... The claims, one regular
 expression a line, are searched for in its output in this order; the command must end with 0. Claims about standard error
 come last. Skipped where the back end that ROTA_BACKEND names does not work."""
+import json
 import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 ALONE = os.environ.get("ROTA_FLAVOR") == "current_thread"
 RECEIVED = "".join(f"Received value: {value}\\n" for value in ("false", "true", "false", "true"))
@@ -22,6 +24,21 @@ CLAIMS = {
         r"^300 clients, 2 messages each, \d+ workers, \d+\.\d\d s$",
         r"^\d+ lines, peak \d+ KiB, CPU \d+\.\d% of one$",
         r"^published for the original: 41 lines, peak 4640 KiB, CPU 3% with one thread, 20% with many$",
+    ],
+    "echo_clients": [
+        r"^(300 clients on \d+ workers: 6000|100 clients on \d+ workers: 1000) round trips of 64 bytes, every byte verified$",
+        r"^\d+\.\d{3} s, \d+ round trips/s, CPU \d+\.\d{3} s \(\d+% of one core\), peak memory \d+ KiB$",
+    ],
+    "cat_async": [r"\A" + "".join(f"line {i} of 1000\n" for i in range(1, 1001)) + r"\Z"],
+    "http_get": [  # each once; in which order, is up to the machine
+        r"\A" + "".join(rf"(?=(?:.*\n)*/{n}: HTTP/1\.1 200 OK, 14 bytes\n)" for n in range(1, 5)) + r"(?:.*\n){4}\Z"
+    ],
+    "long_computation": [
+        r"^\d+ computations on \d+ workers$",
+        r"^in one go( +\d+){2}( +\d+\.\d\d){3}$",
+        r"^yielding( +\d+){2}( +\d+\.\d\d){3}$",
+        r"^blocking( +\d+){2}( +\d+\.\d\d){3}$",
+        r"^each found 25997 primes below 300000$",
     ],
     "three_ways": [r"^20 pieces of 10 ms$"] + [rf"^{way} +\d+\.\d{{3}} " for way in ("in turn", "threads", "tasks")],
     "million_tasks": [r"^ +\d+ futures +\d+ B +\d+ ns +\d+ ns$", r"^ +\d+ fibers +\d+ B +\d+ ns +\d+ ns$"],
@@ -65,17 +82,17 @@ CLAIMS = {
         r"^nobody joins me$",
     ],
     "sleepers": [
-        r"^slept for 120 ms: after \d+ ms$",
-        r"^slept for 200 ms: after \d+ ms$",
+        r"^slept for 600 ms: after \d+ ms$",
+        r"^slept for 1000 ms: after \d+ ms$",
         r"^together: \d+ ms$",
     ],
     "completion_order": [
-        r"^select: the task of 60 ms after \d+ ms$",
-        r"^select: the task of 120 ms after \d+ ms$",
-        r"^select: the task of 180 ms after \d+ ms$",
-        r"^scope: the task of 60 ms after \d+ ms$",
-        r"^scope: the task of 120 ms after \d+ ms$",
-        r"^scope: the task of 180 ms after \d+ ms$",
+        r"^select: the task of 200 ms after \d+ ms$",
+        r"^select: the task of 400 ms after \d+ ms$",
+        r"^select: the task of 600 ms after \d+ ms$",
+        r"^scope: the task of 200 ms after \d+ ms$",
+        r"^scope: the task of 400 ms after \d+ ms$",
+        r"^scope: the task of 600 ms after \d+ ms$",
     ],
     "cancellation": [
         r"^endless: Operation canceled, cleaned up: yes$",
@@ -129,6 +146,23 @@ def search(claims, text, where):
         at = found.end()
 
 
+def look_at_files(directory, stdout):
+    """What cpu_vs_io leaves in a directory: its table, the same as JSON, and a picture."""
+    with open(os.path.join(directory, "cpu_vs_io.txt")) as file:
+        table = file.read()
+    assert stdout.startswith(table), "the table in the file is another"
+    with open(os.path.join(directory, "cpu_vs_io.json")) as file:
+        rows = json.load(file)
+    printed = re.findall(r"^.{10} (.{15}) +(\d+\.\d{3}) ", table, re.MULTILINE)[-18:]
+    assert [row["way"] for row in rows] == [way.strip() for way, _ in printed], rows
+    assert all(abs(row["time_s"] - float(time)) < 0.001 for row, (_, time) in zip(rows, printed)), rows
+    assert [row["work"] for row in rows] == ["computing"] * 6 + ["requests"] * 6 + ["files"] * 6, rows
+    assert all(row["cpu_s"] >= 0 and row["peak_kib"] > 0 and row["pieces"] > 0 for row in rows), rows
+    if "the picture: " in stdout:
+        text = "".join(xml.etree.ElementTree.parse(os.path.join(directory, "cpu_vs_io.svg")).getroot().itertext())
+        assert all(text.count(row["way"]) >= 6 for row in rows), "a way is missing in the picture"
+
+
 def main():
     name, command = sys.argv[1], sys.argv[2:]
     run = subprocess.run(command, capture_output=True, text=True)
@@ -138,6 +172,8 @@ def main():
     assert run.returncode == 0, f"exit code {run.returncode}"
     search(CLAIMS.get(name, []), run.stdout, "standard output")
     search(REPORTS.get(name, []), run.stderr, "standard error")
+    if name == "cpu_vs_io":
+        look_at_files(command[-1], run.stdout)
 
 
 main()
