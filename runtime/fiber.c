@@ -48,18 +48,6 @@ void rota__fiber_start(rota_task *task, void (*body)(void *task))
 	task->sp = rota__context_make((void *)top, body, task);
 }
 
-void rota__fiber_ended(rota_task *task)
-{
-#ifdef ROTA__TSAN
-	sigset_t held;
-
-	rota__sys_hold_signals(&held);
-	__tsan_destroy_fiber(task->stack->sanitizer);
-	rota__sys_let_signals(&held);
-#endif
-	(void)task;
-}
-
 bool rota__fiber_overflowed(const rota_task *task, const void *addr)
 {
 	const uintptr_t at = (uintptr_t)addr;

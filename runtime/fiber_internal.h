@@ -41,7 +41,17 @@ void rota__fiber_host_init(struct rota__fiber_host *host);
 void rota__fiber_start(rota_task *task, void (*body)(void *task));
 
 /* Forgets what the sanitizers know of an ended fiber. On the host, before the stack is used again. */
-void rota__fiber_ended(rota_task *task);
+static inline void rota__fiber_ended(rota_task *task)
+{
+#ifdef ROTA__TSAN
+	sigset_t held;
+
+	rota__sys_hold_signals(&held);
+	__tsan_destroy_fiber(task->stack->sanitizer);
+	rota__sys_let_signals(&held);
+#endif
+	(void)task;
+}
 
 /* Whether `addr` lies in the guard of the task's stack. Signal handlers too. */
 bool rota__fiber_overflowed(const rota_task *task, const void *addr);

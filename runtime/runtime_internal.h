@@ -64,11 +64,20 @@ rota_runtime *rota__runtime_enter(rota_runtime *rt);
  * `closing` is looked at, while shutdown sets `closing` before it counts: so shutdown either sees the newcomer or turns it
  * away. 0, -ESHUTDOWN. A thread inside rota_block_on_future is a guest, by the same rules.
  */
-int rota__runtime_admit(rota_runtime *rt);
+int rota__runtime_admit_slow(rota_runtime *rt, struct rota__worker *worker);
 void rota__runtime_dismiss(rota_runtime *rt);
 void rota__runtime_withdraw(rota_runtime *rt);
 int rota__runtime_admit_guest(rota_runtime *rt);
 void rota__runtime_dismiss_guest(rota_runtime *rt);
+
+/* `worker` is the calling thread's, if it is one of `rt`. Its own tasks keep the runtime alive: no fence is needed. */
+static inline int rota__runtime_admit(rota_runtime *rt, struct rota__worker *worker)
+{
+	if (__builtin_expect(worker == NULL || rota__load(&rt->closing, RELAXED) != 0, 0))
+		return rota__runtime_admit_slow(rt, worker);
+	rota__count(&worker->spawned, 1);
+	return 0;
+}
 
 /* The current-thread flavour: one thread at a time may play the worker; false: another one does. */
 bool rota__runtime_occupy(rota_runtime *rt);

@@ -23,12 +23,9 @@ static void tell_shutdown(rota_runtime *rt)
 	/* A shutdown that plays the current-thread worker looks again by itself: its ring may be gone already. */
 }
 
-int rota__runtime_admit(rota_runtime *rt)
+int rota__runtime_admit_slow(rota_runtime *rt, struct rota__worker *worker)
 {
-	struct rota__worker *worker = rota__worker_of(rt);
-
 	if (worker != NULL) {
-		/* A worker's own tasks keep the runtime alive: no fence is needed. */
 		rota__count(&worker->spawned, 1);
 	} else {
 		rota__fetch_add(&rt->spawned, 1, SEQ_CST);

@@ -39,11 +39,12 @@ static int check(const struct request *request)
 }
 
 /* A job is no task to its code, and has no values. */
-static int inherit(rota_task *task)
+static inline int inherit(rota_task *task)
 {
-	const rota_task *parent = rota__task_current();
+	const struct rota__worker *worker = rota__worker_self();
+	const rota_task *parent = worker != NULL ? worker->current : NULL;
 
-	if (parent == NULL || parent->extra == NULL || task->kind == ROTA__TASK_JOB)
+	if (parent == NULL || parent->extra == NULL || parent->extra->locals == NULL || task->kind == ROTA__TASK_JOB)
 		return 0;
 	return rota__locals_inherit(task, parent);
 }
@@ -55,8 +56,14 @@ static void discard(rota_task *task, const struct request *request)
 	rota__task_discard(task, references(request));
 }
 
-/* A task that only its scope knows, if it has one. On failure nothing has changed. With a limit this waits. */
-static int make(rota_task **ret, const struct request *request, enum rota__task_kind kind)
+/*
+ * Inlined into each call, as spawn_fiber below: most of what the request says is known there, so that a bare spawn tests for
+ * neither attributes nor a scope.
+ *
+ * A task that only its scope knows, if it has one. On failure nothing has changed. With a limit this waits.
+ */
+static inline __attribute__((always_inline)) int make(rota_task **ret, const struct request *request,
+						      enum rota__task_kind kind)
 {
 	const char *name = request->attr != NULL ? request->attr->name : NULL;
 	struct rota_scope *scope = request->scope;
@@ -119,7 +126,7 @@ static int give_stack(rota_task *task, size_t stack_size)
 	return rota__stack_new(&task->stack, &rt->stacks, stack_size);
 }
 
-static int spawn_fiber(const struct request *request, rota_fn *fn, void *arg)
+static inline __attribute__((always_inline)) int spawn_fiber(const struct request *request, rota_fn *fn, void *arg)
 {
 	const struct rota_task_attr *attr = request->attr;
 	rota_task *task;

@@ -14,9 +14,9 @@
 
 #define SLAB_STACKS ((size_t)64)
 #define CREDIT_BATCH 64u
-#define CREDIT_MAX (4 * CREDIT_BATCH)
-#define CACHE_BATCH 16u
-#define CACHE_MAX (2 * CACHE_BATCH)
+#define CREDIT_MAX ROTA__STACK_CREDIT_MAX
+#define CACHE_MAX ROTA__STACK_CACHE_MAX
+#define CACHE_BATCH (CACHE_MAX / 2)
 #define KEEP_DIRTY ((size_t)2048)
 
 /* The slab's own description is allocated apart: its slots are only address space. */
@@ -172,24 +172,23 @@ static void unreserve(struct rota__stack_pool *pool, unsigned n)
 	rota__spin_unlock(&pool->lock);
 }
 
-int rota__stack_reserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+int rota__stack_reserve_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
 {
 	if (cache == NULL)
 		return reserve(pool, 1) == 1 ? 0 : -ENOMEM;
-	if (cache->credit == 0 && (cache->credit = reserve(pool, CREDIT_BATCH)) == 0)
+	cache->credit = reserve(pool, CREDIT_BATCH);
+	if (cache->credit == 0)
 		return -ENOMEM;
 	cache->credit--;
 	return 0;
 }
 
-void rota__stack_unreserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+void rota__stack_unreserve_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
 {
 	if (cache == NULL) {
 		unreserve(pool, 1);
 		return;
 	}
-	if (++cache->credit < CREDIT_MAX)
-		return;
 	unreserve(pool, CREDIT_MAX / 2);
 	cache->credit -= CREDIT_MAX / 2;
 }
@@ -249,37 +248,31 @@ static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache 
 	rota__spin_unlock(&pool->lock);
 }
 
-struct rota__stack *rota__stack_acquire(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+struct rota__stack *rota__stack_acquire_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
 {
-	struct rota__stack *stack = cache->first;
+	struct rota__stack *stack;
 
-	if (stack == NULL) {
-		rota__spin_lock(&pool->lock);
-		/* Fresh slots one at a time, since each is a page to touch; used ones in a batch. */
-		do {
-			stack = take_locked(pool);
-			if (stack == NULL)
-				break;
-			stack->next = cache->first;
-			cache->first = stack;
-			cache->count++;
-		} while (pool->dirty != NULL && cache->count < CACHE_BATCH);
-		rota__spin_unlock(&pool->lock);
-		stack = cache->first;
-	}
+	rota__spin_lock(&pool->lock);
+	/* Fresh slots one at a time, since each is a page to touch; used ones in a batch. */
+	do {
+		stack = take_locked(pool);
+		if (stack == NULL)
+			break;
+		stack->next = cache->first;
+		cache->first = stack;
+		cache->count++;
+	} while (pool->dirty != NULL && cache->count < CACHE_BATCH);
+	rota__spin_unlock(&pool->lock);
+	stack = cache->first;
 	assert(stack != NULL); /* it was reserved */
 	cache->first = stack->next;
 	cache->count--;
 	return stack;
 }
 
-void rota__stack_release(struct rota__stack_pool *pool, struct rota__stack_cache *cache, struct rota__stack *stack)
+void rota__stack_release_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
 {
-	stack->next = cache->first;
-	cache->first = stack;
-	if (++cache->count >= CACHE_MAX)
-		cache_drain(pool, cache, CACHE_BATCH);
-	rota__stack_unreserve(pool, cache);
+	cache_drain(pool, cache, CACHE_BATCH);
 }
 
 void rota__stack_cache_flush(struct rota__stack_pool *pool, struct rota__stack_cache *cache)

@@ -44,6 +44,10 @@ struct rota__stack_pool {
 	size_t clean_room;
 };
 
+/* What a worker keeps for itself, less one. */
+#define ROTA__STACK_CACHE_MAX 32u
+#define ROTA__STACK_CREDIT_MAX 256u
+
 /* A worker's own share; only its thread touches it. */
 struct rota__stack_cache {
 	struct rota__stack *first;
@@ -55,13 +59,48 @@ struct rota__stack_cache {
 void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size, unsigned caches);
 void rota__stack_pool_deinit(struct rota__stack_pool *pool);
 
+/* What the four below do when the cache does not serve, or there is none. */
+int rota__stack_reserve_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+void rota__stack_unreserve_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+struct rota__stack *rota__stack_acquire_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+void rota__stack_release_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+
 /* Sets one stack aside. 0, -ENOMEM. cache NULL: a foreign thread. */
-int rota__stack_reserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
-void rota__stack_unreserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
+static inline int rota__stack_reserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	if (cache == NULL || cache->credit == 0)
+		return rota__stack_reserve_slow(pool, cache);
+	cache->credit--;
+	return 0;
+}
+
+static inline void rota__stack_unreserve(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	if (cache == NULL || ++cache->credit >= ROTA__STACK_CREDIT_MAX)
+		rota__stack_unreserve_slow(pool, cache);
+}
 
 /* Takes a stack that was reserved: cannot fail. Its end gives back both stack and reservation. */
-struct rota__stack *rota__stack_acquire(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
-void rota__stack_release(struct rota__stack_pool *pool, struct rota__stack_cache *cache, struct rota__stack *stack);
+static inline struct rota__stack *rota__stack_acquire(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	struct rota__stack *stack = cache->first;
+
+	if (stack == NULL)
+		return rota__stack_acquire_slow(pool, cache);
+	cache->first = stack->next;
+	cache->count--;
+	return stack;
+}
+
+static inline void rota__stack_release(struct rota__stack_pool *pool, struct rota__stack_cache *cache,
+				       struct rota__stack *stack)
+{
+	stack->next = cache->first;
+	cache->first = stack;
+	if (++cache->count >= ROTA__STACK_CACHE_MAX)
+		rota__stack_release_slow(pool, cache);
+	rota__stack_unreserve(pool, cache);
+}
 
 /* Gives stacks and reservations of a cache back. */
 void rota__stack_cache_flush(struct rota__stack_pool *pool, struct rota__stack_cache *cache);

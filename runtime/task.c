@@ -31,10 +31,9 @@ static uint64_t next_id(struct rota__worker *worker)
 /* memccpy: stops at the end of a short name, cuts a long one. */
 static void set_name(rota_task *task, const char *name)
 {
-	task->name[0] = '\0';
+	memset(task->name, 0, sizeof(task->name));
 	if (name != NULL)
 		memccpy(task->name, name, '\0', ROTA_TASK_NAME_MAX);
-	task->name[ROTA_TASK_NAME_MAX] = '\0';
 }
 
 int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
@@ -44,7 +43,7 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	rota_task *task;
 	int rc;
 
-	rc = rota__runtime_admit(rt);
+	rc = rota__runtime_admit(rt, worker);
 	if (rc < 0)
 		return rc;
 	task = rota__task_pool_get(&rt->tasks, worker != NULL ? &worker->tasks : NULL);
@@ -110,24 +109,29 @@ void rota__task_unref_ended(rota_task *task)
 		task_free(task);
 }
 
+/* The finisher has taken the joiner's waker. Apart, as most joiners come later or wait for one task of many. */
+static __attribute__((noinline)) void finish_joined(rota_task *task)
+{
+	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	rota__wake_batch_add(&batch, &task->join_waker);
+	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
+		task_free(task);
+	rota__wake_batch_submit(&batch);
+}
+
 void rota__task_finish(rota_task *task, int status)
 {
 	const bool child = task->extra != NULL && task->extra->scope != NULL;
 	rota_runtime *rt = task->rt;
-	struct rota__wake_batch batch;
 	enum rota__drop drop;
 
 	task->status = status;
-	if (rota__state_finish_unjoined(&task->state, &drop)) {
-		if (drop == ROTA__DROP_FREE)
-			task_free(task);
-	} else {
-		rota__wake_batch_init(&batch);
-		rota__wake_batch_add(&batch, &task->join_waker);
-		if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
-			task_free(task);
-		rota__wake_batch_submit(&batch);
-	}
+	if (!rota__state_finish_unjoined(&task->state, &drop))
+		finish_joined(task);
+	else if (drop == ROTA__DROP_FREE)
+		task_free(task);
 	if (child)
 		rota__scope_ended(task); /* the scope's reference has kept it */
 	rota__runtime_dismiss(rt);
@@ -213,18 +217,23 @@ void rota_join_init(struct rota_join_op *op, rota_task *task)
 	op->cancelled_ = 0;
 }
 
-int rota_join(rota_task *task, int *ret_status)
+static __attribute__((noinline)) int join_waiting(rota_task *task)
 {
 	struct rota_join_op op;
-	int rc;
 
-	if (task == NULL)
-		return -EINVAL;
 	if (task == rota__task_current())
 		return -EDEADLK;
+	rota_join_init(&op, task);
+	return rota_await(&op.future);
+}
+
+int rota_join(rota_task *task, int *ret_status)
+{
+	if (task == NULL)
+		return -EINVAL;
 	if (!rota__state_ended(&task->state)) {
-		rota_join_init(&op, task);
-		rc = rota_await(&op.future);
+		int rc = join_waiting(task);
+
 		if (rc < 0)
 			return rc;
 	}

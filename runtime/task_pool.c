@@ -6,8 +6,7 @@
 
 #define SLAB_SIZE ((size_t)32 * 1024)
 #define SLAB_TASKS (SLAB_SIZE / sizeof(rota_task) - 1)
-#define CACHE_BATCH 128u
-#define CACHE_MAX (2 * CACHE_BATCH)
+#define CACHE_BATCH (ROTA__TASK_CACHE_MAX / 2)
 #define EMPTY_SLABS_KEPT 64u /* 2 MiB: a burst that comes again finds its memory */
 
 /* The slab's own header takes the place of the first task. */
@@ -158,7 +157,7 @@ static void cache_drain(struct rota__task_pool *pool, struct rota__task_cache *c
 	rota__spin_unlock(&pool->lock);
 }
 
-rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_cache *cache)
+rota_task *rota__task_pool_get_slow(struct rota__task_pool *pool, struct rota__task_cache *cache)
 {
 	rota_task *task;
 
@@ -168,8 +167,7 @@ rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_c
 		rota__spin_unlock(&pool->lock);
 		return task;
 	}
-	if (cache->first == NULL)
-		cache_fill(pool, cache);
+	cache_fill(pool, cache);
 	task = cache->first;
 	if (task != NULL) {
 		cache->first = task->queue_next;
@@ -178,10 +176,8 @@ rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_c
 	return task;
 }
 
-void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
+void rota__task_pool_put_slow(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
 {
-	/* A walker that looks at the header from now on finds no reference. RELAXED: it takes nothing else from it. */
-	rota__store(&task->state, 0, RELAXED);
 	if (cache == NULL) {
 		rota__spin_lock(&pool->lock);
 		put_locked(pool, task);
@@ -190,8 +186,8 @@ void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *
 	}
 	task->queue_next = cache->first;
 	cache->first = task;
-	if (++cache->count >= CACHE_MAX)
-		cache_drain(pool, cache, CACHE_BATCH);
+	cache->count++;
+	cache_drain(pool, cache, CACHE_BATCH);
 }
 
 void rota__task_cache_flush(struct rota__task_pool *pool, struct rota__task_cache *cache)

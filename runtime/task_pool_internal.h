@@ -22,6 +22,8 @@ struct rota__task_pool {
 	unsigned walkers;                  /* in rota__task_pool_each: no slab may go */
 };
 
+#define ROTA__TASK_CACHE_MAX 256u /* free headers that a worker keeps, less one */
+
 /* A worker's own free headers; only its thread touches it. */
 struct rota__task_cache {
 	rota_task *first;
@@ -31,9 +33,35 @@ struct rota__task_cache {
 /* Frees all slabs. No task may be alive. */
 void rota__task_pool_deinit(struct rota__task_pool *pool);
 
+/* What get and put do when the cache does not serve, or there is none. */
+rota_task *rota__task_pool_get_slow(struct rota__task_pool *pool, struct rota__task_cache *cache);
+void rota__task_pool_put_slow(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task);
+
 /* A header, its contents undefined save a zero state; NULL without memory. cache NULL: straight from the pool. */
-rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_cache *cache);
-void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task);
+static inline rota_task *rota__task_pool_get(struct rota__task_pool *pool, struct rota__task_cache *cache)
+{
+	rota_task *task;
+
+	if (cache == NULL || cache->first == NULL)
+		return rota__task_pool_get_slow(pool, cache);
+	task = cache->first;
+	cache->first = task->queue_next;
+	cache->count--;
+	return task;
+}
+
+static inline void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
+{
+	/* A walker that looks at the header from now on finds no reference. RELAXED: it takes nothing else from it. */
+	rota__store(&task->state, 0, RELAXED);
+	if (cache == NULL || cache->count + 1 >= ROTA__TASK_CACHE_MAX) {
+		rota__task_pool_put_slow(pool, cache, task);
+		return;
+	}
+	task->queue_next = cache->first;
+	cache->first = task;
+	cache->count++;
+}
 
 /* Gives all headers of a cache back to the pool. */
 void rota__task_cache_flush(struct rota__task_pool *pool, struct rota__task_cache *cache);

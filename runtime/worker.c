@@ -128,7 +128,8 @@ static void leave_extra(rota_task *task)
 {
 	if (task->extra->opened != NULL)
 		rota__scope_left_open(task);
-	rota__locals_clear(task->extra);
+	if (task->extra->locals != NULL)
+		rota__locals_clear(task->extra);
 }
 
 static void fiber_body(void *arg)

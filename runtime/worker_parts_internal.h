@@ -10,7 +10,14 @@
 
 /* --- queues ------------------------------------------------------------------------------------------------------ */
 
-void rota__worker_push_back(struct rota__worker *worker, rota_task *task);
+/* The run queue is full. */
+void rota__worker_push_full(struct rota__worker *worker, rota_task *task);
+
+static inline void rota__worker_push_back(struct rota__worker *worker, rota_task *task)
+{
+	if (__builtin_expect(!rota__deque_push(&worker->deque, task), 0))
+		rota__worker_push_full(worker, task);
+}
 
 static inline rota_task *rota__worker_take_next(struct rota__worker *worker)
 {

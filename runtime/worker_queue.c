@@ -17,7 +17,7 @@ static bool stays_here(const struct rota__worker *worker)
 	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < MOVE_COST_NS;
 }
 
-void rota__worker_push_back(struct rota__worker *worker, rota_task *task)
+void rota__worker_push_full(struct rota__worker *worker, rota_task *task)
 {
 	rota_task *first, *last;
 	unsigned n;

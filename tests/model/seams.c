@@ -117,7 +117,7 @@ __attribute__((weak)) void rota__task_submit(rota_task *task)
 	rota__sys_futex_wake(&task_of(task)->queued, 1);
 }
 
-void rota__task_pool_put(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
+void rota__task_pool_put_slow(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
 {
 	(void)pool;
 	(void)cache;
