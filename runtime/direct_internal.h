@@ -11,8 +11,8 @@
 /* Whether the caller may try. `worker` is the calling thread's, and stays so until rota__direct_done. */
 static inline bool rota__direct_may(const struct rota__worker *worker)
 {
-	/* What only some tasks have, scopes, may hold a reason, too. */
-	if (__builtin_expect(worker == NULL || worker->current == NULL || worker->current->extra != NULL, 0))
+	/* Who has an extra may have a scope with a timer that is not filed yet. */
+	if (__builtin_expect(worker == NULL || worker->current == NULL || rota__task_extra(worker->current) != NULL, 0))
 		return !rota_cancelled();
 	return !rota__task_cancelled(worker->current);
 }

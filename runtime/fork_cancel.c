@@ -63,17 +63,17 @@ void rota__fork_give_up(struct rota__forks *forks, struct rota_fork_base *floor)
  * that, or NULL. */
 static bool find_floor(const rota_task *task, struct rota_fork_base **ret_floor)
 {
-	const struct rota__extra *extra = task->extra;
+	const struct rota__extra *extra = rota__task_extra(task);
+	const struct rota_scope *around = rota__task_scope(task);
 	bool found = false;
 
 	*ret_floor = NULL;
 	if (rota__state_cancelled(&task->state))
 		return true;
-	if (extra == NULL)
-		return false;
-	if (extra->scope != NULL && rota__scope_reason(extra->scope) != 0)
+	if (around != NULL && rota__scope_reason(around) != 0)
 		return true;
-	for (const struct rota_scope *scope = extra->opened; scope != NULL; scope = scope->outer_) {
+	for (const struct rota_scope *scope = extra != NULL ? extra->opened : NULL; scope != NULL;
+	     scope = scope->outer_) {
 		if (rota__scope_reason(scope) != 0) {
 			*ret_floor = scope->forked_;
 			found = true;

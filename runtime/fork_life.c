@@ -165,7 +165,7 @@ static void ended(struct rota__forks *forks, rota_task *task)
 	task->flags &= (uint8_t)~ROTA__TASK_FORKED;
 	if (forks->outer.head_ != NULL) {
 		rota__misuse("task %llu \"%s\" ended with frames that were forked and not joined",
-			     (unsigned long long)task->id, task->name);
+			     (unsigned long long)task->id, rota__task_name(task));
 		rota__fork_forget(forks);
 	}
 	rota__forks_free(forks);

@@ -61,7 +61,7 @@ int rota_local_set(const struct rota_local_key *key, void *value)
 
 	if (task == NULL)
 		return -ENXIO;
-	if (value == NULL && task->extra == NULL)
+	if (value == NULL && rota__task_extra(task) == NULL)
 		return 0;
 	extra = rota__extra_of(task);
 	if (extra == NULL)
@@ -82,17 +82,18 @@ int rota_local_set(const struct rota_local_key *key, void *value)
 void *rota_local_get(const struct rota_local_key *key)
 {
 	rota_task *task = rota__task_current();
+	struct rota__extra *extra = task != NULL ? rota__task_extra(task) : NULL;
 	const struct rota__local *local;
 
-	if (task == NULL || task->extra == NULL)
+	if (extra == NULL)
 		return NULL;
-	local = *find(task->extra, key);
+	local = *find(extra, key);
 	return local != NULL ? local->value : NULL;
 }
 
-int rota__locals_inherit(rota_task *child, const rota_task *parent)
+int rota__locals_inherit(rota_task *child, const struct rota__extra *parent)
 {
-	for (const struct rota__local *local = parent->extra->locals; local != NULL; local = local->next) {
+	for (const struct rota__local *local = parent->locals; local != NULL; local = local->next) {
 		struct rota__extra *extra;
 		void *value;
 

@@ -24,7 +24,7 @@ static void on_segv(int number, siginfo_t *info, void *context)
 
 	if (task != NULL && rota__fiber_overflowed(task, info->si_addr)) {
 		rota__log("stack overflow in task %llu \"%s\": its %zu KiB are used up (see rota_task_attr.stack_size)",
-			  (unsigned long long)task->id, task->name, task->stack->size / 1024);
+			  (unsigned long long)task->id, rota__task_name(task), task->stack->size / 1024);
 		abort();
 	}
 	if (former.sa_flags & SA_SIGINFO) {

@@ -11,41 +11,41 @@
 
 int rota__task_reason(const rota_task *task)
 {
-	const struct rota__extra *extra = task->extra;
+	const struct rota__extra *extra = rota__task_extra(task);
+	const struct rota_scope *scope = extra != NULL ? extra->opened : NULL;
 	int reason = 0;
 
 	if (rota__state_cancelled(&task->state))
 		return -ECANCELED;
-	if (extra == NULL)
-		return 0;
-	for (const struct rota_scope *scope = extra->opened; scope != NULL && reason == 0; scope = scope->outer_)
+	for (; scope != NULL && reason == 0; scope = scope->outer_)
 		reason = rota__scope_reason(scope);
-	return reason == 0 && extra->scope != NULL ? rota__scope_reason(extra->scope) : reason;
+	scope = rota__task_scope(task);
+	return reason == 0 && scope != NULL ? rota__scope_reason(scope) : reason;
 }
 
 /* --- children; with the lock held ------------------------------------------------------------------------------ */
 
-static void link_child(struct rota_scope *scope, struct rota__extra *child)
+static void link_child(struct rota_scope *scope, rota_task *child)
 {
-	child->next = NULL;
-	child->prev = scope->last_;
+	child->child_next = NULL;
+	child->child_prev = scope->last_;
 	if (scope->last_ != NULL)
-		scope->last_->next = child;
+		scope->last_->child_next = child;
 	else
 		scope->first_ = child;
 	scope->last_ = child;
 }
 
-static void unlink_child(struct rota_scope *scope, struct rota__extra *child)
+static void unlink_child(struct rota_scope *scope, rota_task *child)
 {
-	if (child->prev != NULL)
-		child->prev->next = child->next;
+	if (child->child_prev != NULL)
+		child->child_prev->child_next = child->child_next;
 	else
-		scope->first_ = child->next;
-	if (child->next != NULL)
-		child->next->prev = child->prev;
+		scope->first_ = child->child_next;
+	if (child->child_next != NULL)
+		child->child_next->child_prev = child->child_prev;
 	else
-		scope->last_ = child->prev;
+		scope->last_ = child->child_prev;
 }
 
 static void push_ended(struct rota_scope *scope, rota_task *task)
@@ -86,7 +86,7 @@ static void cancel_job(struct rota_scope *scope, rota_task *job)
 static void stop(struct rota_scope *scope, int reason)
 {
 	struct rota__wake_batch batch;
-	struct rota__extra *child;
+	rota_task *child;
 
 	rota__wake_batch_init(&batch);
 	rota__scope_lock(scope);
@@ -94,14 +94,12 @@ static void stop(struct rota_scope *scope, int reason)
 		rota__store(&scope->reason_, (uint32_t)-reason, RELEASE); /* partner: reason_of */
 		ask(scope->opener_, &batch);
 		while ((child = scope->first_) != NULL && !child->told) {
-			rota_task *task = child->task;
-
 			unlink_child(scope, child);
 			link_child(scope, child);
 			child->told = true;
-			ask(task, &batch);
-			if (task->kind == ROTA__TASK_JOB)
-				cancel_job(scope, task);
+			ask(child, &batch);
+			if (child->kind == ROTA__TASK_JOB)
+				cancel_job(scope, child);
 		}
 		rota__fork_tell_cancelled(scope->opener_->rt);
 	}
@@ -116,11 +114,10 @@ void rota_scope_cancel(struct rota_scope *scope)
 
 void rota__scope_pass_on(rota_task *task)
 {
+	const struct rota__extra *extra = rota__task_extra(task);
 	int reason = rota__task_reason(task);
 
-	if (task->extra == NULL)
-		return;
-	for (struct rota_scope *scope = task->extra->opened; scope != NULL; scope = scope->outer_) {
+	for (struct rota_scope *scope = extra != NULL ? extra->opened : NULL; scope != NULL; scope = scope->outer_) {
 		if (rota__scope_reason(scope) == 0)
 			stop(scope, reason);
 		else if (!rota__state_cancelled(&task->state))
@@ -162,15 +159,16 @@ static void set_timer(struct rota_scope *scope, uint64_t timeout_ns)
 
 	rota_timer_init(&scope->timer_, timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER);
 	scope->unfiled_ = true;
-	scope->opener_->extra->unfiled = true;
+	rota__task_extra(scope->opener_)->unfiled = true;
 }
 
 void rota__scope_file_timers(rota_task *task)
 {
 	struct rota__wheel *wheel = &rota__worker_self()->wheel;
+	struct rota__extra *extra = rota__task_extra(task);
 
-	task->extra->unfiled = false;
-	for (struct rota_scope *scope = task->extra->opened; scope != NULL; scope = scope->outer_) {
+	extra->unfiled = false;
+	for (struct rota_scope *scope = extra->opened; scope != NULL; scope = scope->outer_) {
 		const struct rota_waker waker = { &timer_waker_ops, scope };
 
 		if (!scope->unfiled_)
@@ -246,83 +244,98 @@ void rota__scope_free_place(struct rota_scope *scope, struct rota__wake_batch *b
 static void share(struct rota_scope *scope)
 {
 	scope->shared_ = true;
-	if (scope->opener_->extra->unfiled)
+	if (rota__task_extra(scope->opener_)->unfiled)
 		rota__scope_file_timers(scope->opener_);
+}
+
+/* The task is not submitted yet. */
+static void set_scope(rota_task *task, struct rota_scope *scope)
+{
+	struct rota__extra *extra = rota__task_extra(task);
+
+	if (extra != NULL)
+		extra->scope = scope;
+	else
+		rota__store(&task->more, scope, RELAXED); /* a walker takes only an extra from it */
 }
 
 int rota__scope_enter(struct rota_scope *scope, rota_task *task)
 {
-	struct rota__extra *extra = rota__extra_of(task);
 	int rc;
 
-	if (extra == NULL)
-		return -ENOMEM;
 	if (!scope->shared_)
 		share(scope);
 	rota__scope_lock(scope);
 	rc = rota__scope_reason(scope);
 	if (rc == 0) {
-		extra->scope = scope;
-		extra->told = false;
+		set_scope(task, scope);
+		task->told = false;
 		scope->children_++;
-		link_child(scope, extra);
+		link_child(scope, task);
 	}
 	rota__scope_unlock(scope);
 	return rc;
 }
 
-/* With the lock held: `child` is gone. */
-static void leave(struct rota_scope *scope, struct rota__extra *child, struct rota__wake_batch *batch)
+/* With the lock held, which it drops: `child` is gone. From here on the scope may be, too. */
+static void leave_and_unlock(struct rota_scope *scope, rota_task *child)
 {
-	unlink_child(scope, child);
-	scope->children_--;
-	rota__scope_free_place(scope, batch);
-	if (!scope->closing_ || scope->children_ == 0)
-		wake_opener(scope, batch);
-}
-
-void rota__scope_leave(rota_task *task)
-{
-	struct rota_scope *scope = task->extra->scope;
 	struct rota__wake_batch batch;
 
+	unlink_child(scope, child);
+	scope->children_--;
+	if (scope->limit_ == 0 &&
+	    (scope->closing_ ? scope->children_ > 0 : rota__waitlist_empty(&scope->opener_waits_))) {
+		rota__scope_unlock(scope); /* nobody waits for just this child */
+		return;
+	}
 	rota__wake_batch_init(&batch);
-	rota__scope_lock(scope);
-	leave(scope, task->extra, &batch);
+	rota__scope_free_place(scope, &batch);
+	if (!scope->closing_ || scope->children_ == 0)
+		wake_opener(scope, &batch);
 	rota__scope_unlock(scope);
 	rota__wake_batch_submit(&batch);
 }
 
+void rota__scope_leave(rota_task *task)
+{
+	struct rota_scope *scope = rota__task_scope(task);
+
+	rota__scope_lock(scope);
+	leave_and_unlock(scope, task);
+}
+
+/* With the lock held, dropped and taken again: it stays, since this child is still linked. */
+static __attribute__((noinline)) void fail(struct rota_scope *scope, int status)
+{
+	scope->failure_ = status;
+	if (scope->flags_ & ROTA_SCOPE_INDEPENDENT)
+		return;
+	rota__scope_unlock(scope);
+	stop(scope, -ECANCELED);
+	rota__scope_lock(scope);
+}
+
 void rota__scope_ended(rota_task *task)
 {
-	struct rota_scope *scope = task->extra->scope;
-	struct rota__wake_batch batch;
-	bool fails, keep;
+	struct rota_scope *scope = rota__task_scope(task);
+	bool keep;
 
-	rota__wake_batch_init(&batch);
 	rota__scope_lock(scope);
-	fails = task->status < 0 && scope->failure_ == 0;
-	if (fails)
-		scope->failure_ = task->status;
-	if (fails && !(scope->flags_ & ROTA_SCOPE_INDEPENDENT)) {
-		rota__scope_unlock(scope); /* it stays: this child is still linked */
-		stop(scope, -ECANCELED);
-		rota__scope_lock(scope);
-	}
+	if (task->status < 0 && scope->failure_ == 0)
+		fail(scope, task->status);
 	keep = !scope->closing_ && !(scope->flags_ & ROTA_SCOPE_FORGET); /* else nobody asks for its status */
 	if (keep)
 		push_ended(scope, task);
-	leave(scope, task->extra, &batch);
-	rota__scope_unlock(scope); /* from here on it may be gone, and the task too if it was kept */
+	leave_and_unlock(scope, task); /* from here on the task may be gone too if it was kept */
 	if (!keep)
 		rota__task_unref_ended(task);
-	rota__wake_batch_submit(&batch);
 }
 
 void rota__scope_left_open(const rota_task *task)
 {
 	rota__log("task %llu \"%s\", spawned at %p, has returned and left a scope open: its children would use a dead "
 		  "stack",
-		  (unsigned long long)task->id, task->name, task->spawned_at);
+		  (unsigned long long)task->id, rota__task_name(task), task->spawned_at);
 	abort();
 }

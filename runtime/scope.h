@@ -54,7 +54,7 @@ struct rota_scope {
 	struct rota_waitlist places_;       /* who waits to spawn */
 	rota_task *opener_;
 	struct rota_scope *outer_;
-	struct rota__extra *first_, *last_;    /* children that are alive; those that were told to stop last */
+	rota_task *first_, *last_;             /* children that are alive; those that were told to stop last */
 	rota_task *ended_first_, *ended_last_; /* in order of their ends */
 	unsigned children_, running_, limit_, flags_;
 	int failure_;

@@ -2,7 +2,7 @@
 /*
  * The protocol. The scope's lock (of opener_waits_) guards its lists and counts.
  *
- * A child is linked here, by its extra, from rota__scope_enter until rota__scope_ended, which is the last thing of its
+ * A child is linked here, in its header, from rota__scope_enter until rota__scope_ended, which is the last thing of its
  * rota__task_finish that touches the scope; then its header, kept by the scope's reference, waits in the list of ended
  * ones until the opener takes its status. The opener's close returns when no child is linked, and the timer neither
  * is filed nor runs: so whoever finds a child linked, or is the timer, may use the scope.
@@ -44,7 +44,13 @@ static inline int rota__scope_reason(const struct rota_scope *scope)
 }
 
 /* With a limit: waits for a place for one more child. 0, or an error. */
-int rota__scope_reserve(struct rota_scope *scope);
+int rota__scope_reserve_place(struct rota_scope *scope);
+
+static inline int rota__scope_reserve(struct rota_scope *scope)
+{
+	return scope->limit_ == 0 ? 0 : rota__scope_reserve_place(scope);
+}
+
 void rota__scope_unreserve(struct rota_scope *scope);
 
 /* Makes a task that nobody else knows yet, and that has a reference for the scope, a child. An error: the scope was

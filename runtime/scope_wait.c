@@ -44,12 +44,10 @@ static void place_cancel(struct rota_future *self)
 
 static const struct rota_future_ops place_ops = { place_poll, place_cancel, "scope place" };
 
-int rota__scope_reserve(struct rota_scope *scope)
+int rota__scope_reserve_place(struct rota_scope *scope)
 {
 	struct place_op op = { .scope = scope };
 
-	if (scope->limit_ == 0)
-		return 0;
 	rota_future_init(&op.future, &place_ops);
 	return rota_await(&op.future);
 }
@@ -181,10 +179,11 @@ int rota_scope_close(struct rota_scope *scope)
 {
 	struct close_op op = { .scope = scope };
 	rota_task *opener = rota__task_current();
+	struct rota__extra *extra = opener != NULL ? rota__task_extra(opener) : NULL;
 	rota_task *task;
 	int reason, status;
 
-	if (opener == NULL || opener->extra == NULL || opener->extra->opened != scope) {
+	if (extra == NULL || extra->opened != scope) {
 		rota__misuse("rota_scope_close of a scope that is not the innermost open one of task %llu \"%s\"",
 			     (unsigned long long)rota_task_id(), rota_task_name());
 		return -EINVAL;
@@ -196,7 +195,7 @@ int rota_scope_close(struct rota_scope *scope)
 	/* Nobody else has the scope any more. */
 	while ((task = pop_ended(scope)) != NULL)
 		rota__task_unref_ended(task);
-	opener->extra->opened = scope->outer_;
+	extra->opened = scope->outer_;
 	reason = rota__scope_reason(scope);
 	if (reason != 0)
 		forget_reason(opener);

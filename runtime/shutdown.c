@@ -113,7 +113,7 @@ static void report_task(rota_task *task, void *arg)
 
 	if ((*reported)++ < REPORT_MAX)
 		rota__log("shutdown: %s %llu \"%s\", spawned at %p, is still alive: it %s%s", kinds[task->kind],
-			  (unsigned long long)task->id, task->name, task->spawned_at,
+			  (unsigned long long)task->id, rota__task_name(task), task->spawned_at,
 			  rests ? "waits in " : "runs, or is about to", rests ? waits_for : "");
 	rota__task_unref(task);
 }

@@ -43,16 +43,19 @@ static inline int inherit(rota_task *task)
 {
 	const struct rota__worker *worker = rota__worker_self();
 	const rota_task *parent = worker != NULL ? worker->current : NULL;
+	const struct rota__extra *extra = parent != NULL ? rota__task_extra(parent) : NULL;
 
-	if (parent == NULL || parent->extra == NULL || parent->extra->locals == NULL || task->kind == ROTA__TASK_JOB)
+	if (extra == NULL || extra->locals == NULL || task->kind == ROTA__TASK_JOB)
 		return 0;
-	return rota__locals_inherit(task, parent);
+	return rota__locals_inherit(task, extra);
 }
 
 static void discard(rota_task *task, const struct request *request)
 {
-	if (task->extra != NULL)
-		rota__locals_clear(task->extra);
+	struct rota__extra *extra = rota__task_extra(task);
+
+	if (extra != NULL)
+		rota__locals_clear(extra);
 	rota__task_discard(task, references(request));
 }
 
@@ -149,7 +152,7 @@ static inline __attribute__((always_inline)) int spawn_fiber(const struct reques
 	task->arg = arg;
 	if (attr != NULL && attr->flags & ROTA_TASK_LOCAL) {
 		task->flags |= ROTA__TASK_PINNED;
-		task->home = rota__worker_self()->index;
+		task->home = (uint16_t)rota__worker_self()->index; /* below ROTA_MAX_WORKERS and the spares */
 	}
 	start(task, request);
 	return 0;

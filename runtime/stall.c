@@ -166,7 +166,7 @@ static bool identify(rota_runtime *rt, struct rota__worker *worker, struct rota_
 	stall->task = task->id;
 	stall->kind = kinds[task->kind];
 	stall->spawned_at = task->spawned_at;
-	memcpy(stall->name, task->name, sizeof(stall->name));
+	memcpy(stall->name, rota__task_name(task), strlen(rota__task_name(task)) + 1);
 	rota__task_unref(task);
 	return true;
 }

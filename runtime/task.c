@@ -28,12 +28,15 @@ static uint64_t next_id(struct rota__worker *worker)
 	return block + 1;
 }
 
-/* memccpy: stops at the end of a short name, cuts a long one. */
-static void set_name(rota_task *task, const char *name)
+/* memccpy: stops at the end of a short name, cuts a long one. false: no memory. */
+static bool set_name(rota_task *task, const char *name)
 {
-	memset(task->name, 0, sizeof(task->name));
-	if (name != NULL)
-		memccpy(task->name, name, '\0', ROTA_TASK_NAME_MAX);
+	struct rota__extra *extra = rota__extra_of(task);
+
+	if (extra == NULL)
+		return false;
+	memccpy(extra->name, name, '\0', ROTA_TASK_NAME_MAX);
+	return true;
 }
 
 int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
@@ -59,10 +62,14 @@ int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
 	task->kind = (uint8_t)kind;
 	task->flags = ROTA__TASK_FRESH;
 	task->shield = 0;
-	set_name(task, name);
 	task->spawned_at = spawned_at;
-	task->extra = NULL;
+	rota__store(&task->more, NULL, RELAXED);
 	rota__store(&task->waits_for, 0, RELAXED);
+	if (name != NULL && name[0] != '\0' && !set_name(task, name)) {
+		rota__task_pool_put(&rt->tasks, worker != NULL ? &worker->tasks : NULL, task);
+		rota__runtime_withdraw(rt);
+		return -ENOMEM;
+	}
 	rota__state_init(&task->state, references);
 	*ret = task;
 	return 0;
@@ -72,16 +79,17 @@ static void task_free(rota_task *task)
 {
 	struct rota__worker *worker = rota__worker_of(task->rt);
 	struct rota__task_cache *cache = worker != NULL ? &worker->tasks : NULL;
+	struct rota__extra *extra = rota__task_extra(task);
 
-	if (task->extra != NULL)
-		rota__task_pool_put(&task->rt->tasks, cache, (rota_task *)(void *)task->extra);
+	if (__builtin_expect(extra != NULL, 0))
+		rota__task_pool_put(&task->rt->tasks, cache, (rota_task *)(void *)extra);
 	rota__task_pool_put(&task->rt->tasks, cache, task);
 }
 
 struct rota__extra *rota__extra_of(rota_task *task)
 {
 	struct rota__worker *worker = rota__worker_of(task->rt);
-	struct rota__extra *extra = task->extra;
+	struct rota__extra *extra = rota__task_extra(task);
 
 	if (extra != NULL)
 		return extra;
@@ -90,11 +98,13 @@ struct rota__extra *rota__extra_of(rota_task *task)
 	if (extra == NULL)
 		return NULL;
 	extra->task = task;
+	extra->scope = rota__task_scope(task);
+	memset(extra->name, 0, sizeof(extra->name));
 	extra->opened = NULL;
 	extra->unfiled = false;
 	extra->locals = NULL;
-	extra->scope = NULL;
-	return task->extra = extra;
+	rota__store(&task->more, (unsigned char *)extra + ROTA__MORE_EXTRA, RELEASE); /* partner: task_name */
+	return extra;
 }
 
 void rota__task_unref(rota_task *task)
@@ -123,7 +133,7 @@ static __attribute__((noinline)) void finish_joined(rota_task *task)
 
 void rota__task_finish(rota_task *task, int status)
 {
-	const bool child = task->extra != NULL && task->extra->scope != NULL;
+	const bool child = rota__task_scope(task) != NULL;
 	rota_runtime *rt = task->rt;
 	enum rota__drop drop;
 
@@ -266,8 +276,9 @@ int rota_cancel(rota_task *task)
 bool rota_cancelled(void)
 {
 	rota_task *task = rota__task_current();
+	const struct rota__extra *extra = task != NULL ? rota__task_extra(task) : NULL;
 
-	if (task != NULL && task->extra != NULL && task->extra->unfiled)
+	if (extra != NULL && extra->unfiled)
 		rota__scope_file_timers(task);
 	return task != NULL ? rota__task_cancelled(task) : rota__blocking_cancelled();
 }
@@ -288,7 +299,7 @@ void rota_shield_leave(void)
 		return;
 	if (task->shield == 0) {
 		rota__misuse("rota_shield_leave without rota_shield_enter in task %llu \"%s\"",
-			     (unsigned long long)task->id, task->name);
+			     (unsigned long long)task->id, rota__task_name(task));
 		return;
 	}
 	task->shield--;
@@ -349,7 +360,7 @@ const char *rota_task_name(void)
 {
 	rota_task *task = rota__task_current();
 
-	return task != NULL ? task->name : "";
+	return task != NULL ? rota__task_name(task) : "";
 }
 
 /* --- the waker ----------------------------------------------------------------------------------------------- */

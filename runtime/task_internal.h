@@ -54,11 +54,12 @@ struct rota_task {
 	/* what its ending needs */
 	struct rota_waker join_waker;
 	int32_t status;
-	uint32_t home; /* worker of a pinned task */
+	uint16_t home; /* worker of a pinned task */
+	bool told;     /* a scope's child was asked to stop; under the scope's lock, as the two below */
 	uint64_t id;
-	char name[ROTA_TASK_NAME_MAX + 1];
-	const void *spawned_at;    /* the caller of spawn, for reports */
-	struct rota__extra *extra; /* what only some tasks have; NULL: nothing */
+	rota_task *child_next, *child_prev;
+	const void *spawned_at;      /* the caller of spawn, for reports */
+	struct rota_atomic_ptr more; /* what only some tasks have: extra_internal.h */
 } __attribute__((aligned(ROTA__CACHE_LINE)));
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");

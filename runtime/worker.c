@@ -124,12 +124,15 @@ static void leave_task(struct rota__worker *worker)
 }
 
 /* The body has returned: what it had besides its stack goes, while the task still is the current one. */
-static void leave_extra(rota_task *task)
+static inline void leave_extra(rota_task *task)
 {
-	if (task->extra->opened != NULL)
+	struct rota__extra *extra = rota__task_extra(task);
+
+	if (__builtin_expect(extra == NULL, 1))
+		return;
+	if (extra->opened != NULL)
 		rota__scope_left_open(task);
-	if (task->extra->locals != NULL)
-		rota__locals_clear(task->extra);
+	rota__locals_clear(extra);
 }
 
 static void fiber_body(void *arg)
@@ -139,8 +142,7 @@ static void fiber_body(void *arg)
 
 	rota__fiber_arrived(task);
 	int status = task->fn(task->arg);
-	if (task->extra != NULL)
-		leave_extra(task);
+	leave_extra(task);
 	worker = rota__worker_self();
 	worker->exit_status = status;
 	worker->verdict = ROTA__VERDICT_EXIT;
@@ -234,7 +236,7 @@ static rota_task *run_future(struct rota__worker *worker, rota_task *task)
 		tell_cancelled(task);
 		polled = rota__future_poll(task->future, &cx);
 	} while (polled == ROTA_PENDING && worker->again && goes_on(worker));
-	if (polled == ROTA_READY && task->extra != NULL)
+	if (polled == ROTA_READY)
 		leave_extra(task);
 	leave_task(worker);
 	if (rota__load(&worker->forks, RELAXED) != NULL)

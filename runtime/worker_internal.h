@@ -108,7 +108,7 @@ void rota__worker_hand_over(struct rota__worker *worker);
 static inline __attribute__((always_inline)) void rota__worker_suspend(struct rota__worker *worker,
 								       enum rota__verdict verdict)
 {
-	const struct rota__extra *extra = worker->current->extra;
+	const struct rota__extra *extra = rota__task_extra(worker->current);
 
 	if (__builtin_expect(extra != NULL && extra->unfiled, 0))
 		rota__scope_file_timers(worker->current);

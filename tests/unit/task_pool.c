@@ -52,7 +52,7 @@ static void get_and_put(struct rota__task_cache *cache)
 	for (int round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < MANY; i++) {
 			tasks[i] = get(cache);
-			memset(tasks[i]->name, 'x', sizeof(tasks[i]->name));
+			memset(&tasks[i]->id, 'x', sizeof(tasks[i]->id));
 		}
 		expect_distinct(MANY);
 		for (unsigned i = 0; i < MANY; i++)
@@ -144,13 +144,13 @@ struct visit {
 	unsigned met;
 };
 
-/* The name's first byte counts the visits. */
+/* The number counts the visits. */
 static void visit(rota_task *task, void *arg)
 {
 	struct visit *v = arg;
 
 	v->met++;
-	task->name[0]++;
+	task->id++;
 	/* It came with a reference. */
 	expect(rota__load(&task->state, RELAXED) & ROTA__REF_MASK, ==, 2 * ROTA__REF);
 	expect(rota__state_unref(&task->state), ==, ROTA__DROP_KEEP);
@@ -164,7 +164,7 @@ UNIT_TEST(task_pool, a_walk_meets_all_that_live_once)
 	expect(v.met, ==, 0);
 	for (unsigned i = 0; i < MANY; i++) {
 		tasks[i] = get(NULL);
-		tasks[i]->name[0] = 0;
+		tasks[i]->id = 0;
 	}
 	for (unsigned i = 0; i < MANY; i += 2)
 		put(NULL, tasks[i]);
@@ -174,7 +174,7 @@ UNIT_TEST(task_pool, a_walk_meets_all_that_live_once)
 	rota__task_pool_each(&pool, visit, &v);
 	expect(v.met, ==, MANY / 2 - 1);
 	for (unsigned i = 3; i < MANY; i += 2)
-		expect(tasks[i]->name[0], ==, 1);
+		expect(tasks[i]->id, ==, 1);
 	rota__task_pool_deinit(&pool);
 }
 
