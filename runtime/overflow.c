@@ -53,26 +53,28 @@ void rota__overflow_install(void)
 	pthread_once(&once, install);
 }
 
-void *rota__overflow_thread_start(void)
+bool rota__overflow_thread_start(void **stack)
 {
-	stack_t present, stack = { .ss_size = SIGNAL_STACK_SIZE };
+	stack_t present, own = { .ss_size = SIGNAL_STACK_SIZE };
 
 	/* A thread that has a signal stack keeps it. */
 	if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
-		return NULL;
-	stack.ss_sp = rota__alloc(SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
-	if (stack.ss_sp == NULL)
-		return NULL; /* an overflow is then a bare SIGSEGV */
-	sigaltstack(&stack, NULL);
-	return stack.ss_sp;
+		return false;
+	if (*stack == NULL)
+		*stack = rota__alloc(SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+	own.ss_sp = *stack;
+	return own.ss_sp != NULL && sigaltstack(&own, NULL) == 0; /* else an overflow is a bare SIGSEGV */
 }
 
-void rota__overflow_thread_stop(void *stack)
+void rota__overflow_thread_stop(void)
 {
 	const stack_t none = { .ss_flags = SS_DISABLE };
 
-	if (stack == NULL)
-		return;
 	sigaltstack(&none, NULL);
-	rota__free(stack, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+}
+
+void rota__overflow_stack_free(void *stack)
+{
+	if (stack != NULL)
+		rota__free(stack, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
 }

@@ -133,6 +133,7 @@ static void runtime_free(rota_runtime *rt)
 	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count + rt->spares.launched; i++) {
 		rota__worker_deinit(&rt->workers[i]);
 		rota__deque_deinit(&rt->workers[i].deque);
+		rota__overflow_stack_free(rt->workers[i].signal_stack);
 	}
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);

@@ -92,9 +92,11 @@ void rota__runtime_threads_stop(rota_runtime *rt);
 /* Tasks that have been spawned and have not ended. */
 uint64_t rota__runtime_alive(rota_runtime *rt);
 
-/* Reports stack overflows by the fiber's name. For the process, once; and for each worker's thread. */
+/* Reports stack overflows by the fiber's name. For the process, once; and for each worker's thread, which may come and go: the
+ * stack for its signals is made the first time (NULL before) and kept. false: the thread has one of its own, or none. */
 void rota__overflow_install(void);
-void *rota__overflow_thread_start(void);
-void rota__overflow_thread_stop(void *stack);
+bool rota__overflow_thread_start(void **stack);
+void rota__overflow_thread_stop(void);
+void rota__overflow_stack_free(void *stack);
 
 #endif

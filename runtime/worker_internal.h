@@ -46,8 +46,9 @@ struct rota__worker {
 	struct rota__stack_cache stacks;
 	pthread_t thread;
 	bool has_thread;
-	pthread_t self; /* the thread again, for who sees the worker awake */
-	void *signal_stack;
+	pthread_t self;     /* the thread again, for who sees the worker awake */
+	void *signal_stack; /* kept while no thread plays the worker */
+	bool on_signal_stack;
 	unsigned valgrind_stack;
 
 	/* the worker writes, others read */
