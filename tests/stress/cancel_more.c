@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random cancels over the kinds of wait that cancel.c does not have: the rest of sync/, datagrams, pipes, readiness,
- * streams, connects, names, signals, children, children of a scope, running jobs that have said how to interrupt them. A
- * leader spawns one victim after the other; whether and when what it waits for comes is left to chance, as is the moment
- * of the cancel. The victim's status tells the truth: what it says it took is gone, and everything else is still there.
+ * Random cancels, by torment.h, over kinds of wait that cancel.c does not have: the rest of sync/, datagrams, pipes,
+ * readiness, streams, connects, names, signals, children, children of a scope, running jobs that have said how to interrupt
+ * them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,26 +13,10 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "runtime_report.h"
-#include "stress.h"
-
-#define LEADERS 6u
-#define CANCELS STRESS_FEWER(320000u) /* all together */
-#define CONFIGS 4u
-
-static rota_runtime *runtime_now;
-static struct rota_atomic_u64 ended_well, ended_cancelled;
-
-static void report(void)
-{
-	if (runtime_now != NULL)
-		runtime_report(runtime_now);
-}
+#include "torment.h"
 
 struct leader {
-	struct stress_random random;
-	const struct kind *kind;
-	bool come;
+	struct torment t;
 	struct rota_rwlock rwlock;
 	struct rota_barrier barrier;
 	struct rota_wait_group group;
@@ -52,22 +35,7 @@ struct leader {
 	struct rota_atomic_u32 interrupted;
 };
 
-/* One kind of wait. `suffer` is the victim: > 0, it has what it waited for; 0, there was nothing to have; -ECANCELED. The
- * leader prepares, brings what is waited for, and looks afterwards what is still there. */
-struct kind {
-	void (*prepare)(struct leader *l);
-	int (*suffer)(struct leader *l);
-	void (*bring)(struct leader *l);
-	void (*settle)(struct leader *l, bool taken);
-	uint32_t one_in; /* so often of the times that it was chosen */
-};
-
 /* --- the rest of sync/ ----------------------------------------------------------------------------------------------- */
-
-static int one_if(int rc)
-{
-	return rc == 0 ? 1 : rc;
-}
 
 static void write_lock(struct leader *l)
 {
@@ -91,7 +59,7 @@ static void unlock(struct leader *l)
 static void lock_is_free(struct leader *l, bool taken)
 {
 	(void)taken;
-	if (!l->come)
+	if (!l->t.come)
 		unlock(l);
 	write_lock(l);
 	unlock(l);
@@ -120,8 +88,8 @@ static void group_done(struct leader *l)
 
 static void group_is_empty(struct leader *l, bool taken)
 {
-	expect(taken && !l->come, ==, false);
-	if (!l->come)
+	expect(taken && !l->t.come, ==, false);
+	if (!l->t.come)
 		group_done(l);
 	expect(rota_wait_group_count(&l->group), ==, 0);
 }
@@ -140,7 +108,7 @@ static void heard_once(struct leader *l, bool taken)
 {
 	int value = 0;
 
-	expect(rota_broadcast_try_recv(&l->listener, &value), ==, l->come && !taken ? 0 : -EAGAIN);
+	expect(rota_broadcast_try_recv(&l->listener, &value), ==, l->t.come && !taken ? 0 : -EAGAIN);
 	expect(taken ? l->value : 3, ==, 3);
 }
 
@@ -156,7 +124,7 @@ static void change(struct leader *l)
 
 static void seen_once(struct leader *l, bool taken)
 {
-	expect(rota_watch_try_changed(&l->watcher, NULL), ==, l->come && !taken ? 0 : -EAGAIN);
+	expect(rota_watch_try_changed(&l->watcher, NULL), ==, l->t.come && !taken ? 0 : -EAGAIN);
 }
 
 static void take_turn(struct leader *l)
@@ -186,8 +154,8 @@ static void do_once(struct leader *l)
 
 static void done_once(struct leader *l, bool taken)
 {
-	expect(taken && !l->come, ==, false);
-	if (!l->come)
+	expect(taken && !l->t.come, ==, false);
+	if (!l->t.come)
 		do_once(l);
 	expect(rota_once_done(&l->once), ==, true);
 }
@@ -214,7 +182,7 @@ static void drain(struct leader *l, bool taken)
 	while (rota_channel_try_recv(&l->channel, &value) == 0)
 		n++;
 	if (!taken)
-		expect(n, ==, l->come ? 3u : 0u);
+		expect(n, ==, l->t.come ? 3u : 0u);
 	else
 		expect(n, <, 3u);
 }
@@ -235,7 +203,7 @@ static void datagram_once(struct leader *l, bool taken)
 {
 	char rest[8];
 
-	expect(recv(l->datagrams[0], rest, sizeof(rest), MSG_DONTWAIT), ==, l->come && !taken ? 3 : -1);
+	expect(recv(l->datagrams[0], rest, sizeof(rest), MSG_DONTWAIT), ==, l->t.come && !taken ? 3 : -1);
 }
 
 static int read_pipe(struct leader *l)
@@ -260,7 +228,7 @@ static void byte_once(struct leader *l, bool taken)
 	char rest[4];
 
 	expect(fcntl(l->pipe[0], F_SETFL, O_NONBLOCK), ==, 0);
-	expect(read(l->pipe[0], rest, sizeof(rest)), ==, l->come && !taken ? 1 : -1);
+	expect(read(l->pipe[0], rest, sizeof(rest)), ==, l->t.come && !taken ? 1 : -1);
 	expect(fcntl(l->pipe[0], F_SETFL, 0), ==, 0);
 }
 
@@ -291,8 +259,8 @@ static void full_again(struct leader *l, bool taken)
 {
 	static const char page[4096] = "f";
 
-	expect(bytes_in(l->full[0]), ==, (int)(65536 - (l->come ? sizeof(page) : 0) + (taken ? sizeof(page) : 0)));
-	if (l->come && !taken)
+	expect(bytes_in(l->full[0]), ==, (int)(65536 - (l->t.come ? sizeof(page) : 0) + (taken ? sizeof(page) : 0)));
+	if (l->t.come && !taken)
 		expect(write(l->full[1], page, sizeof(page)), ==, (ssize_t)sizeof(page));
 }
 
@@ -313,11 +281,11 @@ static void write_line(struct leader *l)
 /* A line that was half read when the cancel came is whole all the same. */
 static void line_once(struct leader *l, bool taken)
 {
-	if (l->come && !taken) {
+	if (l->t.come && !taken) {
 		memset(l->line, 0, sizeof(l->line));
 		expect(read_line(l), >, 0);
 	}
-	if (l->come)
+	if (l->t.come)
 		expect(strncmp(l->line, "hey", 3), ==, 0);
 	expect(recv(l->lines[0], l->line, sizeof(l->line), MSG_DONTWAIT), ==, -1);
 }
@@ -374,12 +342,6 @@ static int run_a_child(struct leader *l)
 	if (rc == 0)
 		expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, ==, 1);
 	return one_if(rc);
-}
-
-static void no_child_is_left(struct leader *l, bool taken)
-{
-	(void)l;
-	(void)taken;
 }
 
 /* --- tasks and jobs ----------------------------------------------------------------------------------------------------- */
@@ -443,94 +405,30 @@ static int join_a_job(struct leader *l)
 	return rc;
 }
 
-static const struct kind kinds[] = {
-	{ write_lock, read_lock, unlock, lock_is_free, 1 },
-	{ NULL, wait_at_barrier, NULL, NULL, 1 },
-	{ add_to_group, wait_for_group, group_done, group_is_empty, 1 },
-	{ NULL, hear, say, heard_once, 1 },
-	{ NULL, watch_change, change, seen_once, 1 },
-	{ take_turn, wait_for_turn, do_once, done_once, 1 },
-	{ NULL, receive_many, send_three, drain, 1 },
-	{ NULL, receive_datagram, send_datagram, datagram_once, 1 },
-	{ NULL, read_pipe, write_byte, byte_once, 1 },
-	{ NULL, wait_readable, write_byte, byte_once, 1 },
-	{ NULL, write_into_full, make_room, full_again, 1 },
-	{ NULL, read_line, write_line, line_once, 1 },
-	{ NULL, connect_there, NULL, accept_all, 1 },
-	{ NULL, find_localhost, NULL, NULL, 20 },
-	{ NULL, wait_for_signal, send_signal, NULL, 4 },
-	{ NULL, run_a_child, NULL, no_child_is_left, 400 },
-	{ NULL, next_of_scope, NULL, NULL, 1 },
-	{ NULL, join_a_job, NULL, NULL, 4 },
+static const struct torment_kind kinds[] = {
+	{ .prepare = write_lock, .suffer = read_lock, .bring = unlock, .settle = lock_is_free },
+	{ .suffer = wait_at_barrier },
+	{ .prepare = add_to_group, .suffer = wait_for_group, .bring = group_done, .settle = group_is_empty },
+	{ .suffer = hear, .bring = say, .settle = heard_once },
+	{ .suffer = watch_change, .bring = change, .settle = seen_once },
+	{ .prepare = take_turn, .suffer = wait_for_turn, .bring = do_once, .settle = done_once },
+	{ .suffer = receive_many, .bring = send_three, .settle = drain },
+	{ .suffer = receive_datagram, .bring = send_datagram, .settle = datagram_once },
+	{ .suffer = read_pipe, .bring = write_byte, .settle = byte_once },
+	{ .suffer = wait_readable, .bring = write_byte, .settle = byte_once },
+	{ .suffer = write_into_full, .bring = make_room, .settle = full_again },
+	{ .suffer = read_line, .bring = write_line, .settle = line_once },
+	{ .suffer = connect_there, .settle = accept_all },
+	{ .suffer = find_localhost, .one_in = 20 },
+	{ .suffer = wait_for_signal, .bring = send_signal, .one_in = 4 },
+	{ .suffer = run_a_child, .one_in = 400 },
+	{ .suffer = next_of_scope },
+	{ .suffer = join_a_job, .one_in = 4 },
 };
 
 /* --- the leader ---------------------------------------------------------------------------------------------------------- */
 
-static int suffer(void *arg)
-{
-	struct leader *l = arg;
-
-	return l->kind->suffer(l);
-}
-
-static void dawdle(struct stress_random *random)
-{
-	for (uint32_t n = stress_below(random, 4); n > 0; n--) {
-		if (stress_one_in(random, 2))
-			rota_yield();
-		else
-			stress_pause(random);
-	}
-}
-
-static void torment_one(struct leader *l)
-{
-	const struct kind *kind;
-	rota_task *task;
-	uint32_t when;
-	int status = 12345;
-
-	do {
-		kind = &kinds[stress_below(&l->random, sizeof(kinds) / sizeof(kinds[0]))];
-	} while (!stress_one_in(&l->random, kind->one_in));
-	l->kind = kind;
-	l->come = kind->bring != NULL && stress_one_in(&l->random, 2);
-	when = l->come ? stress_below(&l->random, 3) : 3; /* before, between, after the cancel, never */
-	if (kind->prepare != NULL)
-		kind->prepare(l);
-	if (when == 0)
-		kind->bring(l);
-	expect(rota_spawn(&task, suffer, l), ==, 0);
-	dawdle(&l->random);
-	if (when == 1)
-		kind->bring(l);
-	dawdle(&l->random);
-	expect(rota_cancel(task), ==, 0);
-	if (when == 2)
-		kind->bring(l);
-	expect(rota_join(task, &status), ==, 0);
-	if (status != -ECANCELED)
-		expect(status, >=, 0);
-	if (kind->settle != NULL)
-		kind->settle(l, status > 0);
-	rota__count(status >= 0 ? &ended_well : &ended_cancelled, 1);
-	stress_moved();
-}
-
-static unsigned turns_each;
-
-static int lead(void *arg)
-{
-	struct leader *l = arg;
-
-	for (unsigned i = 0; i < turns_each; i++)
-		torment_one(l);
-	return 0;
-}
-
-/* --- a round ---------------------------------------------------------------------------------------------------------------- */
-
-static void open_descriptors(struct leader *l, unsigned n)
+static void open_descriptors(struct leader *l)
 {
 	static const char page[4096] = "f";
 
@@ -543,17 +441,16 @@ static void open_descriptors(struct leader *l, unsigned n)
 		expect(write(l->full[1], page, sizeof(page)), ==, (ssize_t)sizeof(page));
 	l->address.sun_family = AF_UNIX;
 	/* An abstract name. */
-	snprintf(l->address.sun_path + 1, sizeof(l->address.sun_path) - 1, "rota-cancel-more-%d-%u", getpid(), n);
+	snprintf(l->address.sun_path + 1, sizeof(l->address.sun_path) - 1, "rota-cancel-more-%d-%u", getpid(),
+		 l->t.number);
 	l->server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	expect(bind(l->server, (struct sockaddr *)&l->address, sizeof(l->address)), ==, 0);
 	expect(listen(l->server, 8), ==, 0);
 }
 
-static void leader_init(struct leader *l, struct stress_random *random, unsigned n)
+static void leader_init(struct leader *l)
 {
-	memset(l, 0, sizeof(*l));
-	l->random = stress_random_new(stress_next(random));
-	open_descriptors(l, n);
+	open_descriptors(l);
 	rota_rwlock_init(&l->rwlock);
 	expect(rota_barrier_init(&l->barrier, 2), ==, 0);
 	rota_wait_group_init(&l->group);
@@ -571,6 +468,8 @@ static void leader_deinit(struct leader *l)
 	const int fds[] = { l->datagrams[0], l->datagrams[1], l->pipe[0],  l->pipe[1], l->full[0],
 			    l->full[1],      l->lines[0],     l->lines[1], l->server };
 
+	expect(waitpid(-1, NULL, WNOHANG), ==, -1); /* no child is left, not even as a zombie */
+	expect(errno, ==, ECHILD);
 	rota_signal_close(&l->signal);
 	rota_stream_deinit(&l->stream);
 	expect(rota_barrier_deinit(&l->barrier), ==, 0);
@@ -582,60 +481,16 @@ static void leader_deinit(struct leader *l)
 		close(fds[i]);
 }
 
-static int lead_all(void *arg)
-{
-	struct leader *leaders = arg;
-	struct rota_scope scope;
-
-	expect(rota_scope_open(&scope, 0), ==, 0);
-	for (unsigned i = 0; i < LEADERS; i++)
-		expect(rota_scope_spawn(&scope, NULL, lead, &leaders[i]), ==, 0);
-	return rota_scope_close(&scope);
-}
-
-static void round_of(struct stress_random *random, enum rota_flavor flavor, unsigned workers)
-{
-	const struct rota_config config = { .workers = workers, .flavor = flavor, .max_blocking_threads = 2 };
-	static struct leader leaders[LEADERS];
-	rota_runtime *rt;
-
-	expect(rota_runtime_new(&rt, &config), ==, 0);
-	runtime_now = rt;
-	for (unsigned i = 0; i < LEADERS; i++)
-		leader_init(&leaders[i], random, i);
-	expect(rota_block_on(rt, lead_all, leaders), ==, 0);
-	expect(waitpid(-1, NULL, WNOHANG), ==, -1); /* no child is left, not even as a zombie */
-	expect(errno, ==, ECHILD);
-	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
-	expect(rota__runtime_alive(rt), ==, 0);
-	runtime_now = NULL;
-	rota_runtime_free(rt);
-	for (unsigned i = 0; i < LEADERS; i++)
-		leader_deinit(&leaders[i]);
-}
-
 int main(int argc, char **argv)
 {
-	struct stress_random random;
-	unsigned before = 0;
+	static const struct torment_plan plan = {
+		.kinds = kinds,
+		.kind_count = sizeof(kinds) / sizeof(kinds[0]),
+		.cancels = STRESS_FEWER(320000u),
+		.leader_size = sizeof(struct leader),
+		.init = leader_init,
+		.deinit = leader_deinit,
+	};
 
-	unsetenv("ROTA_FLAVOR");
-	stress_start(argc, argv, report);
-	random = stress_random_new(0);
-	turns_each = CANCELS / CONFIGS / LEADERS + 1;
-	for (unsigned i = 0; i < stress_scale; i++) {
-		for (unsigned workers = 2; workers <= 4; workers++) {
-			round_of(&random, ROTA_FLAVOR_MULTI_THREAD, workers);
-			/* What a process has once, for signals and names, stays. */
-			if (before == 0)
-				before = stress_descriptors();
-			expect(stress_descriptors(), ==, before);
-		}
-		round_of(&random, ROTA_FLAVOR_CURRENT_THREAD, 1);
-		expect(stress_descriptors(), ==, before);
-	}
-	printf("%u cancels or more: %llu victims ended well, %llu cancelled\n", CONFIGS * LEADERS * turns_each,
-	       (unsigned long long)rota__load(&ended_well, RELAXED),
-	       (unsigned long long)rota__load(&ended_cancelled, RELAXED));
-	return 0;
+	return torment_main(argc, argv, &plan);
 }
