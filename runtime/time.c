@@ -150,17 +150,56 @@ static uint64_t following_tick(const struct rota_interval *interval, uint64_t du
 	}
 }
 
+/* The tick has come. By how much it is late. */
+static uint64_t take_tick(struct rota_interval *interval)
+{
+	const uint64_t due = interval->next, now = rota__sys_clock();
+
+	interval->next = following_tick(interval, due, now);
+	return now > due ? now - due : 0;
+}
+
 int rota_interval_tick(struct rota_interval *interval, uint64_t *ret_late)
 {
-	uint64_t due = interval->next;
-	uint64_t now;
-	int rc = rota_sleep_until(due);
+	uint64_t late;
+	int rc = rota_sleep_until(interval->next);
 
 	if (rc < 0)
 		return rc;
-	now = rota__sys_clock();
-	interval->next = following_tick(interval, due, now);
+	late = take_tick(interval);
 	if (ret_late != NULL)
-		*ret_late = now > due ? now - due : 0;
+		*ret_late = late;
 	return 0;
+}
+
+static struct rota_interval_op *interval_of(struct rota_future *future)
+{
+	return (struct rota_interval_op *)(void *)future;
+}
+
+static rota_poll interval_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_interval_op *op = interval_of(self);
+
+	if (rota_future_poll(&op->timer_.future, cx) == ROTA_PENDING)
+		return ROTA_PENDING;
+	self->status = op->timer_.future.status;
+	if (self->status == 0)
+		op->late = take_tick(op->interval_);
+	return ROTA_READY;
+}
+
+static void interval_cancel(struct rota_future *self)
+{
+	rota_future_cancel(&interval_of(self)->timer_.future);
+}
+
+void rota_interval_tick_init(struct rota_interval_op *op, struct rota_interval *interval)
+{
+	static const struct rota_future_ops ops = { interval_poll, interval_cancel, "interval" };
+
+	rota_future_init(&op->future, &ops);
+	op->late = 0;
+	op->interval_ = interval;
+	rota_timer_init(&op->timer_, interval->next);
 }

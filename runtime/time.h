@@ -59,6 +59,17 @@ ROTA_API int rota_interval_init(struct rota_interval *interval, uint64_t period_
  * tick is still to come. */
 ROTA_API int rota_interval_tick(struct rota_interval *interval, uint64_t *ret_late);
 
+/* The same as a future: `late` when its status is 0. The interval stays in place, and nobody else uses it, until it is
+ * ready. As a timer, it needs a runtime: elsewhere the status is -ENXIO. */
+struct rota_interval_op {
+	struct rota_future future;
+	uint64_t late;
+	/* private */
+	struct rota_interval *interval_;
+	struct rota_timer timer_;
+};
+ROTA_API void rota_interval_tick_init(struct rota_interval_op *op, struct rota_interval *interval);
+
 ROTA_END_DECLS
 
 #endif

@@ -330,3 +330,53 @@ TASK_TEST(time, a_period_that_never_ends_does_not_come_round)
 		expect(interval.next, >, rota_now());
 	}
 }
+
+TASK_TEST(time, a_tick_is_a_future)
+{
+	for (enum rota_missed_tick missed = ROTA_MISSED_BURST; missed <= ROTA_MISSED_SKIP; missed++) {
+		struct rota_interval interval = missed_interval(missed, 5), other = interval;
+		const uint64_t before = rota_now(), due = interval.next;
+		struct rota_interval_op op;
+
+		rota_interval_tick_init(&op, &interval);
+		expect(rota_await(&op.future), ==, 0);
+		expect(op.late, >=, before - due);
+		expect(op.late, <=, rota_now() - due);
+		expect(rota_interval_tick(&other, NULL), ==, 0);
+		if (missed != ROTA_MISSED_DELAY) /* which depends on when it came */
+			expect(interval.next, ==, other.next);
+		expect(interval.next, >, due);
+	}
+}
+
+TASK_TEST(time, a_tick_that_loses_is_still_to_come)
+{
+	struct rota_interval interval;
+	struct rota_interval_op op;
+	struct rota_yield_op now;
+	uint64_t due;
+	size_t which;
+
+	expect(rota_interval_init(&interval, LONG, ROTA_MISSED_SKIP), ==, 0);
+	expect(rota_interval_tick(&interval, NULL), ==, 0);
+	due = interval.next;
+	rota_interval_tick_init(&op, &interval);
+	rota_yield_init(&now);
+	expect(ROTA_AWAIT_ANY(&which, &op.future, &now.future), ==, 0);
+	expect(which, ==, 1);
+	expect(op.future.status, ==, -ECANCELED);
+	expect(interval.next, ==, due);
+}
+
+UNIT_TEST(time, a_tick_as_a_future_needs_a_runtime)
+{
+	struct rota_interval interval;
+	struct rota_interval_op op;
+	uint64_t due;
+
+	expect(rota_interval_init(&interval, LONG, ROTA_MISSED_BURST), ==, 0);
+	due = interval.next;
+	rota_interval_tick_init(&op, &interval);
+	expect(rota_await(&op.future), ==, -ENXIO);
+	expect(interval.next, ==, due);
+}
