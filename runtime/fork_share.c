@@ -123,6 +123,7 @@ struct rota_fork_base *rota__fork_take(struct rota__forks *forks, struct rota__f
 	if (--forks->shared == 0)
 		forks->last = NULL;
 	base->link_ = thief;
-	rota__store(&base->state_, ROTA__FRAME_TAKEN, RELEASE); /* partner: the ACQUIRE in rota_fork_settle: link_ */
+	/* Partner: the ACQUIRE in rota_fork_settle and in rota__fork_give_up: link_, and what the thief is. */
+	rota__store(&base->state_, ROTA__FRAME_TAKEN, RELEASE);
 	return base;
 }

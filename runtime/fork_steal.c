@@ -66,12 +66,16 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__forks *vi
 	}
 	rota__spin_lock(&victim->lock);
 	if (rota__load(&victim->stack_size, RELAXED) == stack_size) /* else it has changed hands */
-		base = rota__fork_take(victim, thief);
-	thief->frame = base;
-	thief->victim = victim;
-	if (base != NULL && victim->bounded) {
-		thief->task->flags |= ROTA__TASK_NO_WAIT;
-		thief->bounded = true;
+		base = rota__load(&victim->first, RELAXED);
+	if (base != NULL) {
+		thief->frame = base;
+		thief->victim = victim;
+		if (victim->bounded) {
+			thief->task->flags |= ROTA__TASK_NO_WAIT;
+			thief->bounded = true;
+		}
+		/* Last: from here on the victim may cancel the thief, which has to know its frame by then. */
+		rota__fork_take(victim, thief);
 	}
 	rota__spin_unlock(&victim->lock);
 	if (base == NULL) {
