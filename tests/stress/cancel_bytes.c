@@ -53,15 +53,11 @@ struct leader {
 
 /* --- numbered bytes ---------------------------------------------------------------------------------------------------- */
 
+static unsigned char numbers[CHUNK + 251];
+
 static const unsigned char *numbered(uint64_t from)
 {
-	static unsigned char bytes[CHUNK + 251];
-
-	if (bytes[1] == 0) {
-		for (size_t i = 0; i < sizeof(bytes); i++)
-			bytes[i] = (unsigned char)(i % 251);
-	}
-	return bytes + from % 251;
+	return numbers + from % 251;
 }
 
 static void hear(struct flow *flow, const unsigned char *bytes, ssize_t n)
@@ -803,5 +799,7 @@ int main(int argc, char **argv)
 		.finish = leader_finish,
 	};
 
+	for (size_t i = 0; i < sizeof(numbers); i++)
+		numbers[i] = (unsigned char)(i % 251);
 	return torment_main(argc, argv, &plan);
 }
