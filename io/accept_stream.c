@@ -72,7 +72,7 @@ bool rota__accept_stream_take(struct rota_op *op, int *res, bool last)
 		(struct rota_accept_stream *)(void *)((char *)op - offsetof(struct rota_accept_stream, op_));
 
 	if (*res >= 0) {
-		rota__fd_hint(&rota__fd_sockets, *res, true);
+		rota__fd_connected(*res);
 		put(s, *res);
 		if (last)
 			*res = ROTA__MULTISHOT_GOES_ON;

@@ -54,10 +54,29 @@ bool rota__op_was_no_socket(struct rota_op *op, int res)
 	if (res != -ENOTSOCK || !op->as_socket_)
 		return false;
 	rota__fd_hint(&rota__fd_sockets, op->fd_, false);
+	rota__fd_hint(&rota__fd_connections, op->fd_, false);
 	op->opcode_ = op->opcode_ == IORING_OP_RECV ? IORING_OP_READ : IORING_OP_WRITE;
 	op->offset_ = UINT64_MAX;
 	op->flags_ = 0;
 	op->as_socket_ = 0;
+	op->ioprio_ = 0;
+	return true;
+}
+
+void rota__op_poll_first(struct rota_op *op)
+{
+	if (op->opcode_ == IORING_OP_RECV && op->more_ == ROTA__MORE_NONE && !(op->flags_ & MSG_DONTWAIT) &&
+	    rota__fd_hinted(&rota__fd_connections, op->fd_) && !rota__fd_hinted(&rota__fd_unread, op->fd_))
+		op->ioprio_ |= IORING_RECVSEND_POLL_FIRST;
+}
+
+/* A socket that has no poll answers the wait for it with EAGAIN. false: `res` does not mean that. */
+static bool could_not_poll(struct rota_op *op, int res)
+{
+	if (res != -EAGAIN || op->opcode_ != IORING_OP_RECV || !(op->ioprio_ & IORING_RECVSEND_POLL_FIRST))
+		return false;
+	rota__fd_hint(&rota__fd_connections, op->fd_, false);
+	op->ioprio_ = 0;
 	return true;
 }
 
@@ -66,10 +85,12 @@ static void learn(const struct rota_op *op, int status)
 {
 	if (status < 0)
 		return;
-	if (op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND || op->opcode_ == IORING_OP_CONNECT)
+	if (op->opcode_ == IORING_OP_RECV || op->opcode_ == IORING_OP_SEND)
 		rota__fd_hint(&rota__fd_sockets, op->fd_, true);
+	else if (op->opcode_ == IORING_OP_CONNECT)
+		rota__fd_connected(op->fd_);
 	else if (op->opcode_ == IORING_OP_ACCEPT)
-		rota__fd_hint(&rota__fd_sockets, status, true);
+		rota__fd_connected(status);
 	else if (op->opcode_ == IORING_OP_OPENAT || op->opcode_ == IORING_OP_OPENAT2)
 		rota__fd_forget(status);
 }
@@ -105,7 +126,7 @@ enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 	/* ECANCELED unasked: the thread that submitted it has ended, in the current-thread flavour. */
 	if (*res == -EINTR || *res == -ECANCELED)
 		return op->opcode_ == IORING_OP_CONNECT ? ROTA__MAIL_POLL : ROTA__MAIL_SUBMIT;
-	if (rota__op_was_no_socket(op, *res) || could_not_lend(op, *res))
+	if (rota__op_was_no_socket(op, *res) || could_not_lend(op, *res) || could_not_poll(op, *res))
 		return ROTA__MAIL_SUBMIT;
 	return rota__op_would_block(op, *res) ? ROTA__MAIL_POLL : ROTA__MAIL_NONE;
 }

@@ -130,6 +130,7 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 	} else {
 		io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
 		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
+		rota__op_poll_first(op);
 		sqe->ioprio = op->ioprio_;
 		sqe->flags = op->entry_flags_;
 		if (rota__sys_ring_hides(op))

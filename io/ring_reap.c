@@ -3,6 +3,7 @@
 #include "ring_parts_internal.h"
 
 #include "../runtime/slot_internal.h"
+#include "fd_hint_internal.h"
 #include "multishot_internal.h"
 
 static bool take_result(struct rota__ring *ring, struct rota_op *op, int *res, unsigned flags, bool last)
@@ -31,6 +32,13 @@ static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const 
 	}
 }
 
+/* Whether the socket has more. */
+static void learn_unread(const struct rota_op *op, const struct io_uring_cqe *cqe)
+{
+	if (op->opcode_ == IORING_OP_RECV && cqe->res > 0)
+		rota__fd_hint(&rota__fd_unread, op->fd_, (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0);
+}
+
 /* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
  * completion has to wait until the owner has taken it out. */
 static bool complete(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
@@ -53,6 +61,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 		res = op->future.status;
 	if (rota__op_is_multishot(op))
 		take_result(ring, op, &res, cqe->flags, true);
+	learn_unread(op, cqe);
 	again = rota__op_again(op, &res);
 	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !rota__ring_is_closing(ring, op)) {
 		if (reaping->rescuer != NULL && rota__ring_may_move(op)) {

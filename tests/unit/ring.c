@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <poll.h>
 
+#include "../../io/fd_hint_internal.h"
 #include "../../io/ring_internal.h"
 #include "../../io/sys_internal.h"
 #include "../../runtime/slot_internal.h"
@@ -119,6 +120,61 @@ UNIT_TEST(ring, operations_end_in_turns)
 		expect(finish(&ring, &op[i]), ==, i == 1 ? 2 : 1);
 	expect(byte[0] + byte[2], ==, 'a' + 'b');
 	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+/* Receives on a socket that is known to be a connection; whether it was polled first. */
+static bool receive(struct rota__ring *ring, int fd, size_t room, int flags, int expected)
+{
+	struct rota_op op;
+	char buffer[8];
+
+	rota_op_recv(&op, fd, buffer, room, flags);
+	submit(ring, &op);
+	expect(finish(ring, &op), ==, expected);
+	return (op.ioprio_ & IORING_RECVSEND_POLL_FIRST) != 0;
+}
+
+UNIT_TEST(ring, connection_that_is_read_empty_is_polled_first)
+{
+	struct rota__ring ring;
+	int fds[2];
+
+	plain_connection(fds);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	expect(write(fds[1], "abcdef", 6), ==, 6);
+	expect(receive(&ring, fds[0], 1, 0, 1), ==, false); /* nothing is known of it */
+	rota__fd_connected(fds[0]);
+	expect(receive(&ring, fds[0], 1, 0, 1), ==, true);
+	expect(receive(&ring, fds[0], 2, 0, 2), ==, false); /* something was left */
+	expect(receive(&ring, fds[0], 8, 0, 2), ==, false);
+	expect(write(fds[1], "gh", 2), ==, 2);
+	expect(receive(&ring, fds[0], 8, 0, 2), ==, true); /* nothing was */
+	expect(receive(&ring, fds[0], 8, MSG_DONTWAIT, -EAGAIN), ==, false);
+	expect(shutdown(fds[1], SHUT_WR), ==, 0);
+	expect(receive(&ring, fds[0], 8, 0, 0), ==, true);
+	rota__fd_forget(fds[0]);
+	expect(receive(&ring, fds[0], 8, 0, 0), ==, false);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+/* A socket of a kind that has no poll is asked in the plain way from then on. */
+UNIT_TEST(ring, socket_that_cannot_be_polled)
+{
+	int fds[2], res = -EAGAIN;
+	struct rota_op op;
+	char byte;
+
+	plain_pair(fds);
+	rota__fd_connected(fds[0]);
+	rota_op_recv(&op, fds[0], &byte, 1, 0);
+	rota__op_poll_first(&op);
+	expect(op.ioprio_, ==, IORING_RECVSEND_POLL_FIRST);
+	expect(rota__op_again(&op, &res), ==, ROTA__MAIL_SUBMIT);
+	rota__op_poll_first(&op);
+	expect(op.ioprio_, ==, 0);
+	expect(rota__op_again(&op, &res), ==, ROTA__MAIL_POLL);
 	plain_close(fds);
 }
 
