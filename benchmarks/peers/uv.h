@@ -16,6 +16,9 @@ void add_sample(uint64_t ns);
 void sort_samples(void);
 void report_quantile(const char *name, double share);
 
+/* The next of a fixed sequence (SplitMix64). */
+uint64_t next_random(uint64_t *state);
+
 uint64_t cpu_ns(void);
 uint64_t rss_bytes(void);
 
@@ -35,5 +38,6 @@ void connections(void);
 void echo_memory(void);
 void sleepers(void);
 void idle(void);
+void file_reads(void);
 
 #endif

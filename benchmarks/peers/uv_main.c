@@ -26,7 +26,7 @@ static struct {
 	{ "lead-ms", 5000 },   { "fib", 32 },
 	{ "pause-ms", 100 },   { "connections", 0 },
 	{ "sleep-ms", 20000 }, { "seconds", 10 },
-	{ "settle-ms", 500 },
+	{ "settle-ms", 500 },  { "megabytes", 64 },
 };
 
 uint64_t param(const char *name)
@@ -76,6 +76,15 @@ void report_quantile(const char *name, double share)
 {
 	if (sample_count > 0)
 		printf("%s %g us\n", name, (double)samples[(size_t)(share * (double)(sample_count - 1))] / 1e3);
+}
+
+uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
 }
 
 uint64_t cpu_ns(void)
@@ -134,6 +143,7 @@ int main(int argc, char **argv)
 		{ "echo_memory", echo_memory },
 		{ "sleepers", sleepers },
 		{ "idle", idle },
+		{ "file_reads", file_reads },
 	};
 	size_t i = 0;
 

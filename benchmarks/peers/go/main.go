@@ -69,7 +69,7 @@ func repeat(length time.Duration, step func()) float64 {
 func main() {
 	workloads := map[string]func(params){
 		"broadcast": broadcast, "channel": channel, "connections": connections, "echo": echoBench,
-		"echo_memory": echoMemory, "echo_server": echoServer, "fork": fork,
+		"echo_memory": echoMemory, "echo_server": echoServer, "file_reads": fileReads, "fork": fork,
 		"fork_arrays": forkArrays, "hogs": hogs, "http_server": httpServer, "idle": idle, "mixed": mixed, "mpsc": mpsc,
 		"mutex": mutex, "notify": notify, "oneshot": oneshot, "pingpong": pingpong, "rwlock": rwlock,
 		"semaphore": semaphore, "sleepers": sleepers, "spawn": spawn, "timeouts": timeouts, "timers": timers, "wake": wake,
