@@ -43,7 +43,8 @@ int rota_broadcast_deinit(struct rota_broadcast *b)
 
 	if (rc < 0)
 		return rc;
-	rota__free(b->ring_, b->slots_ * b->stride_ * sizeof(*b->ring_), ROTA__CACHE_LINE);
+	if (!b->lent_)
+		rota__free(b->ring_, b->slots_ * b->stride_ * sizeof(*b->ring_), ROTA__CACHE_LINE);
 	b->ring_ = NULL;
 	b->slots_ = 0;
 	b->closed_ = 1;

@@ -20,6 +20,7 @@ struct rota_broadcast {
 	struct rota_atomic_u64 *ring_;
 	struct rota_atomic_u64 sent_;
 	uint32_t closed_;
+	uint32_t lent_; /* the ring is the program's */
 };
 
 /* Belongs to one task or thread at a time. It may be forgotten without a call, and copied: the copy goes on from there. */
@@ -29,12 +30,33 @@ struct rota_broadcast_receiver {
 	uint64_t next_;
 };
 
+/*
+ * An initialiser, for a static broadcast too, whose ring is a variable of the program's, which must outlive it. The ring's
+ * bytes must be zero, as those of a static variable are, and its capacity a power of two:
+ *
+ *	static ROTA_BROADCAST_STORAGE(struct news, 128) ring;
+ *	static struct rota_broadcast broadcast = ROTA_BROADCAST_INIT(ring);
+ */
+/* clang-format off */
+#define ROTA_BROADCAST_WORDS_(type) (1 + (sizeof(type) + 7) / 8) /* of a slot: the stamp, and the value */
+#define ROTA_BROADCAST_SLOTS_(n) ((n) * sizeof(char[(n) > 0 && ((n) & ((n) - 1)) == 0 ? 1 : -1])) /* refuses other n */
+#define ROTA_BROADCAST_STORAGE(type, capacity) \
+	union { \
+		struct rota_atomic_u64 words_[ROTA_BROADCAST_SLOTS_(capacity) * ROTA_BROADCAST_WORDS_(type)]; \
+		type elem_; \
+	}
+#define ROTA_BROADCAST_INIT(storage) \
+	{ {{0}, 0, NULL, NULL}, sizeof((storage).elem_), \
+	  sizeof((storage).words_) / sizeof(uint64_t) / ROTA_BROADCAST_WORDS_((storage).elem_), \
+	  ROTA_BROADCAST_WORDS_((storage).elem_), (storage).words_, {0}, 0, 1 }
+/* clang-format on */
+
 /* Allocates a ring of at least `capacity` values: the next power of two. -EINVAL: elem_size or capacity 0, or beyond
  * memory; -ENOMEM. */
 ROTA_API int rota_broadcast_init(struct rota_broadcast *b, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
-/* Frees the ring. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed.
- */
+/* Frees the ring, unless it is the program's. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds abort),
+ * and nothing has changed. */
 ROTA_API int rota_broadcast_deinit(struct rota_broadcast *b);
 
 /* The receiver sees what is sent from now on. Any thread; never waits. */

@@ -73,7 +73,7 @@ int rota_channel_deinit(struct rota_channel *c)
 	rota__channel_unlock_both(c);
 	if (waiting)
 		return rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
-	if (c->buffer_ != NULL)
+	if (c->buffer_ != NULL && !c->lent_)
 		rota__free(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
 	c->buffer_ = NULL;
 	c->slots_ = 0;
@@ -89,23 +89,26 @@ static int grow(struct rota_channel *c)
 {
 	const size_t old_bytes = c->slots_ * c->elem_size_;
 	const size_t first_part = (c->slots_ - c->head_) * c->elem_size_;
+	const size_t slots = c->slots_ > 0 ? 2 * c->slots_ : UNBOUNDED_START;
 	unsigned char *buffer;
 	size_t bytes;
 
 	if (rota__channel_room(c, 1) > 0)
 		return 0;
-	if (__builtin_mul_overflow(old_bytes, (size_t)2, &bytes))
+	if (slots < c->slots_ || __builtin_mul_overflow(slots, c->elem_size_, &bytes))
 		return -ENOMEM;
 	buffer = rota__alloc(bytes, BUFFER_ALIGN);
 	if (buffer == NULL)
 		return -ENOMEM;
-	memcpy(buffer, c->buffer_ + c->head_ * c->elem_size_, first_part);
-	memcpy(buffer + first_part, c->buffer_, old_bytes - first_part);
-	rota__free(c->buffer_, old_bytes, BUFFER_ALIGN);
+	if (c->buffer_ != NULL) { /* else it had only an initialiser */
+		memcpy(buffer, c->buffer_ + c->head_ * c->elem_size_, first_part);
+		memcpy(buffer + first_part, c->buffer_, old_bytes - first_part);
+		rota__free(c->buffer_, old_bytes, BUFFER_ALIGN);
+	}
 	c->buffer_ = buffer;
 	c->head_ = 0;
 	c->tail_ = rota__channel_filled(c, SIZE_MAX); /* less than all, when some are reserved */
-	c->slots_ *= 2;
+	c->slots_ = slots;
 	return 0;
 }
 

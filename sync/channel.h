@@ -21,6 +21,7 @@ struct rota_channel {
 	size_t capacity_;
 	size_t slots_;
 	uint32_t closed_;
+	uint32_t lent_;           /* the buffer is the program's */
 	unsigned char apart_[64]; /* the two ends are written by different threads */
 	/* the end that receives, under the lock of the list of senders */
 	struct rota_waitlist senders_;
@@ -36,12 +37,32 @@ struct rota_channel {
 	size_t tail_;                    /* the slot of the next */
 };
 
+/*
+ * Initialisers, for static channels too. A bounded channel has its places in an array of the program's, of any type, which
+ * must outlive it and is the channel's until then; an unbounded one allocates when it is first sent to, and one without room
+ * never does:
+ *
+ *	static struct job places[16];
+ *	static struct rota_channel jobs = ROTA_CHANNEL_INIT(places);
+ *	static struct rota_channel results = ROTA_CHANNEL_UNBOUNDED_INIT(sizeof(struct result));
+ */
+/* clang-format off */
+#define ROTA_CHANNEL_INIT(array) \
+	ROTA_CHANNEL_INIT_((unsigned char *)(void *)(array), sizeof((array)[0]), sizeof(array) / sizeof((array)[0]), \
+			   sizeof(array) / sizeof((array)[0]), 1)
+#define ROTA_CHANNEL_RENDEZVOUS_INIT(elem_size) ROTA_CHANNEL_INIT_(NULL, elem_size, 0, 0, 0)
+#define ROTA_CHANNEL_UNBOUNDED_INIT(elem_size) ROTA_CHANNEL_INIT_(NULL, elem_size, ROTA_UNBOUNDED, 0, 0)
+#define ROTA_CHANNEL_INIT_(buffer, elem_size, capacity, slots, lent) \
+	{ buffer, elem_size, capacity, slots, 0, lent, {0}, {{0}, 0, NULL, NULL}, {0}, {0}, 0, {0}, \
+	  {{0}, 0, NULL, NULL}, {0}, {0}, 0, 0 }
+/* clang-format on */
+
 /* Allocates the buffer of a bounded channel; an unbounded one grows by need, and one of capacity 0 has none. -EINVAL:
  * elem_size 0, or beyond memory; -ENOMEM. */
 ROTA_API int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
-/* Frees the buffer; elements inside are dropped. Nobody may come later. Idempotent. 0. -EBUSY: somebody waits, which is
- * reported (debug builds abort), and nothing is freed. */
+/* Frees the buffer, unless it is the program's; elements inside are dropped. Nobody may come later. Idempotent. 0. -EBUSY:
+ * somebody waits, which is reported (debug builds abort), and nothing is freed. */
 ROTA_API int rota_channel_deinit(struct rota_channel *c);
 
 /* Waits while full. 0; -EPIPE once closed; -ECANCELED: not sent; -ENOMEM when an unbounded channel cannot grow. */

@@ -32,7 +32,8 @@ int rota_watch_deinit(struct rota_watch *w)
 
 	if (rc < 0)
 		return rc;
-	rota__free(w->words_, rota__words(w->size_) * sizeof(*w->words_), ROTA__CACHE_LINE);
+	if (!w->lent_)
+		rota__free(w->words_, rota__words(w->size_) * sizeof(*w->words_), ROTA__CACHE_LINE);
 	w->words_ = NULL;
 	w->size_ = 0;
 	w->closed_ = 1;
@@ -110,16 +111,9 @@ static uint64_t copy(struct rota_watch *w, void *ret_value)
 	return seen;
 }
 
-void rota_watch_get(struct rota_watch *w, void *ret_value)
+void rota_watch_copy(struct rota_watch *w, void *ret_value)
 {
-	/* A value of just one word is whole without its stamp. Partner: the RELEASE fence of rota__words_write. */
-	if (w->size_ == sizeof(uint64_t)) {
-		const uint64_t word = rota__load(w->words_, ACQUIRE);
-
-		memcpy(ret_value, &word, sizeof(word));
-	} else {
-		copy(w, ret_value);
-	}
+	copy(w, ret_value);
 }
 
 void rota_watch_subscribe(struct rota_watch *w, struct rota_watch_receiver *receiver)

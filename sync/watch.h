@@ -7,6 +7,8 @@
 #ifndef ROTA_SYNC_WATCH_H
 #define ROTA_SYNC_WATCH_H
 
+#include <string.h>
+
 #include "../runtime/future.h"
 #include "../runtime/waitlist.h"
 
@@ -18,6 +20,7 @@ struct rota_watch {
 	struct rota_atomic_u64 *words_;
 	size_t size_;
 	uint32_t closed_;
+	uint32_t lent_; /* the words are the program's */
 };
 
 /* Belongs to one task or thread at a time. It may be forgotten without a call, and copied. */
@@ -26,18 +29,49 @@ struct rota_watch_receiver {
 	uint64_t seen_;
 };
 
+/*
+ * An initialiser, for a static watch too, whose value lies in a variable of the program's, which must outlive it, and which
+ * is initialised with the first value:
+ *
+ *	static ROTA_WATCH_STORAGE(struct limits) first = { { .rate = 10 } };
+ *	static struct rota_watch limits = ROTA_WATCH_INIT(first);
+ */
+/* clang-format off */
+#define ROTA_WATCH_STORAGE(type) \
+	union { \
+		type value_; \
+		struct rota_atomic_u64 words_[(sizeof(type) + 7) / 8]; \
+	}
+#define ROTA_WATCH_INIT(storage) { {{0}, 0, NULL, NULL}, {2}, (storage).words_, sizeof((storage).value_), 0, 1 }
+/* clang-format on */
+
 /* Allocates room for one value of `size` bytes and copies the first one. -EINVAL: size 0; -ENOMEM. */
 ROTA_API int rota_watch_init(struct rota_watch *w, size_t size, const void *value) ROTA_MUST_USE;
 
-/* Frees the value. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed.
- */
+/* Frees the value, unless its place is the program's. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds
+ * abort), and nothing has changed. */
 ROTA_API int rota_watch_deinit(struct rota_watch *w);
 
 /* Replaces the value, also with the same, and wakes all that wait. Any thread; never waits. 0; -EPIPE once closed. */
 ROTA_API int rota_watch_send(struct rota_watch *w, const void *value) ROTA_MUST_USE;
 
+/* rota_watch_get below, as a function to call. */
+ROTA_API void rota_watch_copy(struct rota_watch *w, void *ret_value);
+
 /* Copies the latest value. Any thread; never waits; also when closed. */
-ROTA_API void rota_watch_get(struct rota_watch *w, void *ret_value);
+static inline void rota_watch_get(struct rota_watch *w, void *ret_value)
+{
+	/* A value of just one word is whole without its stamp. ACQUIRE, partner: the RELEASE fence of a send. */
+	if (w->size_ == sizeof(uint64_t)) {
+		const uint64_t word = __atomic_load_n(&w->words_->value, __ATOMIC_ACQUIRE);
+
+		/* The compiler may see a smaller variable, and not that the size rules this out: so it does not warn. */
+		__asm__("" : "+r"(ret_value));
+		memcpy(ret_value, &word, sizeof(word));
+	} else {
+		rota_watch_copy(w, ret_value);
+	}
+}
 
 /* The present value counts as seen by the receiver. Any thread; never waits. */
 ROTA_API void rota_watch_subscribe(struct rota_watch *w, struct rota_watch_receiver *receiver);

@@ -3,6 +3,8 @@
  * The part of the interface that programs may rely on most: each call by its exact type, each field and constant by its
  * name. It is C11 and C++17. To compile and to link is all; a line here changes only with a new soversion.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rota.h>
@@ -187,13 +189,82 @@ static rota_poll nap_poll(struct rota_future *self, struct rota_context *cx)
 	ROTA_ASYNC_END(nap);
 }
 
+/* Initialisers: of what has no buffer, and of what lies in the program's memory. */
+static struct rota_mutex mutex = ROTA_MUTEX_INIT;
+static struct rota_rwlock rwlock = ROTA_RWLOCK_INIT;
+static struct rota_cond cond = ROTA_COND_INIT;
+static struct rota_semaphore semaphore = ROTA_SEMAPHORE_INIT(2);
+static struct rota_notify notify = ROTA_NOTIFY_INIT;
+static struct rota_barrier barrier = ROTA_BARRIER_INIT(1);
+static struct rota_wait_group wait_group = ROTA_WAIT_GROUP_INIT;
+static struct rota_once once = ROTA_ONCE_INIT;
+static struct rota_oneshot oneshot = ROTA_ONESHOT_INIT;
+
+struct pair {
+	char first;
+	double second;
+};
+static struct pair places[4];
+static struct rota_channel channel = ROTA_CHANNEL_INIT(places);
+static struct rota_channel unbounded = ROTA_CHANNEL_UNBOUNDED_INIT(sizeof(struct pair));
+static struct rota_channel rendezvous = ROTA_CHANNEL_RENDEZVOUS_INIT(sizeof(struct pair));
+static ROTA_BROADCAST_STORAGE(struct pair, 8) ring;
+static struct rota_broadcast broadcast = ROTA_BROADCAST_INIT(ring);
+static ROTA_WATCH_STORAGE(struct pair) place = { { 'a', 0.5 } };
+static struct rota_watch watch = ROTA_WATCH_INIT(place);
+
+static int ready(void *arg)
+{
+	(void)arg;
+	return 3;
+}
+
+/* What is wrong, or NULL. */
+static const char *use_what_is_initialised(void)
+{
+	struct rota_broadcast_receiver receiver;
+	struct pair pair = { 'b', 2.5 }, got = { 0, 0 };
+
+	rota_cond_broadcast(&cond);
+	rota_notify_one(&notify);
+	rota_broadcast_subscribe(&broadcast, &receiver);
+	rota_watch_get(&watch, &got);
+	if (got.first != 'a' || got.second != 0.5)
+		return "watch";
+	if (rota_mutex_trylock(&mutex) != 0 || rota_rwlock_tryrdlock(&rwlock) != 0)
+		return "locks";
+	rota_mutex_unlock(&mutex);
+	if (rota_rwlock_unlock(&rwlock) != 0 || rota_semaphore_available(&semaphore) != 2)
+		return "semaphore";
+	if (rota_notify_wait(&notify) != 0 || rota_barrier_wait(&barrier) != ROTA_BARRIER_LEADER)
+		return "barrier";
+	if (rota_wait_group_wait(&wait_group) != 0 || rota_once_run(&once, ready, NULL) != 3)
+		return "once";
+	if (rota_oneshot_send(&oneshot, &pair) != 0)
+		return "oneshot";
+	if (rota_channel_try_send(&rendezvous, &pair) != -EAGAIN || rota_channel_try_send(&unbounded, &pair) != 0)
+		return "unbounded";
+	if (rota_channel_send(&channel, &pair) != 0 || rota_channel_recv(&channel, &got) != 0 || got.second != 2.5)
+		return "channel";
+	if (rota_broadcast_send(&broadcast, &pair) != 0 || rota_broadcast_recv(&receiver, &got) != 0 || got.first != 'b')
+		return "broadcast";
+	if (rota_channel_deinit(&channel) != 0 || rota_channel_deinit(&unbounded) != 0 ||
+	    rota_broadcast_deinit(&broadcast) != 0 || rota_watch_deinit(&watch) != 0)
+		return "ends";
+	return NULL;
+}
+
 static int async_main(int argc, char **argv)
 {
 	static const struct rota_future_ops ops = ROTA_ASYNC_OPS(nap_poll, "nap");
-	static struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	const char *wrong = use_what_is_initialised();
 	struct nap nap;
 
 	(void)argc, (void)argv;
+	if (wrong != NULL) {
+		fprintf(stderr, "initialiser: %s\n", wrong);
+		return -EBADMSG;
+	}
 	rota_mutex_lock(&mutex);
 	rota_async_init(&nap.async, &ops);
 	rota_mutex_unlock(&mutex);

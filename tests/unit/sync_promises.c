@@ -19,13 +19,24 @@ static struct rota_wait_group group = ROTA_WAIT_GROUP_INIT;
 static struct rota_once once = ROTA_ONCE_INIT;
 static struct rota_oneshot oneshot = ROTA_ONESHOT_INIT;
 
+struct odd { /* not a number of words */
+	uint16_t a[5];
+};
+static struct odd places[3];
+static struct rota_channel bounded = ROTA_CHANNEL_INIT(places);
+static struct rota_channel unbounded = ROTA_CHANNEL_UNBOUNDED_INIT(sizeof(struct odd));
+static struct rota_channel rendezvous = ROTA_CHANNEL_RENDEZVOUS_INIT(sizeof(struct odd));
+static ROTA_BROADCAST_STORAGE(struct odd, 4) ring;
+static struct rota_broadcast broadcast = ROTA_BROADCAST_INIT(ring);
+static ROTA_WATCH_STORAGE(struct odd) first = { { { 1, 2, 3, 4, 5 } } };
+static struct rota_watch watch = ROTA_WATCH_INIT(first);
+
 static int seven(void *arg)
 {
 	(void)arg;
 	return 7;
 }
 
-/* Those with a buffer have none, since its size is the program's. */
 UNIT_TEST(sync, static_initialisers)
 {
 	void *value;
@@ -45,6 +56,81 @@ UNIT_TEST(sync, static_initialisers)
 	expect(rota_oneshot_send(&oneshot, &value), ==, 0);
 	expect(rota_oneshot_recv(&oneshot, &value), ==, 0);
 	expect(value == &value, ==, 1);
+}
+
+static int send_odd(void *arg)
+{
+	const struct odd odd = { { 0, 0, 0, 0, 42 } };
+
+	return rota_channel_send(arg, &odd);
+}
+
+/* Through `channel`, `n` that find room, in three rounds, so that they lie in each place; then those that do not. */
+static void use_channel(struct rota_channel *channel, uint16_t n)
+{
+	for (int round = 0; round < 3; round++) {
+		for (uint16_t i = 0; i < n; i++)
+			expect(rota_channel_try_send(channel, &(struct odd){ { i, 0, 0, 0, (uint16_t)~i } }), ==, 0);
+		expect(rota_channel_length(channel), ==, n);
+		for (uint16_t i = 0; i < n; i++) {
+			struct odd odd;
+
+			expect(rota_channel_recv(channel, &odd), ==, 0);
+			expect(odd.a[0], ==, i);
+			expect(odd.a[4], ==, (uint16_t)~i);
+		}
+	}
+}
+
+static void buffers_script(const struct place *place)
+{
+	struct rota_broadcast_receiver receiver;
+	struct rota_watch_receiver watcher;
+	struct odd odd = { { 7, 0, 0, 0, 7 } };
+	rota_task *task;
+
+	rota_broadcast_subscribe(&broadcast, &receiver);
+	rota_watch_subscribe(&watch, &watcher);
+	use_channel(&bounded, 3);
+	use_channel(&bounded, 2);
+	use_channel(&unbounded, 100);
+	expect(rota_channel_try_send(&rendezvous, &odd), ==, -EAGAIN);
+	expect(rota_spawn_on(place->rt, &task, send_odd, &rendezvous), ==, 0);
+	expect(rota_channel_recv(&rendezvous, &odd), ==, 0);
+	expect(odd.a[4], ==, 42);
+	expect(rota_join(task, NULL), ==, 0);
+
+	for (uint16_t i = 0; i < 6; i++)
+		expect(rota_broadcast_send(&broadcast, &(struct odd){ { i, 0, 0, 0, i } }), ==, 0);
+	expect(rota_broadcast_recv(&receiver, &odd), ==, -EOVERFLOW);
+	expect(receiver.missed, ==, 2);
+	for (uint16_t i = 2; i < 6; i++) {
+		expect(rota_broadcast_recv(&receiver, &odd), ==, 0);
+		expect(odd.a[0] + odd.a[4], ==, 2 * i);
+	}
+
+	rota_watch_get(&watch, &odd);
+	expect(odd.a[0] * 10 + odd.a[4], ==, 15);
+	expect(rota_watch_try_changed(&watcher, &odd), ==, -EAGAIN);
+	expect(rota_watch_send(&watch, &(struct odd){ { 6, 7, 8, 9, 10 } }), ==, 0);
+	expect(rota_watch_changed(&watcher, &odd), ==, 0);
+	expect(odd.a[0] * 10 + odd.a[4], ==, 70);
+}
+
+/* Those with a buffer have it in the program's memory, which their ends leave alone. */
+UNIT_TEST(sync, static_initialisers_with_buffers)
+{
+	struct odd odd;
+
+	place_run(&place_kinds[1], 0, buffers_script, NULL);
+	for (int twice = 0; twice < 2; twice++) {
+		expect(rota_channel_deinit(&bounded), ==, 0);
+		expect(rota_channel_deinit(&unbounded), ==, 0);
+		expect(rota_channel_deinit(&rendezvous), ==, 0);
+		expect(rota_broadcast_deinit(&broadcast), ==, 0);
+		expect(rota_watch_deinit(&watch), ==, 0);
+	}
+	expect(rota_channel_try_recv(&bounded, &odd), ==, -EPIPE);
 }
 
 /* --- no allocation --------------------------------------------------------------------------------------------------------- */
