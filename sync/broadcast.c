@@ -161,36 +161,43 @@ static struct rota_broadcast_op *op_of(struct rota_future *future)
 	return (struct rota_broadcast_op *)(void *)future;
 }
 
+/* Under the lock no value comes. Queues when there is none: -EINPROGRESS. The count of values says so, and leaves alone the
+ * slot that is written next. */
+static int queue(struct rota_broadcast_op *op, struct rota_context *cx)
+{
+	struct rota_broadcast *b = op->receiver_->broadcast_;
+
+	if (rota__load(&b->sent_, RELAXED) != op->receiver_->next_) /* written under the lock */
+		return take(op->receiver_, op->elem_);
+	if (b->closed_)
+		return -EPIPE;
+	rota__waitlist_wait(&b->receivers_, &op->waiter_, cx->waker, false);
+	return -EINPROGRESS;
+}
+
 /* `status` is -ECANCELED from the cancel on. */
 static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_broadcast_op *op = op_of(self);
-	struct rota_broadcast_receiver *receiver = op->receiver_;
-	struct rota_waiter *waiter = &op->waiter_;
-	struct rota_broadcast *b = receiver->broadcast_;
+	struct rota_waitlist *list = &op->receiver_->broadcast_->receivers_;
+	const bool look = !op->looked_ && rota__waiter_mine(&op->waiter_); /* queued, it has to leave the list first */
 	const bool cancelled = self->status == -ECANCELED;
-	rota_poll ready = ROTA_READY;
 	int rc = -EAGAIN;
 
-	/* Queued, it has to leave the list first. */
-	if (!cancelled && rota__waiter_mine(waiter))
-		rc = take(receiver, op->elem_);
+	op->looked_ = false;
+	if (look && !cancelled)
+		rc = take(op->receiver_, op->elem_);
 	if (rc == -EAGAIN) {
-		rota__waitlist_lock(&b->receivers_);
-		rc = cancelled ? -ECANCELED : take(receiver, op->elem_);
-		if (rc == -EAGAIN && b->closed_)
-			rc = -EPIPE;
-		if (rc == -EAGAIN) {
-			rota__waitlist_wait(&b->receivers_, waiter, cx->waker, false);
-			ready = ROTA_PENDING;
-		} else if (rota__waiter_queued(waiter)) {
-			rota__waitlist_remove(&b->receivers_, waiter);
-		}
-		rota__waitlist_unlock(&b->receivers_);
+		rota__waitlist_lock(list);
+		rc = cancelled ? -ECANCELED : queue(op, cx);
+		if (rc != -EINPROGRESS && rota__waiter_queued(&op->waiter_))
+			rota__waitlist_remove(list, &op->waiter_);
+		rota__waitlist_unlock(list);
 	}
-	if (ready == ROTA_READY)
-		self->status = rc;
-	return ready;
+	if (rc == -EINPROGRESS)
+		return ROTA_PENDING;
+	self->status = rc;
+	return ROTA_READY;
 }
 
 static void recv_cancel(struct rota_future *self)
@@ -205,25 +212,28 @@ void rota_broadcast_recv_init(struct rota_broadcast_op *op, struct rota_broadcas
 	rota_future_init(&op->future, &recv_ops);
 	op->receiver_ = receiver;
 	op->elem_ = ret_elem;
+	op->looked_ = false;
 	rota__waiter_init(&op->waiter_);
 }
 
 /* Apart, so that who finds a value makes no room for the wait. */
-static __attribute__((noinline)) int recv_waiting(struct rota_broadcast_receiver *receiver, void *ret_elem)
+static __attribute__((noinline)) int recv_waiting(struct rota_broadcast_receiver *receiver, void *ret_elem, bool looked)
 {
 	struct rota_broadcast_op op;
 
 	rota_broadcast_recv_init(&op, receiver, ret_elem);
+	op.looked_ = looked;
 	return rota_await(&op.future);
 }
 
 int rota_broadcast_recv(struct rota_broadcast_receiver *receiver, void *ret_elem)
 {
 	struct rota__worker *worker = rota__worker_self();
-	int rc = rota__direct_may(worker) ? take(receiver, ret_elem) : -EAGAIN;
+	const bool may = rota__direct_may(worker);
+	int rc = may ? take(receiver, ret_elem) : -EAGAIN;
 
 	if (rc == -EAGAIN)
-		return recv_waiting(receiver, ret_elem);
+		return recv_waiting(receiver, ret_elem, may);
 	rota__direct_done(worker);
 	return rc;
 }
