@@ -45,20 +45,22 @@ static struct rota_semaphore_op *op_of_waiter(struct rota_waiter *waiter)
 						    offsetof(struct rota_semaphore_op, waiter_));
 }
 
+/* With BUSY. Whether the permits go as far as the first waiter. */
+static inline bool enough(const struct rota_semaphore *s, uint64_t state)
+{
+	return state & CLOSED || state >> SHIFT >= op_of_waiter(s->waiters_.first_)->permits_;
+}
+
 /* With BUSY. Serves the list from its front; true: the batch is full, and there may be more to do. */
 static bool serve(struct rota_semaphore *s, uint64_t *state, struct rota__wake_batch *batch)
 {
 	struct rota_waitlist *list = &s->waiters_;
 
-	while (!rota__waitlist_empty(list)) {
-		uint64_t need = op_of_waiter(list->first_)->permits_;
-
-		if (!(*state & CLOSED) && *state >> SHIFT < need)
-			return false;
+	while (!rota__waitlist_empty(list) && enough(s, *state)) {
 		if (rota__wake_batch_full(batch))
 			return true;
 		if (!(*state & CLOSED))
-			*state -= need << SHIFT;
+			*state -= op_of_waiter(list->first_)->permits_ << SHIFT;
 		rota__waitlist_grant(list, *state & CLOSED ? TAG_CLOSED : TAG_DONE, batch);
 	}
 	return false;
@@ -200,7 +202,11 @@ int rota_semaphore_release(struct rota_semaphore *s, uint64_t n)
 		rota__busy_give(&s->state_, state, &s->waiters_);
 		return overflow();
 	}
-	serve_and_give(s, state + (n << SHIFT));
+	state += n << SHIFT;
+	if (rota__waitlist_empty(&s->waiters_) || !enough(s, state)) /* more are to come before somebody is served */
+		rota__busy_give(&s->state_, state, &s->waiters_);
+	else
+		serve_and_give(s, state);
 	return 0;
 }
 
