@@ -30,8 +30,6 @@
 
 enum { TAG_NONE, TAG_RETRY, TAG_OWNED, TAG_STARVED };
 
-_Thread_local char rota__owner_thread;
-
 void rota_mutex_init(struct rota_mutex *m)
 {
 	*m = (struct rota_mutex)ROTA_MUTEX_INIT;

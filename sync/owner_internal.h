@@ -11,14 +11,11 @@
 
 #include "../runtime/worker_internal.h"
 
-/* Its address stands for the thread. Defined in mutex.c. */
-extern _Thread_local char rota__owner_thread __attribute__((visibility("hidden"), tls_model("initial-exec")));
-
 #ifdef ROTA__MODEL /* the threads of a model share one address */
 void *model_owner_thread(void);
 #define ROTA__OWNER_THREAD model_owner_thread()
 #else
-#define ROTA__OWNER_THREAD ((void *)&rota__owner_thread)
+#define ROTA__OWNER_THREAD ((void *)&rota__in_place_task) /* its address is the thread's own */
 #endif
 
 /* The calling task, also inside its rota_block_in_place, or what stands for a thread outside of tasks. */
