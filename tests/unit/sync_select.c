@@ -6,10 +6,26 @@
 #define _GNU_SOURCE
 #include "waiters.h"
 
-enum { CHANNEL, SEMAPHORE, NOTIFY, RWLOCK, MUTEX, BROADCAST, WATCH, ONESHOT, ONCE, WAIT_GROUP, TIMER, WAITS };
+enum {
+	CHANNEL,
+	SENDER,
+	PLACE,
+	SEMAPHORE,
+	NOTIFY,
+	RWLOCK,
+	MUTEX,
+	BROADCAST,
+	WATCH,
+	ONESHOT,
+	ONCE,
+	WAIT_GROUP,
+	TIMER,
+	WAITS
+};
 
 struct things {
 	struct rota_channel channel;
+	struct rota_channel full, full_too;
 	struct rota_semaphore semaphore;
 	struct rota_notify notify;
 	struct rota_rwlock lock;
@@ -24,7 +40,7 @@ struct things {
 };
 
 struct waits {
-	struct rota_channel_op channel;
+	struct rota_channel_op channel, sender, place;
 	struct rota_semaphore_op semaphore;
 	struct rota_notify_op notify;
 	struct rota_rwlock_op lock;
@@ -46,8 +62,15 @@ static void hold(struct things *t, int which)
 	struct rota_rwlock_op lock;
 	struct rota_mutex_lock_op mutex;
 	struct rota_once_op once;
+	const uint64_t seven = 7;
 
 	switch (which) {
+	case SENDER:
+		expect(rota_channel_try_send(&t->full, &seven), ==, 0);
+		break;
+	case PLACE:
+		expect(rota_channel_try_send(&t->full_too, &seven), ==, 0);
+		break;
 	case RWLOCK:
 		rota_rwlock_wrlock_init(&lock, &t->lock);
 		expect(rota_await(&lock.future), ==, 0);
@@ -77,6 +100,8 @@ static void things_init(struct things *t)
 	const uint64_t first = 0;
 
 	expect(rota_channel_init(&t->channel, 8, 1), ==, 0);
+	expect(rota_channel_init(&t->full, 8, 1), ==, 0);
+	expect(rota_channel_init(&t->full_too, 8, 1), ==, 0);
 	rota_semaphore_init(&t->semaphore, 0);
 	rota_notify_init(&t->notify);
 	rota_rwlock_init(&t->lock);
@@ -92,7 +117,11 @@ static void things_init(struct things *t)
 
 static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 {
+	static const uint64_t seven = 7;
+
 	rota_channel_recv_init(&w->channel, &t->channel, &w->received);
+	rota_channel_send_init(&w->sender, &t->full, &seven);
+	rota_channel_reserve_init(&w->place, &t->full_too);
 	rota_semaphore_acquire_init(&w->semaphore, &t->semaphore, 1);
 	rota_notify_wait_init(&w->notify, &t->notify);
 	rota_rwlock_rdlock_init(&w->lock, &t->lock);
@@ -104,6 +133,8 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	rota_watch_changed_init(&w->watch, &t->watcher, &w->seen);
 	rota_timer_init(&w->timer, deadline);
 	w->futures[CHANNEL] = &w->channel.future;
+	w->futures[SENDER] = &w->sender.future;
+	w->futures[PLACE] = &w->place.future;
 	w->futures[SEMAPHORE] = &w->semaphore.future;
 	w->futures[NOTIFY] = &w->notify.future;
 	w->futures[RWLOCK] = &w->lock.future;
@@ -119,10 +150,17 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 static void give(struct things *t, int which)
 {
 	const uint64_t value = 7;
+	uint64_t taken;
 
 	switch (which) {
 	case CHANNEL:
 		expect(rota_channel_send(&t->channel, &value), ==, 0);
+		break;
+	case SENDER:
+		expect(rota_channel_recv(&t->full, &taken), ==, 0);
+		break;
+	case PLACE:
+		expect(rota_channel_recv(&t->full_too, &taken), ==, 0);
 		break;
 	case SEMAPHORE:
 		expect(rota_semaphore_release(&t->semaphore, 1), ==, 0);
@@ -172,6 +210,12 @@ static void take(struct things *t, int which)
 	case CHANNEL:
 		expect(rota_channel_recv(&t->channel, &value), ==, 0);
 		break;
+	case SENDER:
+		expect(rota_channel_send(&t->full, &value), ==, 0);
+		break;
+	case PLACE:
+		expect(rota_channel_reserve(&t->full_too), ==, 0);
+		break;
 	case SEMAPHORE:
 		expect(rota_semaphore_acquire(&t->semaphore, 1), ==, 0);
 		break;
@@ -213,7 +257,10 @@ static void hold_again(struct things *t, int which)
 		expect(rota_rwlock_unlock(&t->lock), ==, 0);
 	if (which == MUTEX)
 		rota_mutex_unlock(&t->mutex);
-	hold(t, which);
+	if (which == PLACE)
+		expect(rota_channel_unreserve(&t->full_too), ==, 0);
+	if (which != SENDER) /* what was sent is in the way of the next */
+		hold(t, which);
 }
 
 static void things_deinit(struct things *t)
@@ -227,7 +274,9 @@ static void things_deinit(struct things *t)
 	expect(rota_wait_group_deinit(&t->group), ==, 0);
 	expect(rota_semaphore_deinit(&t->semaphore), ==, 0);
 	expect(rota_notify_deinit(&t->notify), ==, 0);
-	rota_channel_deinit(&t->channel);
+	expect(rota_channel_deinit(&t->channel), ==, 0);
+	expect(rota_channel_deinit(&t->full), ==, 0);
+	expect(rota_channel_deinit(&t->full_too), ==, 0);
 	expect(rota_broadcast_deinit(&t->broadcast), ==, 0);
 	expect(rota_watch_deinit(&t->watch), ==, 0);
 }
