@@ -122,6 +122,13 @@ static int print(struct client *c, struct chat_message *m)
 	return rc < 0 ? rc : rota_stream_flush(screen);
 }
 
+static int complain(struct client *c, const char *reason)
+{
+	int rc = rota_stream_printf(&c->screen, "the server sent what is no message: %s\n", reason);
+
+	return rc < 0 ? rc : rota_stream_flush(&c->screen);
+}
+
 static int listen_to_server(void *arg)
 {
 	struct client *c = arg;
@@ -136,7 +143,7 @@ static int listen_to_server(void *arg)
 		if (rc > 0)
 			rc = print(c, &message);
 		else if (rc == -EBADMSG)
-			rc = rota_stream_printf(&c->screen, "the server sent what is no message: %s\n", reason);
+			rc = complain(c, reason);
 		if (rc < 0)
 			return rc;
 	}

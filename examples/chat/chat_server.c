@@ -37,7 +37,6 @@ struct service {
 static int serve(void *arg)
 {
 	const struct service *service = arg;
-
 	const struct options *o = service->options;
 
 	return chat_serve(service->listener, (unsigned)o->clients, (uint64_t)(o->patience * 1e9));
