@@ -14,5 +14,5 @@ static int async_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return rota_run(async_main, argc, argv);
+	return rota_run(async_main, argc, argv) != 0;
 }
