@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "log_internal.h"
+#include "place_internal.h"
 #include "runtime_internal.h"
 #include "waitlist_internal.h"
 
@@ -334,8 +335,10 @@ void rota__scope_ended(rota_task *task)
 
 void rota__scope_left_open(const rota_task *task)
 {
-	rota__log("task %llu \"%s\", spawned at %p, has returned and left a scope open: its children would use a dead "
+	char place[ROTA__PLACE_MAX];
+
+	rota__log("task %llu \"%s\", spawned at %s, has returned and left a scope open: its children would use a dead "
 		  "stack",
-		  (unsigned long long)task->id, rota__task_name(task), task->spawned_at);
+		  (unsigned long long)task->id, rota__task_name(task), rota__name_place(place, task->spawned_at, true));
 	abort();
 }

@@ -7,6 +7,7 @@
 
 #include "future_internal.h"
 #include "log_internal.h"
+#include "place_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
@@ -110,11 +111,13 @@ static void report_task(rota_task *task, void *arg)
 	bool rests = task->kind != ROTA__TASK_JOB && !(rota__load(&task->state, RELAXED) & ROTA__ACTIVE);
 	const char *waits_for = rota__future_code_name(rota__load(&task->waits_for, RELAXED));
 	unsigned *reported = arg;
+	char place[ROTA__PLACE_MAX];
 
 	if ((*reported)++ < REPORT_MAX)
-		rota__log("shutdown: %s %llu \"%s\", spawned at %p, is still alive: it %s%s", kinds[task->kind],
-			  (unsigned long long)task->id, rota__task_name(task), task->spawned_at,
-			  rests ? "waits in " : "runs, or is about to", rests ? waits_for : "");
+		rota__log("shutdown: %s %llu \"%s\", spawned at %s, is still alive: it %s%s", kinds[task->kind],
+			  (unsigned long long)task->id, rota__task_name(task),
+			  rota__name_place(place, task->spawned_at, true), rests ? "waits in " : "runs, or is about to",
+			  rests ? waits_for : "");
 	rota__task_unref(task);
 }
 

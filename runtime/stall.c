@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "stall_internal.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "log_internal.h"
+#include "place_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
@@ -23,7 +23,6 @@
 
 #define SECOND_NS 1000000000u
 #define PATIENCE_NS 100000000u /* for the stuck thread to take the signal: it may have to wait for a CPU */
-#define PLACE_MAX 160
 
 /* --- the handler ------------------------------------------------------------------------------------------------ */
 
@@ -191,26 +190,6 @@ static bool ask(rota_runtime *rt, struct rota__worker *worker)
 
 /* --- saying so -------------------------------------------------------------------------------------------------- */
 
-/* `call`: the address is one that a call returns to. */
-static const char *name_place(char *text, const void *address, bool call)
-{
-	const char *at = address;
-	const char *file;
-	Dl_info info;
-
-	if (address == NULL || dladdr(call ? at - 1 : at, &info) == 0 || info.dli_fname == NULL) {
-		snprintf(text, PLACE_MAX, "%p", address);
-		return text;
-	}
-	file = strrchr(info.dli_fname, '/') != NULL ? strrchr(info.dli_fname, '/') + 1 : info.dli_fname;
-	if (info.dli_sname != NULL)
-		snprintf(text, PLACE_MAX, "%.90s+0x%tx (%.40s+0x%tx)", info.dli_sname, at - (char *)info.dli_saddr,
-			 file, at - (char *)info.dli_fbase);
-	else
-		snprintf(text, PLACE_MAX, "%.80s+0x%tx", file, at - (char *)info.dli_fbase);
-	return text;
-}
-
 /* What a thread is that has been long in a task: at work, in want of a CPU, or in wait for something else. */
 static const char *name_state(char state)
 {
@@ -227,7 +206,7 @@ static const char *name_state(char state)
 
 static void say(rota_runtime *rt, const struct rota__worker *worker, const struct rota__stall *stall)
 {
-	char place[PLACE_MAX], more[48] = "";
+	char place[ROTA__PLACE_MAX], more[48] = "";
 
 	rota__count(&rt->monitor.stall_reports, 1);
 	if (stall->unreported > 0)
@@ -237,15 +216,15 @@ static void say(rota_runtime *rt, const struct rota__worker *worker, const struc
 		  "others wait; spawned at %s%s",
 		  stall->kind, (unsigned long long)stall->task, stall->name, (unsigned long long)(stall->ns / 1000000),
 		  (unsigned long long)(stall->cpu_ns / 1000000), (unsigned long long)(stall->ready_ns / 1000000),
-		  name_state(stall->state), worker->index, name_place(place, stall->spawned_at, true), more);
+		  name_state(stall->state), worker->index, rota__name_place(place, stall->spawned_at, true), more);
 }
 
 static void say_stack(const struct rota__capture *capture)
 {
-	char place[PLACE_MAX];
+	char place[ROTA__PLACE_MAX];
 
 	for (int i = 0; i < capture->count; i++)
-		rota__log("stall:   at %s", name_place(place, capture->frames[i], i > 0));
+		rota__log("stall:   at %s", rota__name_place(place, capture->frames[i], i > 0));
 }
 
 void rota__stall_moved(struct rota__stall_watch *watch, uint64_t now)
