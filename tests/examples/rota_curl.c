@@ -13,11 +13,13 @@
 #include <rota.h>
 
 #include "../expect.h"
+#include "own_server.h"
 #include "rota_curl.h"
 
 enum { TRANSFERS = 100, UPLOAD = 300000 };
 
-static atomic_uint connections, abandoned; /* of the server: accepted; closed by a client that waited for an answer */
+static struct own_server server;
+static atomic_uint abandoned; /* connections that the client closed while it waited for an answer */
 static atomic_uint resolving;
 static atomic_bool may_resolve;
 static char base[64]; /* URL of the server, without a path */
@@ -77,17 +79,6 @@ static int serve(void *arg)
 			rc = rota_stream_flush(&s);
 	}
 	rota_stream_close(&s);
-	return 0;
-}
-
-static int serve_all(void *arg)
-{
-	int fd, listener = *(int *)arg;
-
-	while ((fd = rota_accept(listener, NULL, NULL)) >= 0) {
-		atomic_fetch_add(&connections, 1);
-		expect(rota_spawn(NULL, serve, (void *)(intptr_t)fd), ==, 0);
-	}
 	return 0;
 }
 
@@ -233,7 +224,7 @@ static void slow_name(void)
 static void kept_connection(void)
 {
 	size_t received = 0;
-	unsigned before = atomic_load(&connections);
+	unsigned before = atomic_load(&server.connections);
 	CURL *easy = handle_for("/", &received), *other = handle_for("/", &received);
 	CURLM *multi = curl_multi_init();
 
@@ -243,7 +234,7 @@ static void kept_connection(void)
 		expect(rota_curl_perform_in(multi, other), ==, 0);
 	}
 	expect(received, ==, 50);
-	expect(atomic_load(&connections), ==, before + 1);
+	expect(atomic_load(&server.connections), ==, before + 1);
 	curl_multi_cleanup(multi);
 	curl_easy_cleanup(easy);
 	curl_easy_cleanup(other);
@@ -256,7 +247,7 @@ static int get_by_name(void *arg)
 	char url[128];
 
 	(void)arg;
-	snprintf(url, sizeof(url), "http://localhost%s/", strrchr(base, ':'));
+	snprintf(url, sizeof(url), "http://localhost:%d/", server.port);
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	expect(rota_curl_perform(easy), ==, 0);
 	expect(received, ==, 5);
@@ -276,15 +267,12 @@ static void many(void)
 
 static int async_main(int argc, char **argv)
 {
-	int listener = rota_tcp_listen("127.0.0.1", "0", 0);
 	const char *flavor = getenv("ROTA_FLAVOR");
-	rota_task *server;
 
 	(void)argc;
 	(void)argv;
-	expect(listener, >=, 0);
-	snprintf(base, sizeof(base), "http://127.0.0.1:%d", rota_local_port(listener));
-	expect(rota_spawn(&server, serve_all, &listener), ==, 0);
+	own_server_start(&server, serve);
+	snprintf(base, sizeof(base), "http://127.0.0.1:%d", server.port);
 	results();
 	deadline();
 	cancelled();
@@ -292,9 +280,7 @@ static int async_main(int argc, char **argv)
 		slow_name();
 	kept_connection();
 	many();
-	rota_cancel(server);
-	expect(rota_join(server, NULL), ==, 0);
-	rota_close(listener);
+	own_server_stop(&server);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <rota.h>
 
 #include "../expect.h"
+#include "own_server.h"
 #include "rota_redis.h"
 
 enum { TASKS = 50, COMMANDS = 50, LARGE = 1000000 };
@@ -80,15 +81,6 @@ static int serve(void *arg)
 			free(words[--n]);
 	}
 	rota_stream_close(&s);
-	return 0;
-}
-
-static int serve_all(void *arg)
-{
-	int fd, listener = *(int *)arg;
-
-	while ((fd = rota_accept(listener, NULL, NULL)) >= 0)
-		expect(rota_spawn(NULL, serve, (void *)(intptr_t)fd), ==, 0);
 	return 0;
 }
 
@@ -235,22 +227,18 @@ static void many(void)
 
 static int async_main(int argc, char **argv)
 {
-	int listener = rota_tcp_listen("127.0.0.1", "0", 0);
-	rota_task *server;
+	struct own_server server = { 0 };
 
 	(void)argc;
 	(void)argv;
-	expect(listener, >=, 0);
-	snprintf(port, sizeof(port), "%d", rota_local_port(listener));
-	expect(rota_spawn(&server, serve_all, &listener), ==, 0);
+	own_server_start(&server, serve);
+	snprintf(port, sizeof(port), "%d", server.port);
 	replies();
 	left_behind();
 	closed_while_held();
 	endings();
 	many();
-	rota_cancel(server);
-	expect(rota_join(server, NULL), ==, 0);
-	rota_close(listener);
+	own_server_stop(&server);
 	return 0;
 }
 
