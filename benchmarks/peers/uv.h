@@ -39,5 +39,6 @@ void echo_memory(void);
 void sleepers(void);
 void idle(void);
 void file_reads(void);
+void wake(void);
 
 #endif

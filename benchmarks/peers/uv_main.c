@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 		{ "sleepers", sleepers },
 		{ "idle", idle },
 		{ "file_reads", file_reads },
+		{ "wake", wake },
 	};
 	size_t i = 0;
 
