@@ -2,6 +2,7 @@
 #include "task_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log_internal.h"
@@ -107,10 +108,24 @@ struct rota__extra *rota__extra_of(rota_task *task)
 	return extra;
 }
 
+/* The runtime's own reference goes last, with the end: somebody has given back what he did not have, and sooner or later
+ * another would use memory that is free. */
+static __attribute__((noinline, cold, noreturn)) void dropped_too_often(const rota_task *task)
+{
+	rota__misuse("task %llu \"%s\", spawned at %p, has not ended, and all of its wakers and handles were given "
+		     "back, one of "
+		     "them twice",
+		     (unsigned long long)task->id, rota__task_name(task), task->spawned_at);
+	abort();
+}
+
 void rota__task_unref(rota_task *task)
 {
-	if (rota__state_unref(&task->state) == ROTA__DROP_FREE)
-		task_free(task);
+	if (rota__state_unref(&task->state) != ROTA__DROP_FREE)
+		return;
+	if (__builtin_expect(!rota__state_ended(&task->state), 0))
+		dropped_too_often(task);
+	task_free(task);
 }
 
 void rota__task_unref_ended(rota_task *task)

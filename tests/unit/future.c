@@ -63,6 +63,21 @@ TASK_TEST(future, many_wakes_are_at_least_one_poll)
 	rota_wake(&c.waker);
 }
 
+/* A copy of the struct is no clone. */
+TASK_TEST(future, a_waker_that_is_given_back_twice_aborts, .signal = SIGABRT)
+{
+	struct countdown c = countdown(2, 9, false);
+	rota_task *task = unit_spawn_future(&c.future);
+
+	until_pending(&c);
+	for (;;) {
+		struct rota_waker copy = c.waker;
+
+		expect(rota__state_ended(&task->state), ==, false);
+		rota_waker_drop(&copy);
+	}
+}
+
 static int wake_it(void *waker)
 {
 	rota_wake(waker);
