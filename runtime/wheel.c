@@ -3,10 +3,12 @@
 
 #include "spin_internal.h"
 
-#define LEVEL_BITS 6
-#define SLOT_MASK ((uint64_t)ROTA__WHEEL_SLOTS - 1)
+#define LEVEL_BITS 6 /* a slot of a level is so many bits of ticks longer than one of the level below */
+#define SLOT_MASK (ROTA__WHEEL_SLOTS - 1u)
 #define DUE (ROTA__WHEEL_LEVELS * ROTA__WHEEL_SLOTS) /* slot_ of a timer in the list of due ones */
 #define MAX_TICKS (((uint64_t)1 << (LEVEL_BITS * ROTA__WHEEL_LEVELS)) - 1)
+#define AHEAD 128u  /* timers that a look moves down from each level before their slot begins */
+#define CLAIMED 64u /* timers that are fired before their tasks are submitted */
 
 static uint64_t tick_at_or_after(uint64_t ns)
 {
@@ -15,12 +17,18 @@ static uint64_t tick_at_or_after(uint64_t ns)
 	return ns > UINT64_MAX - tick ? UINT64_MAX >> ROTA__WHEEL_TICK_SHIFT : (ns + tick - 1) >> ROTA__WHEEL_TICK_SHIFT;
 }
 
-/* The level at which `when` and `elapsed` first differ: below it they share a slot. */
-static unsigned level_for(uint64_t elapsed, uint64_t when)
+/* How many slots of a level `when` is ahead. */
+static uint64_t slots_ahead(const struct rota__wheel *wheel, uint64_t when, unsigned level)
 {
-	uint64_t differ = (elapsed ^ when) | SLOT_MASK;
+	return (when >> (level * LEVEL_BITS)) - (wheel->elapsed >> (level * LEVEL_BITS));
+}
 
-	return (63u - (unsigned)__builtin_clzll(differ)) / LEVEL_BITS;
+/* The finest level that reaches to `when`. */
+static unsigned level_for(const struct rota__wheel *wheel, uint64_t when)
+{
+	unsigned level = (63u - (unsigned)__builtin_clzll((when - wheel->elapsed) | 1)) / LEVEL_BITS;
+
+	return level > 0 && slots_ahead(wheel, when, level - 1) < ROTA__WHEEL_SLOTS ? level - 1 : level;
 }
 
 static void list_append(struct rota_timer **list, struct rota_timer *timer)
@@ -52,7 +60,7 @@ static void link_last(struct rota__wheel *wheel, struct rota_timer *timer, unsig
 {
 	timer->slot_ = level * ROTA__WHEEL_SLOTS + index;
 	list_append(&wheel->slot[level][index], timer);
-	wheel->occupied[level] |= (uint64_t)1 << index;
+	wheel->occupied[level][index / 64] |= (uint64_t)1 << index % 64;
 }
 
 static void unlink_timer(struct rota__wheel *wheel, struct rota_timer *timer)
@@ -66,7 +74,7 @@ static void unlink_timer(struct rota__wheel *wheel, struct rota_timer *timer)
 	}
 	list_remove(&wheel->slot[level][index], timer);
 	if (wheel->slot[level][index] == NULL)
-		wheel->occupied[level] &= ~((uint64_t)1 << index);
+		wheel->occupied[level][index / 64] &= ~((uint64_t)1 << index % 64);
 }
 
 /* The ns at which a tick begins. */
@@ -75,7 +83,7 @@ static uint64_t tick_start(uint64_t tick)
 	return tick < ROTA_NEVER >> ROTA__WHEEL_TICK_SHIFT ? tick << ROTA__WHEEL_TICK_SHIFT : ROTA_NEVER;
 }
 
-/* Returns the tick at which its slot begins. */
+/* Returns the tick at which the wheel must be looked at for it. */
 static uint64_t file(struct rota__wheel *wheel, struct rota_timer *timer)
 {
 	uint64_t when = tick_at_or_after(timer->deadline_);
@@ -84,45 +92,49 @@ static uint64_t file(struct rota__wheel *wheel, struct rota_timer *timer)
 		when = wheel->elapsed + 1; /* due: the next look finds it */
 	if (when - wheel->elapsed > MAX_TICKS)
 		when = wheel->elapsed + MAX_TICKS;
-	unsigned level = level_for(wheel->elapsed, when);
-	/* A distance below MAX_TICKS may still carry into the bit above the last level: that slot comes round again. */
-	if (level >= ROTA__WHEEL_LEVELS)
-		level = ROTA__WHEEL_LEVELS - 1;
+	unsigned level = level_for(wheel, when);
 	unsigned shift = level * LEVEL_BITS;
-	link_last(wheel, timer, level, (unsigned)(when >> shift & SLOT_MASK));
-	return when >> shift << shift;
+
+	link_last(wheel, timer, level, (unsigned)(when >> shift) & SLOT_MASK);
+	/* It is two slots ahead at least, save at the finest level: else a finer one would reach it. */
+	return ((when >> shift) - (level > 0)) << shift;
 }
 
-/* The next slot that must be looked at: its start in ticks; false when the wheel is empty. */
-static bool next_slot(const struct rota__wheel *wheel, uint64_t *ret_start, unsigned *ret_level, unsigned *ret_index)
+/* How many slots the first one that is occupied lies behind `here`, which is empty itself; 0: there is none. */
+static unsigned distance_to_occupied(const uint64_t occupied[2], unsigned here)
 {
+	const unsigned turn = (here + 1) & SLOT_MASK, bit = turn % 64;
+	const uint64_t near = occupied[turn / 64], far = occupied[1 - turn / 64];
+
+	if (near >> bit != 0)
+		return (unsigned)__builtin_ctzll(near >> bit) + 1;
+	if (far != 0)
+		return 64 - bit + (unsigned)__builtin_ctzll(far) + 1;
+	return near != 0 ? 128 - bit + (unsigned)__builtin_ctzll(near) + 1 : 0;
+}
+
+/* The tick at which the next slot begins that must be emptied; UINT64_MAX: the wheel is empty. With `ahead`: at which
+ * the wheel must be looked at for it, which is one slot before, but for the finest level. */
+static inline uint64_t next_slot(const struct rota__wheel *wheel, bool ahead)
+{
+	uint64_t next = UINT64_MAX;
+
 	for (unsigned level = 0; level < ROTA__WHEEL_LEVELS; level++) {
-		unsigned shift = level * LEVEL_BITS;
-		uint64_t occupied = wheel->occupied[level];
+		const unsigned shift = level * LEVEL_BITS;
+		const uint64_t here = wheel->elapsed >> shift;
+		const unsigned distance = distance_to_occupied(wheel->occupied[level], (unsigned)here & SLOT_MASK);
+		const uint64_t slot = here + distance - (ahead && level > 0);
 
-		if (occupied == 0)
-			continue;
-		/* The slot of `elapsed` itself is empty, or (at the last level) comes round last. */
-		unsigned here = (unsigned)(wheel->elapsed >> shift & SLOT_MASK);
-		unsigned turn = (here + 1) & (unsigned)SLOT_MASK;
-		uint64_t ahead = turn ? occupied >> turn | occupied << (ROTA__WHEEL_SLOTS - turn) : occupied;
-		unsigned distance = (unsigned)__builtin_ctzll(ahead) + 1;
-
-		*ret_level = level;
-		*ret_index = (here + distance) & (unsigned)SLOT_MASK;
-		*ret_start = ((wheel->elapsed >> shift) + distance) << shift;
-		return true;
+		if (distance > 0 && slot << shift < next)
+			next = slot << shift;
 	}
-	return false;
+	/* More of the next slot is to be moved than one look does. */
+	return next <= wheel->elapsed ? wheel->elapsed + 1 : next;
 }
 
 static void refresh_next(struct rota__wheel *wheel)
 {
-	uint64_t start;
-	unsigned level, index;
-	uint64_t next = next_slot(wheel, &start, &level, &index) ? tick_start(start) : ROTA_NEVER;
-
-	rota__store(&wheel->next, next, RELAXED);
+	rota__store(&wheel->next, tick_start(next_slot(wheel, true)), RELAXED);
 }
 
 void rota__wheel_init(struct rota__wheel *wheel, uint64_t now)
@@ -181,11 +193,12 @@ bool rota__wheel_cancel(struct rota__wheel *wheel, struct rota_timer *timer)
 
 /* Takes everything out of a slot whose time has come: to the due ones, or to a finer level (`elapsed` is the slot's
  * start, so nothing goes back into the slot). */
-static void empty_slot(struct rota__wheel *wheel, uint64_t now_tick, unsigned level, unsigned index)
+static void empty_slot(struct rota__wheel *wheel, uint64_t now_tick, unsigned level)
 {
+	struct rota_timer **slot = &wheel->slot[level][wheel->elapsed >> (level * LEVEL_BITS) & SLOT_MASK];
 	struct rota_timer *timer;
 
-	while ((timer = wheel->slot[level][index]) != NULL) {
+	while ((timer = *slot) != NULL) {
 		unlink_timer(wheel, timer);
 		if (tick_at_or_after(timer->deadline_) > now_tick) {
 			file(wheel, timer);
@@ -196,18 +209,36 @@ static void empty_slot(struct rota__wheel *wheel, uint64_t now_tick, unsigned le
 	}
 }
 
+/* Moves some of what is in the next slot of each level to finer ones, so that nothing is left when the slot begins. */
+static void move_ahead(struct rota__wheel *wheel)
+{
+	for (unsigned level = 1; level < ROTA__WHEEL_LEVELS; level++) {
+		const unsigned next = (unsigned)(wheel->elapsed >> (level * LEVEL_BITS)) + 1;
+		struct rota_timer *timer;
+
+		for (unsigned n = 0; n < AHEAD && (timer = wheel->slot[level][next & SLOT_MASK]) != NULL; n++) {
+			unlink_timer(wheel, timer);
+			file(wheel, timer);
+		}
+	}
+}
+
 static void turn(struct rota__wheel *wheel, uint64_t now_tick)
 {
-	unsigned level, index;
 	uint64_t start;
 
-	while (next_slot(wheel, &start, &level, &index) && start <= now_tick) {
+	while ((start = next_slot(wheel, false)) <= now_tick) {
 		wheel->elapsed = start;
-		empty_slot(wheel, now_tick, level, index);
+		/* All that begin there, or they would be taken for slots that come round later. */
+		for (unsigned level = 0; level < ROTA__WHEEL_LEVELS; level++) {
+			if (start >> (level * LEVEL_BITS) << (level * LEVEL_BITS) == start)
+				empty_slot(wheel, now_tick, level);
+		}
 	}
 	/* No slot begins between: the wheel may turn on. */
 	if (now_tick > wheel->elapsed)
 		wheel->elapsed = now_tick;
+	move_ahead(wheel);
 	refresh_next(wheel);
 }
 
@@ -215,7 +246,7 @@ unsigned rota__wheel_expire(struct rota__wheel *wheel, uint64_t now)
 {
 	struct rota__wake_batch batch;
 	struct rota_timer *timer;
-	unsigned fired = 0;
+	unsigned fired = 0, claimed = 0;
 
 	if (rota__wheel_next(wheel) > now)
 		return 0;
@@ -223,7 +254,8 @@ unsigned rota__wheel_expire(struct rota__wheel *wheel, uint64_t now)
 	rota__spin_lock(&wheel->lock);
 	turn(wheel, now >> ROTA__WHEEL_TICK_SHIFT);
 	while ((timer = wheel->due) != NULL) {
-		if (rota__wake_batch_full(&batch)) {
+		if (rota__wake_batch_full(&batch) || claimed == CLAIMED) {
+			claimed = 0;
 			/* Meanwhile a due timer may be cancelled, or fired by another who expires. */
 			rota__spin_unlock(&wheel->lock);
 			rota__wake_batch_submit(&batch);
@@ -235,6 +267,7 @@ unsigned rota__wheel_expire(struct rota__wheel *wheel, uint64_t now)
 		/* RELEASE: partner is the poll that sees FIRED without the lock. Nobody touches the timer after it. */
 		rota__store(&timer->state_, ROTA__TIMER_FIRED, RELEASE);
 		fired++;
+		claimed++;
 	}
 	rota__spin_unlock(&wheel->lock);
 	rota__wake_batch_submit(&batch);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hierarchical timer wheel: LEVELS levels of 64 slots. A slot of level 0 is one tick (65.5 us); a slot of level k is
- * 64^k ticks; together 9 years, beyond which a timer waits in the last slot and is filed again. After Varghese and
- * Lauck, as in the kernel and in Tokio.
+ * A hierarchical timer wheel: LEVELS levels of 128 slots. A slot of level 0 is one tick (65.5 us); a slot of level k is
+ * 64^k ticks; together 9 years, beyond which a timer is filed for then, and filed again. After Varghese and Lauck, as in the
+ * kernel and in Tokio, but for one thing: a level reaches two slots of the next coarser one ahead, where others have 64
+ * slots and reach one. So what is in the next slot of a level can be moved to finer levels while the slot before it lasts,
+ * some timers at each look. Were they all moved when it begins, a slot with 100,000 timers would hold its worker up for
+ * tens of milliseconds. What is left when a slot begins, since nobody looked in time, is moved then.
  *
  * One wheel per worker, and one for threads outside the pool. Its owner starts timers in it and expires them; anybody
  * may cancel a timer, and the reactor may expire for an owner that is stuck: all under the wheel's lock. A timer is
@@ -18,15 +21,15 @@
 #include "waker_internal.h"
 
 #define ROTA__WHEEL_LEVELS 7
-#define ROTA__WHEEL_SLOTS 64
+#define ROTA__WHEEL_SLOTS 128
 #define ROTA__WHEEL_TICK_SHIFT 16
 
 struct rota__wheel {
 	struct rota_atomic_u32 lock; /* guards all below */
 	struct rota_atomic_u64 next; /* when to look again, ns; ROTA_NEVER. Written under the lock, read anywhere */
 	uint64_t elapsed;            /* ticks that were processed */
-	uint64_t occupied[ROTA__WHEEL_LEVELS]; /* a bit per slot */
-	struct rota_timer *due;                /* circular list: their time has come, to be fired by whoever expires */
+	uint64_t occupied[ROTA__WHEEL_LEVELS][2]; /* a bit per slot */
+	struct rota_timer *due; /* circular list: their time has come, to be fired by whoever expires */
 	struct rota_timer *slot[ROTA__WHEEL_LEVELS][ROTA__WHEEL_SLOTS]; /* circular lists */
 };
 

@@ -196,6 +196,43 @@ UNIT_TEST(wheel, beyond_the_last_level_waits_and_is_filed_again)
 	expect(rota__wheel_cancel(&wheel, &never), ==, true);
 }
 
+/* In a coarse slot. When all of them were moved to finer ones at once, their worker would do nothing else meanwhile. */
+UNIT_TEST(wheel, moves_a_crowd_bit_by_bit_before_its_slot_begins)
+{
+	static struct rota_timer crowd[1000];
+	const unsigned n = sizeof(crowd) / sizeof(crowd[0]);
+	uint64_t now = 0;
+	unsigned looks = 0;
+
+	rota__wheel_init(&wheel, now);
+	for (unsigned i = 0; i < n; i++)
+		start(&crowd[i], 300 * TICK);
+	while (rota__wheel_next(&wheel) < 256 * TICK) {
+		expect(rota__wheel_next(&wheel), >, now);
+		now = rota__wheel_next(&wheel);
+		expect(rota__wheel_expire(&wheel, now), ==, 0);
+		looks++;
+	}
+	expect(looks, >, 1);
+	expect(rota__wheel_next(&wheel), ==, 300 * TICK);
+	expect(rota__wheel_expire(&wheel, 300 * TICK), ==, n);
+}
+
+/* Nobody looked while there was time for that. */
+UNIT_TEST(wheel, fires_a_crowd_that_was_not_moved)
+{
+	static struct rota_timer crowd[1000];
+	const unsigned n = sizeof(crowd) / sizeof(crowd[0]);
+
+	rota__wheel_init(&wheel, 0);
+	for (unsigned i = 0; i < n; i++)
+		start(&crowd[i], (256 + i % 64) * TICK);
+	expect(rota__wheel_expire(&wheel, 191 * TICK), ==, 0);
+	expect(rota__wheel_expire(&wheel, 287 * TICK), ==, 512);
+	expect(rota__wheel_next(&wheel), ==, 288 * TICK);
+	expect(rota__wheel_expire(&wheel, 319 * TICK), ==, n - 512);
+}
+
 UNIT_TEST(wheel, a_clock_that_seems_to_go_back_does_no_harm)
 {
 	struct rota_timer timer;
