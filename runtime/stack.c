@@ -51,6 +51,27 @@ static void discard(const struct rota__stack_pool *pool, struct rota__stack *sta
 	rota__sys_discard((unsigned char *)(stack + 1) - pool->stack_size, pool->stack_size);
 }
 
+/* Of several stacks: those that lie side by side, as those of tasks that were spawned together do, by one call. The guards
+ * between them stay, of either kind. */
+static void discard_all(const struct rota__stack_pool *pool, struct rota__stack *const stacks[], unsigned n)
+{
+	for (unsigned i = 0; i < n;) {
+		unsigned char *low = (unsigned char *)(stacks[i] + 1), *high = low; /* ends of the first and the last */
+
+		for (i++; i < n; i++) {
+			unsigned char *end = (unsigned char *)(stacks[i] + 1);
+
+			if (end == high + slot_size(pool))
+				high = end;
+			else if (end + slot_size(pool) == low)
+				low = end;
+			else
+				break;
+		}
+		rota__sys_discard(low - pool->stack_size, (size_t)(high - low) + pool->stack_size);
+	}
+}
+
 void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size, unsigned caches)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -240,8 +261,7 @@ static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache 
 	rota__spin_unlock(&pool->lock);
 	if (n == 0)
 		return;
-	for (unsigned i = 0; i < n; i++)
-		discard(pool, excess[i]);
+	discard_all(pool, excess, n);
 	rota__spin_lock(&pool->lock);
 	for (unsigned i = 0; i < n; i++)
 		pool->clean[pool->clean_count++] = (uintptr_t)excess[i];

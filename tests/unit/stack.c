@@ -374,6 +374,40 @@ UNIT_TEST(stack, after_a_burst_most_pages_go_back_by_themselves)
 	deinit();
 }
 
+/* Those that lie side by side are given back together; what is used of others between them stays, and so do guards. */
+static void expect_kept_apart(bool light)
+{
+	const unsigned n = 6000;
+
+	init();
+	pool.light_guards = pool.light_guards && light;
+	for (unsigned i = 0; i < n; i++) {
+		stacks[i] = take();
+		memset(bottom(stacks[i]), 1 + (int)(i % 100), SIZE - sizeof(struct rota__stack));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (i % 7 != 0)
+			rota__stack_release(&pool, &cache, stacks[i]);
+	}
+	expect(resident_of(n), <=, n * (SIZE / page_size()) / 2 + n / 7 * (SIZE / page_size()));
+	for (unsigned i = 0; i < n; i++) {
+		expect(faults(bottom(stacks[i]) - 1), ==, true);
+		for (size_t at = 0; i % 7 == 0 && at < SIZE - sizeof(struct rota__stack); at += page_size())
+			expect(bottom(stacks[i])[at], ==, 1 + i % 100);
+	}
+	deinit();
+}
+
+UNIT_TEST(stack, giving_back_spares_guards_and_what_is_in_use)
+{
+	expect_kept_apart(true);
+}
+
+UNIT_TEST(stack, giving_back_spares_guards_by_protection)
+{
+	expect_kept_apart(false);
+}
+
 UNIT_TEST(stack, trim_gives_back_the_rest)
 {
 	init();
