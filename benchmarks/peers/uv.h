@@ -40,5 +40,6 @@ void sleepers(void);
 void idle(void);
 void file_reads(void);
 void wake(void);
+void echo_server(void);
 
 #endif

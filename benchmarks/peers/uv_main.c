@@ -27,6 +27,7 @@ static struct {
 	{ "pause-ms", 100 },   { "connections", 0 },
 	{ "sleep-ms", 20000 }, { "seconds", 10 },
 	{ "settle-ms", 500 },  { "megabytes", 64 },
+	{ "port", 0 },
 };
 
 uint64_t param(const char *name)
@@ -145,6 +146,7 @@ int main(int argc, char **argv)
 		{ "idle", idle },
 		{ "file_reads", file_reads },
 		{ "wake", wake },
+		{ "echo_server", echo_server },
 	};
 	size_t i = 0;
 
