@@ -30,8 +30,8 @@ struct rota_watch_receiver {
 };
 
 /*
- * An initialiser, for a static watch too, whose value lies in a variable of the program's, which must outlive it, and which
- * is initialised with the first value:
+ * An initialiser, for a static watch too, whose value lies in a variable of the program's, which must outlive it, is the
+ * watch's until then, and begins as the first value:
  *
  *	static ROTA_WATCH_STORAGE(struct limits) first = { { .rate = 10 } };
  *	static struct rota_watch limits = ROTA_WATCH_INIT(first);
