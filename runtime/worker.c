@@ -4,7 +4,9 @@
  *
  * Order of sources: the next slot (a few times in a row), pinned tasks, the run queue (worker_queue.c); when they are
  * empty the injection queue, then others' run queues (worker_search.c); then park in the ring (worker_park.c). After 61
- * tasks, or as many as take about 100 us of late (`poll_at`), the ring and the injection queue are looked at anyway.
+ * tasks, or as many as take about 100 us of late (`poll_at`), the ring and the injection queue are looked at anyway; and
+ * after as many as take 10 us (`look_at`) the words that tell whether somebody has left tasks, for which the kernel is not
+ * asked.
  */
 #define _GNU_SOURCE
 #include "worker_parts_internal.h"
@@ -31,6 +33,8 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
 	worker->poll_at = ROTA__POLL_INTERVAL;
+	worker->look_at = ROTA__POLL_INTERVAL;
+	worker->look_every = ROTA__POLL_INTERVAL;
 	rota__store(&worker->asleep, 1, RELAXED);
 	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
 	rota__wheel_init(&worker->wheel, rota__sys_clock());
@@ -72,10 +76,20 @@ static bool has_stalled(const struct rota__worker *worker)
 	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
 }
 
-/* Whether the ring, the timers and the mail must be looked at before the task that runs may run again. */
+/* Whether others have left tasks for this worker, or for whoever comes first. A hint: who parks looks again. */
+static inline bool has_guests(const struct rota__worker *worker)
+{
+	return rota__inject_length(&worker->rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL;
+}
+
+/* Whether something must be looked at before the task that runs may run again: the ring, the timers, what others left. */
 static bool is_due(const struct rota__worker *worker)
 {
-	return rota__load(&worker->runs, RELAXED) + 1 >= worker->poll_at || worker->unsubmitted || has_stalled(worker);
+	const uint64_t next = rota__load(&worker->runs, RELAXED) + 1;
+
+	if (next >= worker->look_at && (next >= worker->poll_at || has_guests(worker)))
+		return true;
+	return worker->unsubmitted || has_stalled(worker);
 }
 
 static inline void begin_run(struct rota__worker *worker)
@@ -308,6 +322,35 @@ static bool may_be_long(const struct rota__worker *worker, const rota_task *task
 	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= ROTA__WAKE_COST_NS;
 }
 
+static void look_after(struct rota__worker *worker, unsigned tasks)
+{
+	const uint64_t look_at = rota__load(&worker->runs, RELAXED) + tasks;
+
+	worker->look_at = look_at < worker->poll_at ? look_at : worker->poll_at;
+}
+
+/* It is time: `task`, if it is not NULL, was to run next. Returns what is, NULL: from the worker's own queues. */
+static rota_task *look_up(struct rota__worker *worker, rota_task *task)
+{
+	const bool due = rota__load(&worker->runs, RELAXED) >= worker->poll_at || has_stalled(worker);
+
+	if (!due && !has_guests(worker)) {
+		look_after(worker, worker->look_every);
+		return task;
+	}
+	if (task != NULL)
+		rota__worker_requeue(worker, task);
+	if (due)
+		poll(worker);
+	else
+		rota__worker_take_mail(worker);
+	look_after(worker, worker->look_every + 1); /* of its own tasks one runs before the next guest */
+	/* What may stall again must not take what spares are there for. */
+	if (rota__load(&worker->rt->spares.on_duty, RELAXED) != 0 && has_stalled(worker))
+		return NULL;
+	return rota__worker_take_injected(worker);
+}
+
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
 	rota_task *again = NULL; /* never while another one runs: nobody could steal it */
@@ -316,14 +359,8 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		rota_task *task = again;
 
 		again = NULL;
-		if (rota__load(&worker->runs, RELAXED) >= worker->poll_at || has_stalled(worker)) {
-			if (task != NULL)
-				rota__worker_requeue(worker, task);
-			task = NULL;
-			poll(worker);
-			/* What may stall again must not take what spares are there for. */
-			if (rota__load(&worker->rt->spares.on_duty, RELAXED) == 0 || !has_stalled(worker))
-				task = rota__worker_take_injected(worker);
+		if (rota__load(&worker->runs, RELAXED) >= worker->look_at || has_stalled(worker)) {
+			task = look_up(worker, task);
 			if (task == NULL && worker->polled_at >= deadline)
 				break;
 		}

@@ -37,8 +37,10 @@ struct rota__worker {
 	uint64_t polled_at;   /* clock at the last poll */
 	uint64_t polled_runs; /* `runs` then */
 	uint64_t poll_at;     /* `runs` at which the next one is due */
-	uint64_t woke_at;     /* clock at the end of the last park */
-	uint64_t woke_runs;   /* `runs` then */
+	uint64_t look_at;    /* `runs` at which the worker looks whether others have left it tasks: not after poll_at */
+	unsigned look_every; /* tasks between two such looks */
+	uint64_t woke_at;    /* clock at the end of the last park */
+	uint64_t woke_runs;  /* `runs` then */
 	uint64_t random;
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;

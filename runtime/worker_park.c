@@ -15,18 +15,20 @@
 #include "sys_internal.h"
 
 #define POLL_TARGET_NS 100000u /* and how long that should take, when they are longer */
+#define LOOK_TARGET_NS 10000u  /* the same for a look at the mail and the injection queue: no call of the kernel */
 #define SPARSE_WAKES 16u       /* so many wakes in a row for next to nothing: two such workers become one */
 
-static unsigned poll_after(uint64_t mean)
+/* So many tasks take about `target`, but not more than fit between two polls. */
+static unsigned tasks_in(uint64_t target, uint64_t mean)
 {
-	return mean * ROTA__POLL_INTERVAL <= POLL_TARGET_NS ? ROTA__POLL_INTERVAL
-							    : (unsigned)(POLL_TARGET_NS / mean) + 1;
+	return mean * ROTA__POLL_INTERVAL <= target ? ROTA__POLL_INTERVAL : (unsigned)(target / mean) + 1;
 }
 
 void rota__worker_account(struct rota__worker *worker, uint64_t now)
 {
 	const uint64_t runs = rota__load(&worker->runs, RELAXED);
 	const uint64_t since = runs - worker->polled_runs;
+	uint64_t mean;
 
 	if (since > 0) {
 		uint64_t sample = (now - worker->polled_at) / since;
@@ -38,7 +40,10 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 		if (rota__deque_length(&worker->deque) == 0)
 			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}
-	worker->poll_at = runs + poll_after(rota__load(&worker->mean, RELAXED));
+	mean = rota__load(&worker->mean, RELAXED);
+	worker->poll_at = runs + tasks_in(POLL_TARGET_NS, mean);
+	worker->look_every = tasks_in(LOOK_TARGET_NS, mean);
+	worker->look_at = runs + worker->look_every;
 	worker->polled_runs = runs;
 	worker->fresh_runs = 0;
 	worker->polled_at = now;
