@@ -1,10 +1,89 @@
 /* SPDX-License-Identifier: MIT */
 /* Making tasks: a header with its references, a stack or a place in a queue set aside, the scope told, then off it goes. */
 #include <errno.h>
+#include <string.h>
 
 #include "runtime_internal.h"
 #include "scope.h"
 #include "scope_internal.h"
+
+/* --- a header ---------------------------------------------------------------------------------------------------- */
+
+#define ID_BLOCK 1024u
+
+static struct rota_atomic_u64 id_blocks;
+
+static __attribute__((noinline)) uint64_t new_block(struct rota__worker *worker)
+{
+	uint64_t block = rota__fetch_add(&id_blocks, ID_BLOCK, RELAXED); /* only uniqueness matters */
+
+	if (worker == NULL)
+		return block + 1;
+	worker->next_id = block + 2;
+	worker->last_id = block + 1 + ID_BLOCK;
+	return block + 1;
+}
+
+/* Numbers are unique in the process and never 0; a worker takes them in blocks. */
+static inline uint64_t next_id(struct rota__worker *worker)
+{
+	return worker != NULL && worker->next_id != worker->last_id ? worker->next_id++ : new_block(worker);
+}
+
+/* memccpy: stops at the end of a short name, cuts a long one. false: no memory. */
+static bool set_name(rota_task *task, const char *name)
+{
+	struct rota__extra *extra = rota__extra_of(task);
+
+	if (extra == NULL)
+		return false;
+	memccpy(extra->name, name, '\0', ROTA_TASK_NAME_MAX);
+	return true;
+}
+
+static inline __attribute__((always_inline)) int new_task(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
+							  unsigned references, const char *name, const void *spawned_at)
+{
+	struct rota__worker *worker = rota__worker_of(rt);
+	rota_task *task;
+	int rc;
+
+	rc = rota__runtime_admit(rt, worker);
+	if (rc < 0)
+		return rc;
+	task = rota__task_pool_get(&rt->tasks, worker != NULL ? &worker->tasks : NULL);
+	if (task == NULL) {
+		rota__runtime_withdraw(rt);
+		return -ENOMEM;
+	}
+	task->rt = rt;
+	task->arg = NULL;
+	task->sp = NULL;
+	task->stack = NULL;
+	task->id = next_id(worker);
+	task->kind = (uint8_t)kind;
+	task->flags = ROTA__TASK_FRESH;
+	task->shield = 0;
+	task->spawned_at = spawned_at;
+	rota__store(&task->more, NULL, RELAXED);
+	rota__store(&task->waits_for, 0, RELAXED);
+	if (name != NULL && name[0] != '\0' && !set_name(task, name)) {
+		rota__task_pool_put(&rt->tasks, worker != NULL ? &worker->tasks : NULL, task);
+		rota__runtime_withdraw(rt);
+		return -ENOMEM;
+	}
+	rota__state_init(&task->state, references);
+	*ret = task;
+	return 0;
+}
+
+int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
+		   const void *spawned_at)
+{
+	return new_task(ret, rt, kind, references, name, spawned_at);
+}
+
+/* --- a request ---------------------------------------------------------------------------------------------------- */
 
 /* What is asked for, by whichever call. */
 struct request {
@@ -60,8 +139,8 @@ static void discard(rota_task *task, const struct request *request)
 }
 
 /*
- * Inlined into each call, as spawn_fiber below: most of what the request says is known there, so that a bare spawn tests for
- * neither attributes nor a scope.
+ * Inlined into each call, as new_task and spawn_fiber: most of what the request says is known there, so that a bare spawn
+ * tests for neither attributes nor a scope.
  *
  * A task that only its scope knows, if it has one. On failure nothing has changed. With a limit this waits.
  */
@@ -75,7 +154,7 @@ static inline __attribute__((always_inline)) int make(rota_task **ret, const str
 
 	if (rc < 0)
 		return rc;
-	rc = rota__task_new(&task, request->rt, kind, references(request), name, request->caller);
+	rc = new_task(&task, request->rt, kind, references(request), name, request->caller);
 	if (rc < 0)
 		goto unreserve;
 	rc = inherit(task);
