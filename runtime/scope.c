@@ -278,24 +278,29 @@ int rota__scope_enter(struct rota_scope *scope, rota_task *task)
 	return rc;
 }
 
-/* With the lock held, which it drops: `child` is gone. From here on the scope may be, too. */
-static void leave_and_unlock(struct rota_scope *scope, rota_task *child)
+/* With the lock held, which it drops. A child has gone: who waits for a place, or for the child, hears of it. Apart, as most
+ * children are neither waited for one by one nor the last. */
+static __attribute__((noinline)) void tell_and_unlock(struct rota_scope *scope)
 {
 	struct rota__wake_batch batch;
 
-	unlink_child(scope, child);
-	scope->children_--;
-	if (scope->limit_ == 0 &&
-	    (scope->closing_ ? scope->children_ > 0 : rota__waitlist_empty(&scope->opener_waits_))) {
-		rota__scope_unlock(scope); /* nobody waits for just this child */
-		return;
-	}
 	rota__wake_batch_init(&batch);
 	rota__scope_free_place(scope, &batch);
 	if (!scope->closing_ || scope->children_ == 0)
 		wake_opener(scope, &batch);
 	rota__scope_unlock(scope);
 	rota__wake_batch_submit(&batch);
+}
+
+/* With the lock held, which it drops: `child` is gone. From here on the scope may be, too. */
+static inline void leave_and_unlock(struct rota_scope *scope, rota_task *child)
+{
+	unlink_child(scope, child);
+	scope->children_--;
+	if (scope->limit_ == 0 && (scope->closing_ ? scope->children_ > 0 : rota__waitlist_empty(&scope->opener_waits_)))
+		rota__scope_unlock(scope);
+	else
+		tell_and_unlock(scope);
 }
 
 void rota__scope_leave(rota_task *task)
