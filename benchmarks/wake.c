@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "harness.h"
@@ -135,6 +137,14 @@ static void report(const char *by, const char *beside, const struct bench_histog
 	bench_report(name, (double)bench_histogram_quantile(latency, 0.99) / 1e3, "us");
 }
 
+/* The environment may have none, whatever was asked for. */
+static bool has_workers(void)
+{
+	const char *flavor = getenv("ROTA_FLAVOR");
+
+	return bench_param("workers") > 0 && (!flavor || strcmp(flavor, "current_thread") != 0);
+}
+
 /* From this thread, on a runtime of its own. */
 static int measure(bool by_task, bool busy)
 {
@@ -144,7 +154,7 @@ static int measure(bool by_task, bool busy)
 	rota_runtime *rt;
 	int rc, stopped;
 
-	if (workers == 0 || workers > HOGS_MAX) /* without workers nobody would be there to be woken by a thread */
+	if (!has_workers() || workers > HOGS_MAX) /* without workers nobody would be there to be woken by a thread */
 		return -EINVAL;
 	rc = bench_runtime_new(&rt);
 	if (rc < 0)
