@@ -7,6 +7,7 @@
 #define ROTA_IO_CARRIER_INTERNAL_H
 
 #include "../runtime/atomic_internal.h"
+#include "../runtime/runtime_internal.h"
 #include "op_internal.h"
 
 struct rota__carrier {
@@ -23,6 +24,11 @@ struct rota__carrier_ops {
 
 	/* The owner asks for an early end of what was started; any thread. It may have ended already. */
 	void (*cancel)(struct rota_op *op);
+
+	/* For futures that make calls by themselves: see below. */
+	uint16_t (*closes)(struct rota__carrier *carrier, int fd);
+	bool (*call_begin)(struct rota__carrier *carrier, int fd, uint16_t closes);
+	void (*call_end)(struct rota__carrier *carrier, int fd);
 };
 
 #define ROTA__OP_RESUME INT32_MIN
@@ -31,6 +37,36 @@ struct rota__carrier_ops {
 static inline struct rota__carrier *rota__op_carrier(const struct rota_op *op)
 {
 	return rota__load(&op->carrier_, RELAXED); /* a rescue may change it to another of the same kind */
+}
+
+/*
+ * A future that waits by a poll and then makes the call itself: as it begins it takes down how often its descriptor was
+ * closed; each call, which may not wait, stands between begin and end. begin returns false when the number was closed
+ * since: the result is -ECANCELED, and there is no end. Any thread; outside of a runtime nothing is known of closes.
+ */
+static inline uint16_t rota__call_closes(int fd)
+{
+	rota_runtime *rt = rota__runtime_self();
+	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+
+	return carrier != NULL ? carrier->ops->closes(carrier, fd) : 0;
+}
+
+static inline bool rota__call_begin(int fd, uint16_t closes)
+{
+	rota_runtime *rt = rota__runtime_self();
+	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+
+	return carrier == NULL || carrier->ops->call_begin(carrier, fd, closes);
+}
+
+static inline void rota__call_end(int fd)
+{
+	rota_runtime *rt = rota__runtime_self();
+	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+
+	if (carrier != NULL)
+		carrier->ops->call_end(carrier, fd);
 }
 
 #endif

@@ -7,20 +7,24 @@
 
 #define CLOSING ((uint32_t)1 << 31)
 #define COUNTS_SIZE (ROTA__COUNTED_FDS * sizeof(struct rota_atomic_u32))
+#define MAPPED (2 * COUNTS_SIZE) /* counts, closes */
 
 int rota__closing_init(struct rota__closing *closing)
 {
 	void *counts;
-	int rc = rota__sys_map(&counts, COUNTS_SIZE);
+	int rc = rota__sys_map(&counts, MAPPED);
 
 	if (rc == 0)
-		*closing = (struct rota__closing){ .counts = counts };
+		*closing = (struct rota__closing){
+			.counts = counts,
+			.closes = (struct rota_atomic_u32 *)counts + ROTA__COUNTED_FDS,
+		};
 	return rc;
 }
 
 void rota__closing_deinit(struct rota__closing *closing)
 {
-	rota__sys_unmap(closing->counts, COUNTS_SIZE);
+	rota__sys_unmap(closing->counts, MAPPED);
 }
 
 /* NULL: operations of its kind, or on its descriptor, are not counted. */
@@ -56,27 +60,62 @@ static struct rota_op *take_closer(struct rota__closing *closing, int fd)
 	return closer;
 }
 
-struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op)
+/* One less on the descriptor, whose count it is. */
+static struct rota_op *leave(struct rota__closing *closing, struct rota_atomic_u32 *count, int fd)
 {
-	struct rota_atomic_u32 *count = count_of(closing, op);
 	struct rota_op *closer;
 
-	if (count == NULL || rota__fetch_sub(count, 1, ACQ_REL) != (CLOSING | 1)) /* partner: as in enter */
+	if (rota__fetch_sub(count, 1, ACQ_REL) != (CLOSING | 1)) /* partner: as in enter */
 		return NULL;
 	rota__spin_lock(&closing->lock);
-	closer = take_closer(closing, op->fd_); /* NULL: one that was refused has come between */
+	closer = take_closer(closing, fd); /* NULL: one that was refused has come between */
 	if (closer != NULL)
 		rota__fetch_and(count, ~CLOSING, ACQ_REL);
 	rota__spin_unlock(&closing->lock);
 	return closer;
 }
 
+struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op)
+{
+	struct rota_atomic_u32 *count = count_of(closing, op);
+
+	return count != NULL ? leave(closing, count, op->fd_) : NULL;
+}
+
+/* --- calls made in place ------------------------------------------------------------------------------------------ */
+
+uint16_t rota__closing_closes(const struct rota__closing *closing, int fd)
+{
+	if ((unsigned)fd >= ROTA__COUNTED_FDS)
+		return 0;
+	return (uint16_t)rota__load(&closing->closes[fd], ACQUIRE); /* partner: rota__closing_begin */
+}
+
+bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes)
+{
+	if ((unsigned)fd >= ROTA__COUNTED_FDS)
+		return true;
+	/* SEQ_CST: partner is rota__closing_begin, which counts the close and then looks at this count. */
+	return (rota__fetch_add(&closing->counts[fd], 1, SEQ_CST) & CLOSING) == 0 &&
+	       (uint16_t)rota__load(&closing->closes[fd], SEQ_CST) == closes;
+}
+
+struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd)
+{
+	return (unsigned)fd < ROTA__COUNTED_FDS ? leave(closing, &closing->counts[fd], fd) : NULL;
+}
+
+/* --- closes ------------------------------------------------------------------------------------------------------- */
+
 bool rota__closing_begin(struct rota__closing *closing, struct rota_op *closer)
 {
 	const unsigned fd = (unsigned)closer->fd_;
 	bool waits = false;
 
-	if (fd >= ROTA__COUNTED_FDS || rota__load(&closing->counts[fd], ACQUIRE) == 0)
+	if (fd >= ROTA__COUNTED_FDS)
+		return false;
+	rota__fetch_add(&closing->closes[fd], 1, SEQ_CST); /* this and the next, partner: rota__closing_call_begin */
+	if (rota__load(&closing->counts[fd], SEQ_CST) == 0)
 		return false;
 	rota__spin_lock(&closing->lock);
 	/* A second close of the same descriptor meets the mark, and is the program's mistake. */

@@ -15,6 +15,11 @@
  *   who ends     the last of them (the count falls to the bare mark) takes the close off the list, clears the mark, and
  *                mails it to its ring.
  *
+ * A future that makes calls by itself, when a poll has said that it may (udp.c, splice.c, recv_stream.c), is not in that
+ * count between poll and call, since nobody but its owner could end it then. It remembers how often the number was
+ * closed when it began, and is counted only while it makes a call: so it sees the close, or the close waits for the
+ * call, which does not wait for anything.
+ *
  * An operation that begins on a marked descriptor is refused with -ECANCELED. One that begins at the same time as a close
  * that found nothing waits for a file that has no number any more: that race is the program's.
  */
@@ -28,6 +33,7 @@
 
 struct rota__closing {
 	struct rota_atomic_u32 *counts;  /* per descriptor: operations, and the mark */
+	struct rota_atomic_u32 *closes;  /* per descriptor: how often it was closed */
 	struct rota_atomic_u32 sequence; /* number of the latest close that had to wait; written under `lock` */
 	struct rota_atomic_u32 lock;
 	struct rota_op *closers; /* linked by backlog_next_, numbered in offset_; under `lock` */
@@ -42,6 +48,14 @@ bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op
 
 /* It has ended, or was not handed over after all. Returns the close that may now go to its ring, or NULL. */
 struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op);
+
+/* How often the number was closed so far. */
+uint16_t rota__closing_closes(const struct rota__closing *closing, int fd);
+
+/* Around a call, which does not wait, by who has taken down `closes`. false: it was closed since, and there is no call to make;
+ * the end, which is as rota__closing_leave, follows all the same. */
+bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes);
+struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd);
 
 /* A close is about to be handed to a ring. true: it has to wait until rota__closing_leave returns it; the caller wakes
  * all rings. */

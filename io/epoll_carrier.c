@@ -110,10 +110,10 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 			return in_pool(op, waker);
 		if (op->opcode_ == IORING_OP_CLOSE)
 			return finish(op, rota__poller_close(poller_of(op), op));
-		if (!rota__poller_call_begin(poller_of(op), op))
+		if (!rota__poller_call_begin(poller_of(op), op->fd_, op->closes_))
 			return finish(op, -ECANCELED);
 		rc = call->make(op, call->kind != ROTA__CALL_AT_ONCE);
-		rota__poller_call_end(poller_of(op), op);
+		rota__poller_call_end(poller_of(op), op->fd_);
 		if (rc == -EINTR || rota__op_was_no_socket(op, rc) || wants_more(op, rc))
 			continue;
 		if (rc == ROTA__CALL_UNSURE)
@@ -140,8 +140,26 @@ static void epoll_cancel(struct rota_op *op)
 		op->cancelled_ = 1; /* the owner sees it when it goes on; a pool thread is waited for */
 }
 
+static uint16_t epoll_closes(struct rota__carrier *carrier, int fd)
+{
+	return rota__poller_closes((struct rota__poller *)(void *)carrier, fd);
+}
+
+static bool epoll_call_begin(struct rota__carrier *carrier, int fd, uint16_t closes)
+{
+	return rota__poller_call_begin((struct rota__poller *)(void *)carrier, fd, closes);
+}
+
+static void epoll_call_end(struct rota__carrier *carrier, int fd)
+{
+	rota__poller_call_end((struct rota__poller *)(void *)carrier, fd);
+}
+
 const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.start = epoll_start,
 	.resume = go_on,
 	.cancel = epoll_cancel,
+	.closes = epoll_closes,
+	.call_begin = epoll_call_begin,
+	.call_end = epoll_call_end,
 };

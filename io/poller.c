@@ -39,21 +39,20 @@ static bool was_closed(struct rota__poller *poller, const struct rota_op *op)
 	return rota__poller_closes(poller, op->fd_) != op->closes_;
 }
 
-bool rota__poller_call_begin(struct rota__poller *poller, const struct rota_op *op)
+bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes)
 {
-	rota__fetch_add(&bucket_of(poller, op->fd_)->calls, 1,
-			SEQ_CST); /* partner: rota__poller_close, which reads it */
-	if ((unsigned)op->fd_ >= ROTA__POLLER_BUCKETS)
+	rota__fetch_add(&bucket_of(poller, fd)->calls, 1, SEQ_CST); /* partner: rota__poller_close, which reads it */
+	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
 		return true;
-	if ((uint16_t)rota__load(&bucket_of(poller, op->fd_)->closes, SEQ_CST) == op->closes_)
+	if ((uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST) == closes)
 		return true;
-	rota__poller_call_end(poller, op);
+	rota__poller_call_end(poller, fd);
 	return false;
 }
 
-void rota__poller_call_end(struct rota__poller *poller, const struct rota_op *op)
+void rota__poller_call_end(struct rota__poller *poller, int fd)
 {
-	rota__fetch_sub(&bucket_of(poller, op->fd_)->calls, 1, RELEASE); /* partner: rota__poller_close */
+	rota__fetch_sub(&bucket_of(poller, fd)->calls, 1, RELEASE); /* partner: rota__poller_close */
 }
 
 /* --- beginning and end -------------------------------------------------------------------------------------------- */

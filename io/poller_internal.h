@@ -92,9 +92,9 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *op);
 /* How often the number was closed so far; an operation on it takes it down as it begins. */
 uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
 
-/* Around a call, which does not wait, on the operation's descriptor. false: it was closed, and there is no call to make. */
-bool rota__poller_call_begin(struct rota__poller *poller, const struct rota_op *op);
-void rota__poller_call_end(struct rota__poller *poller, const struct rota_op *op);
+/* Around a call, which does not wait, on a descriptor. false: it was closed since `closes`, and there is no call to make. */
+bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes);
+void rota__poller_call_end(struct rota__poller *poller, int fd);
 
 /* What an operation waits for. */
 short rota__poller_events(const struct rota_op *op);

@@ -20,6 +20,7 @@
 #include "../runtime/runtime_internal.h"
 #include "../runtime/task.h"
 #include "buffers_internal.h"
+#include "carrier_internal.h"
 #include "multishot_internal.h"
 #include "ring_internal.h"
 #include "sys_net_internal.h"
@@ -126,6 +127,7 @@ static void start(struct rota_recv_stream *s, struct rota_context *cx)
 	s->granted_ = false;
 	if (!multishot) {
 		rota_op_poll(op, op->fd_, POLLIN);
+		op->closes_ = rota__call_closes(op->fd_);
 		s->stage_ = STAGE_POLLING;
 		return;
 	}
@@ -222,7 +224,11 @@ static rota_poll receive(struct rota_recv_stream *s)
 
 	if (data == NULL)
 		return finish(s, -ENOMEM);
-	rc = rota__sys_recv_nowait(s->wait_.op.fd_, data, size);
+	rc = -ECANCELED;
+	if (rota__call_begin(s->wait_.op.fd_, s->wait_.op.closes_)) {
+		rc = rota__sys_recv_nowait(s->wait_.op.fd_, data, size);
+		rota__call_end(s->wait_.op.fd_);
+	}
 	if (rc > 0) {
 		*s->ret_ = (struct rota_buffer){ .data = data, .len = (size_t)rc, .home_ = size << 1 | ALONE };
 		return finish(s, rc);

@@ -71,8 +71,34 @@ static void ring_cancel(struct rota_op *op)
 		rota__ring_wake(ring);
 }
 
+static struct rota__ring *ring_of(struct rota__carrier *carrier)
+{
+	return (struct rota__ring *)(void *)carrier;
+}
+
+static uint16_t ring_closes(struct rota__carrier *carrier, int fd)
+{
+	return rota__closing_closes(ring_of(carrier)->closing, fd);
+}
+
+static bool ring_call_begin(struct rota__carrier *carrier, int fd, uint16_t closes)
+{
+	if (rota__closing_call_begin(ring_of(carrier)->closing, fd, closes))
+		return true;
+	rota__ring_call_end(ring_of(carrier), fd);
+	return false;
+}
+
+static void ring_call_end(struct rota__carrier *carrier, int fd)
+{
+	rota__ring_call_end(ring_of(carrier), fd);
+}
+
 const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.start = ring_start,
 	.resume = ring_resume,
 	.cancel = ring_cancel,
+	.closes = ring_closes,
+	.call_begin = ring_call_begin,
+	.call_end = ring_call_end,
 };

@@ -60,6 +60,9 @@ void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closi
 /* An operation of the ring has ended, or was not handed over: the close that waited for it may go on. Any thread. */
 void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op);
 
+/* A call in place is over: the same. Any thread. */
+void rota__ring_call_end(struct rota__ring *ring, int fd);
+
 /* The owner's thread is about to end. On that thread. */
 void rota__ring_leave(struct rota__ring *ring);
 

@@ -18,16 +18,25 @@ void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closi
 	ring->rescuer_seen = ring->closing_seen;
 }
 
-void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
+static void go_on_closing(struct rota_op *closer)
 {
-	struct rota_op *closer = ring->closing != NULL ? rota__closing_leave(ring->closing, op) : NULL;
-
 	if (closer == NULL)
 		return;
 	struct rota__ring *to = rota__load(&closer->carrier_, RELAXED); /* who waits has it constant */
 
 	rota__ring_mail(to, closer, ROTA__MAIL_SUBMIT);
 	rota__ring_wake(to);
+}
+
+void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
+{
+	if (ring->closing != NULL)
+		go_on_closing(rota__closing_leave(ring->closing, op));
+}
+
+void rota__ring_call_end(struct rota__ring *ring, int fd)
+{
+	go_on_closing(rota__closing_call_end(ring->closing, fd));
 }
 
 bool rota__ring_closes_unseen(const struct rota__ring *ring)

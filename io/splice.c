@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <poll.h>
 
+#include "carrier_internal.h"
 #include "pooled_op_internal.h"
 #include "sys_internal.h"
 
@@ -34,6 +35,24 @@ static void prepare_call(struct rota_splice_op *op, size_t len)
 	call->second_fd_ = op->from_;
 }
 
+/* The call in place, unless one of the two was closed. */
+static int splice_here(struct rota_splice_op *op)
+{
+	int rc = rota__op_fault(&op->call_.op_);
+
+	if (rc < 0)
+		return rc;
+	if (!rota__call_begin(op->from_, op->from_closes_))
+		return -ECANCELED;
+	rc = -ECANCELED;
+	if (rota__call_begin(op->to_, op->to_closes_)) {
+		rc = rota__sys_make_splice(&op->call_.op_, true);
+		rota__call_end(op->to_);
+	}
+	rota__call_end(op->from_);
+	return rc;
+}
+
 static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_splice_op *op = (struct rota_splice_op *)(void *)self;
@@ -44,14 +63,15 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 	ROTA_ASYNC_BEGIN(op);
 	if (op->async.cancelled_)
 		ROTA_ASYNC_RETURN(op, -ECANCELED);
+	op->from_closes_ = rota__call_closes(op->from_);
+	op->to_closes_ = rota__call_closes(op->to_);
 	for (;;) {
 		side = rota__sys_splice_waits(op->from_, op->to_);
 		if (side == ROTA__SPLICE_READY) {
 			way = rota__sys_splice_way(op->from_, op->to_);
 			prepare_call(op, way == ROTA__SPLICE_IN_PIECES && op->len_ > PIECE_MAX ? PIECE_MAX : op->len_);
 			if (way == ROTA__SPLICE_HERE) {
-				rc = rota__op_fault(&op->call_.op_);
-				rc = rc < 0 ? rc : rota__sys_make_splice(&op->call_.op_, true);
+				rc = splice_here(op);
 			} else {
 				rota__pooled_op_init(&op->call_);
 				ROTA_AWAIT(op, cx, &op->call_.future);

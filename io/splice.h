@@ -37,6 +37,7 @@ struct rota_splice_op {
 	size_t len_;
 	int from_, to_;
 	unsigned flags_;
+	uint16_t from_closes_, to_closes_;
 	struct rota_pooled_op call_;
 	struct rota_op wait_;
 };

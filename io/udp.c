@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "carrier_internal.h"
 #include "sys_net_internal.h"
 
 /* --- sockets -------------------------------------------------------------------------------------------------------- */
@@ -101,8 +102,12 @@ static rota_poll move(struct rota_udp_batch_op *op)
 	while (op->done_ < op->n_) {
 		struct rota_datagram *at = op->datagrams_ + op->done_;
 		unsigned left = op->n_ - op->done_;
-		int rc = op->sends_ ? rota__sys_udp_send(op->fd_, at, left) : rota__sys_udp_recv(op->fd_, at, left);
+		int rc;
 
+		if (!rota__call_begin(op->fd_, op->closes_))
+			return finish(op, -ECANCELED);
+		rc = op->sends_ ? rota__sys_udp_send(op->fd_, at, left) : rota__sys_udp_recv(op->fd_, at, left);
+		rota__call_end(op->fd_);
 		if (rc == -EAGAIN && (op->sends_ || op->done_ == 0))
 			return ROTA_PENDING;
 		if (rc < 0)
@@ -116,6 +121,9 @@ static rota_poll batch_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_udp_batch_op *op = batch_of(self);
 
+	if (!op->begun_)
+		op->closes_ = rota__call_closes(op->fd_);
+	op->begun_ = true;
 	for (;;) {
 		if (!op->waits_) {
 			if (op->cancelled_)
@@ -154,6 +162,7 @@ static void prepare_batch(struct rota_udp_batch_op *op, int fd, struct rota_data
 	op->sends_ = sends;
 	op->waits_ = false;
 	op->cancelled_ = false;
+	op->begun_ = false;
 }
 
 void rota_op_udp_send(struct rota_udp_batch_op *op, int fd, struct rota_datagram *datagrams, unsigned n)

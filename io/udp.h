@@ -69,7 +69,8 @@ struct rota_udp_batch_op {
 	struct rota_datagram *datagrams_;
 	unsigned n_, done_;
 	int fd_;
-	bool sends_, waits_, cancelled_;
+	bool sends_, waits_, cancelled_, begun_;
+	uint16_t closes_;
 	struct rota_op op_;
 };
 ROTA_API void rota_op_udp_send(struct rota_udp_batch_op *op, int fd, struct rota_datagram *datagrams, unsigned n);

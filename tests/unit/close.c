@@ -7,7 +7,10 @@
 #include <poll.h>
 #include <sys/uio.h>
 
-#include "../../io/op.h"
+#include "../../io/recv_stream.h"
+#include "../../io/splice.h"
+#include "../../io/udp.h"
+#include "../../runtime/slot_internal.h"
 #include "places.h"
 #include "plain.h"
 
@@ -261,4 +264,88 @@ static void behind_script(const struct place *place)
 UNIT_TEST(close, behind_our_back)
 {
 	in_fibers(behind_script, 0);
+}
+
+/* --- calls that futures make by themselves ------------------------------------------------------------------------ */
+
+enum by_itself { BATCH, STREAM, SPLICE, BY_ITSELF };
+
+struct caller {
+	struct rota_udp_batch_op batch;
+	struct rota_recv_stream stream;
+	struct rota_splice_op splice;
+	struct rota_datagram datagram;
+	struct rota_buffer buffer;
+	char byte;
+	int pipe[2];
+	struct rota_future *future;
+	struct rota_op *wait; /* the poll that comes before the call */
+};
+
+static int poll_now(struct rota_future *future)
+{
+	struct poll_once once = { .child = future };
+
+	rota_future_init(&once.future, &poll_once_ops);
+	return rota_await(&once.future);
+}
+
+static void begin_call(struct caller *c, enum by_itself kind, int fd)
+{
+	*c = (struct caller){ .datagram = { .data = &c->byte, .size = 1 } };
+	plain_pipe(c->pipe);
+	switch (kind) {
+	case BATCH:
+		rota_op_udp_recv(&c->batch, fd, &c->datagram, 1);
+		c->future = &c->batch.future;
+		c->wait = &c->batch.op_;
+		break;
+	case STREAM:
+		rota_recv_stream_init(&c->stream, fd);
+		c->stream.single_ = true; /* as where the kernel has no multishot receive */
+		rota_recv_stream_next_init(&c->stream, &c->buffer);
+		c->future = &c->stream.future;
+		c->wait = &c->stream.wait_.op;
+		break;
+	default:
+		rota_op_splice(&c->splice, fd, -1, c->pipe[1], -1, 1, 0);
+		c->future = &c->splice.future;
+		c->wait = &c->splice.wait_;
+	}
+	expect(poll_now(c->future), ==, ROTA_PENDING);
+}
+
+/* The poll has said that the call may be made; before it is, the descriptor is closed, and its number given out again:
+ * the call must not meet what it means now. */
+static void by_itself_script(const struct place *place)
+{
+	struct caller c;
+	int fds[2], number;
+
+	(void)place;
+	for (int kind = BATCH; kind < BY_ITSELF; kind++) {
+		plain_pair(fds);
+		number = fds[0];
+		plain_nonblock(number); /* else a splice is not made in place */
+		begin_call(&c, (enum by_itself)kind, number);
+		expect(write(fds[1], "a", 1), ==, 1);
+		while (!rota__slot_fired(&c.wait->state_))
+			expect(rota_yield(), ==, 0);
+		expect(rota_close(number), ==, 0);
+		close(fds[1]);
+		plain_pair(fds);
+		expect(fds[0], ==, number);
+		plain_nonblock(number);
+		expect(write(fds[1], "b", 1), ==, 1);
+		expect(poll_now(c.future), ==, ROTA_READY);
+		expect(c.future->status, ==, -ECANCELED);
+		expect(plain_waiting(number), ==, 1);
+		plain_close(c.pipe);
+		plain_close(fds);
+	}
+}
+
+UNIT_TEST(close, is_seen_by_calls_made_in_place)
+{
+	place_run(&place_kinds[2], 0, by_itself_script, NULL);
 }
