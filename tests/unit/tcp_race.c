@@ -7,6 +7,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "../../io/tcp.h"
 #include "../../runtime/sys_internal.h"
@@ -154,6 +155,28 @@ static void silent_script(const struct place *place)
 UNIT_TEST(tcp_race, silent)
 {
 	everyhow_inside(silent_script, 0);
+}
+
+/* While the first address has its head start, nothing is sent to the second. */
+static void head_start_script(const struct place *place)
+{
+	const struct rota_tcp_options options = { .attempt_delay_ns = ROTA_SECONDS(3600) };
+	int port[2];
+	const int listeners[2] = { plain_listen(5, &port[0]), plain_listen(5, &port[1]) };
+	const struct rota_address list[2] = { address_of("127.0.0.1", port[0]), address_of("127.0.0.1", port[1]) };
+	struct pollfd second = { .fd = listeners[1], .events = POLLIN };
+	int fd = connect_to(place, list, 2, &options);
+
+	expect(fd, >=, 0);
+	expect(peer_port(fd), ==, port[0]);
+	expect(poll(&second, 1, 0), ==, 0);
+	close(fd);
+	plain_close(listeners);
+}
+
+UNIT_TEST(tcp_race, head_start)
+{
+	everyhow_inside(head_start_script, 0);
 }
 
 static void families_script(const struct place *place)
