@@ -7,6 +7,7 @@
 #include "../../io/accept_stream.h"
 #include "../../io/fd.h"
 #include "../../io/tcp.h"
+#include "../../runtime/slot_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
 #include "plain.h"
@@ -256,6 +257,44 @@ UNIT_TEST(accept_stream, closed)
 	in_fibers(closed_script, 0);
 }
 
+/* --- a queue that is full --------------------------------------------------------------------------------------------------- */
+
+/* Who comes when the queue is full stays with the kernel, and is taken later. */
+static void full_script(const struct place *place)
+{
+	enum { CAPACITY = 2, EARLY = 3, LATE = 2 };
+	struct rota_accept_stream stream;
+	int clients[EARLY + LATE], port;
+	int listener = plain_listen(EARLY + LATE, &port);
+
+	rota_accept_stream_init(&stream, listener, CAPACITY);
+	for (int i = 0; i < EARLY; i++)
+		clients[i] = plain_connect(port);
+	close(carry_next(place, &stream));
+	if (!stream.single_ && rota_runtime_backend(place->rt) == ROTA_BACKEND_IO_URING) {
+		while (!rota__slot_fired(&stream.op_.state_)) /* the kernel was told to stop */
+			expect(rota_yield(), ==, 0);
+		expect(stream.count_, ==, EARLY - 1);
+	}
+	for (int i = EARLY; i < EARLY + LATE; i++)
+		clients[i] = plain_connect(port);
+	for (int i = 0; i < 100; i++)
+		expect(rota_yield(), ==, 0);
+	expect(stream.count_, <=, CAPACITY);
+	for (int i = 1; i < EARLY + LATE; i++)
+		close(carry_next(place, &stream));
+	carry_stop(place, &stream);
+	rota_accept_stream_close(&stream);
+	for (int i = 0; i < EARLY + LATE; i++)
+		close(clients[i]);
+	close(listener);
+}
+
+UNIT_TEST(accept_stream, full)
+{
+	in_fibers(full_script, 0);
+}
+
 /* --- no descriptor left ----------------------------------------------------------------------------------------------------- */
 
 static void raise_limit(void *arg)
@@ -283,11 +322,14 @@ static void exhausted_script(const struct place *place)
 	expect(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
 	party_start(&party, raise_limit, &old);
 	party_go(&party);
+	const uint64_t start = rota_now();
 	int fd = carry_next(place, &stream);
+	const uint64_t tens = (rota_now() - start) / ROTA_MS(10);
 	party_join(&party);
 	const char *text = unit_capture_end(&capture);
 	expect(fd, >=, 0);
 	expect(stream.exhausted, >, 0);
+	expect(stream.exhausted, <=, 1 + tens); /* between two tries it waits that long at least */
 	expect(stream.dropped, ==, 0);
 	expect(unit_lines(text), ==, 1); /* told once */
 	expect_contains(text, "Too many open files");
