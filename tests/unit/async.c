@@ -249,6 +249,46 @@ TASK_TEST(async, cancel_is_sticky_and_a_shield_holds)
 	expect(s.cleanup.cancels, ==, 0);
 }
 
+struct cleaner {
+	struct rota_async async;
+	struct countdown cleanup;
+	struct rota_timer timer;
+};
+
+static rota_poll cleaner_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct cleaner *s = (struct cleaner *)(void *)self;
+
+	ROTA_ASYNC_BEGIN(s);
+	ROTA_AWAIT_SHIELDED(s, cx, &s->cleanup.future);
+	rota_timer_init(&s->timer, ROTA_NEVER);
+	ROTA_AWAIT(s, cx, &s->timer.future);
+	ROTA_ASYNC_RETURN(s, s->timer.future.status);
+	ROTA_ASYNC_END(s);
+}
+
+static const struct rota_future_ops cleaner_ops = ROTA_ASYNC_OPS(cleaner_poll, "cleaner");
+
+TASK_TEST(async, a_cancel_during_a_shielded_wait_is_kept_for_the_next)
+{
+	struct cleaner s = { .cleanup = countdown(3, 55, false) };
+	struct rota_waker first;
+	rota_task *task;
+
+	s.cleanup.obeys = true;
+	rota_async_init(&s.async, &cleaner_ops);
+	task = unit_spawn_future(&s.async.future);
+	until_pending(&s.cleanup);
+	first = s.cleanup.waker;
+	expect(rota_cancel(task), ==, 0);
+	until_pending(&s.cleanup); /* a cancel wakes, and it goes on waiting */
+	rota_waker_drop(&first);
+	rota_wake(&s.cleanup.waker);
+	unit_expect_join(task, -ECANCELED);
+	expect(s.cleanup.cancels, ==, 0);
+	expect(s.cleanup.future.status, ==, 55);
+}
+
 TASK_TEST(async, cancelled_before_it_began)
 {
 	struct sleeper s;
