@@ -65,6 +65,16 @@ static int wait_once(void *arg)
 	return rota_signal_wait(arg);
 }
 
+static void expect_none_left(struct rota_signal *stream)
+{
+	rota_task *task = unit_spawn(wait_once, stream);
+
+	for (int i = 0; i < 100; i++)
+		expect(rota_yield(), ==, 0);
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+}
+
 static void coalesce_script(const struct place *place)
 {
 	struct rota_signal stream, marker;
@@ -81,10 +91,12 @@ static void coalesce_script(const struct place *place)
 		expect(rota_signal_wait(&marker), ==, 0);
 	}
 	expect(rota_signal_wait(&stream), ==, 0);
+	expect_none_left(&stream);
 	task = unit_spawn(wait_once, &stream);
 	unit_until_resting(task);
 	expect(kill(getpid(), SIGRTMIN), ==, 0);
 	unit_expect_join(task, 0);
+	expect_none_left(&stream);
 	rota_signal_close(&stream);
 	rota_signal_close(&marker);
 }
