@@ -249,3 +249,27 @@ RUNTIME_TEST(shutdown, a_shutdown_waits_for_threads_that_block)
 	pthread_join(blocker.thread, NULL);
 	expect(blocker.rc, ==, 0);
 }
+
+static int seven(void *arg)
+{
+	(void)arg;
+	return 7;
+}
+
+static int offload_seven(void *arg)
+{
+	return rota_offload(seven, arg);
+}
+
+UNIT_TEST(shutdown, no_thread_of_the_pool_is_left)
+{
+	const struct rota_config config = { .blocking_idle_ns = ROTA_SECONDS(1000) }; /* none would go by itself */
+	const unsigned before = unit_threads();
+	rota_runtime *rt;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, offload_seven, NULL), ==, 7);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	expect_eventually(unit_threads() == before); /* a thread that was joined is listed for a moment */
+	rota_runtime_free(rt);
+}
