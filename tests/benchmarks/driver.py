@@ -32,6 +32,7 @@ def made_up_report():
     found = {"format": 1, "kind": "full", "date": "2001-02-03 04:05 UTC", "commit": "0123456789ab", "seconds": 66,
              "machine": {"cpu": "made up", "cpus": 2, "kernel": "0"}, "versions": {}, "workers": 2,
              "problems": [{"run": "walk", "contender": "<snail>", "error": "a round took too long & was killed"}],
+             "absent": [{"run": "walk", "contender": "<sloth>", "why": "it is <asleep>"}],
              "rows": [], "notes": judge.notes(results)}
     for run in rows.choose(made_up_runs(), []):
         judged, missing = judge.judge(run, [result for result in results if result["workload"] == run.name])
@@ -113,6 +114,7 @@ class Shown(unittest.TestCase):
     def test_losing_rows_come_first(self):
         lines = list(table.lines(made_up_report()))
         self.assertTrue(lines[0].startswith("loses: walk.step (one step): 75 ns; goal lead (hare 60)"), lines[0])
+        self.assertIn("absent: walk, <sloth>: it is <asleep>", lines)
         self.assertIn("2 of 4 rows meet their goals, 1 lose", lines[-1])
 
     def test_page(self):
@@ -125,6 +127,7 @@ class Shown(unittest.TestCase):
         self.assertLess(page.index('href="#walk.step"'), page.index('id="walk.step"'))
         self.assertIn("&lt;snail&gt;", page)
         self.assertNotIn("<snail>", page)
+        self.assertIn("&lt;sloth&gt;: it is &lt;asleep&gt;", page)
         for elsewhere in ("http://", "https://", "<script", "<link", "url("):
             self.assertNotIn(elsewhere, page)
 
@@ -158,54 +161,86 @@ class Markdown(unittest.TestCase):
 
 
 class Compared(unittest.TestCase):
-    def compare_step(self, rounds):
-        old, new = made_up_report(), made_up_report()
-        own = next(row for row in new["rows"] if row["name"] == "walk.step")["contenders"]["rota"]
-        own.update(median=sorted(rounds)[len(rounds) // 2], min=min(rounds), max=max(rounds), rounds=sorted(rounds))
-        lines, slower = compare.compare(old, new)
-        return [line.split(":")[0] for line in lines if "walk.step" in line], slower
+    def setUp(self):
+        self.old, self.new = made_up_report(), made_up_report()
+
+    @staticmethod
+    def set(found, rounds, contender="rota", name="walk.step"):
+        figures = next(row for row in found["rows"] if row["name"] == name)["contenders"][contender]
+        figures.update(median=sorted(rounds)[len(rounds) // 2], min=min(rounds), max=max(rounds), rounds=sorted(rounds))
+
+    def verdict(self, name="walk.step"):
+        return compare.compare(self.old, self.new)[name][0]
+
+    def step(self, rounds):
+        """What is said of one that took 70, 75 and 80."""
+        self.set(self.new, rounds)
+        return self.verdict()
 
     def test_same(self):
-        self.assertEqual(self.compare_step([75, 70, 80]), ([], False))
+        self.assertEqual(self.step([75, 70, 80]), "same")
 
     def test_slower(self):
-        self.assertEqual(self.compare_step([95, 97, 99]), (["slower"], True))
+        self.assertEqual(self.step([95, 97, 99]), "slower")
 
     def test_faster(self):
-        self.assertEqual(self.compare_step([40, 45, 50]), (["faster"], False))
+        self.assertEqual(self.step([40, 45, 50]), "faster")
 
     def test_worse_but_within_noise(self):
-        self.assertEqual(self.compare_step([79, 95, 99]), ([], False))
+        self.assertEqual(self.step([79, 95, 99]), "same")
 
     def test_few_rounds_that_hardly_miss_each_other(self):
-        self.assertEqual(self.compare_step([85, 90, 94]), ([], False))
+        self.assertEqual(self.step([85, 90, 94]), "same")
 
     def test_enough_rounds_that_hardly_miss_each_other(self):
-        old, new = made_up_report(), made_up_report()
-        for report_, rounds in ((old, [70, 72, 75, 78, 80]), (new, [81, 82, 85, 88, 90])):
-            own = next(row for row in report_["rows"] if row["name"] == "walk.step")["contenders"]["rota"]
-            own.update(median=rounds[2], min=rounds[0], max=rounds[-1], rounds=rounds)
-        self.assertTrue(compare.compare(old, new)[1])
+        self.set(self.old, [70, 72, 75, 78, 80])
+        self.assertEqual(self.step([81, 82, 85, 88, 90]), "slower")
 
     def test_too_few_rounds(self):
-        self.assertEqual(self.compare_step([99, 99]), ([], False))
+        self.assertEqual(self.step([99, 99]), "unknown")
 
     def test_less_of_what_should_be_more(self):
-        old, new = made_up_report(), made_up_report()
-        own = next(row for row in new["rows"] if row["name"] == "walk.speed")["contenders"]["rota"]
-        own.update(median=1000, min=990, max=1010)
-        self.assertTrue(compare.compare(old, new)[1])
-        self.assertFalse(compare.compare(new, old)[1])
+        self.set(self.new, [990, 1000, 1010], name="walk.speed")
+        self.assertEqual(self.verdict("walk.speed"), "slower")
+        self.old, self.new = self.new, self.old
+        self.assertEqual(self.verdict("walk.speed"), "faster")
 
     def test_lost_figure(self):
-        old, new = made_up_report(), made_up_report()
-        del next(row for row in new["rows"] if row["name"] == "walk.speed")["contenders"]["rota"]
-        self.assertTrue(compare.compare(old, new)[1])
+        del next(row for row in self.new["rows"] if row["name"] == "walk.speed")["contenders"]["rota"]
+        self.assertEqual(self.verdict("walk.speed"), "slower")
+        self.assertIn("slower: walk.speed: has no figure any more",
+                      compare.lines(self.old, self.new, compare.compare(self.old, self.new)))
+
+    def test_peers_that_lost_as_much(self):
+        self.set(self.new, [252, 260, 268], "tortoise")
+        self.set(self.new, [77, 78, 79], "hare")
+        self.assertEqual(self.step([95, 97, 99]), "doubt")
+
+    def test_peers_that_lost_less(self):
+        self.set(self.new, [210, 212, 214], "tortoise")
+        self.set(self.new, [62, 63, 64], "hare")
+        self.assertEqual(self.step([95, 97, 99]), "slower")
+
+    def test_what_is_not_so_again_is_in_doubt(self):
+        once = {"a": ("slower", 0.3), "b": ("slower", 0.3), "c": ("same", 0.0), "d": ("faster", -0.3)}
+        again = {"a": ("slower", 0.2), "b": ("same", 0.1), "d": ("slower", 0.3)}
+        self.assertEqual({name: kind for name, (kind, _) in compare.doubt_what_was_not_seen_again(once, again).items()},
+                         {"a": "slower", "b": "doubt", "c": "same", "d": "doubt"})
+
+    def test_lines_and_exit(self):
+        self.set(self.new, [95, 97, 99])
+        verdicts = compare.compare(self.old, self.new)
+        lines = list(compare.lines(self.old, self.new, verdicts))
+        self.assertTrue(compare.any_slower(verdicts))
+        self.assertEqual(lines[0], "slower: walk.step: 75 (70 to 80), now 97 (95 to 99) ns: 29.3% worse")
+        self.assertIn("1 slower, 0 faster, 0 doubt", lines[-1])
+        self.assertFalse(compare.any_slower(compare.compare(self.old, self.old)))
 
     def test_other_machine_is_told(self):
-        old, new = made_up_report(), copy.deepcopy(made_up_report())
-        new["machine"]["cpus"] = 64
-        self.assertIn("warning: not the same cpus: 2, now 64", compare.compare(old, new)[0])
+        self.new = copy.deepcopy(self.new)
+        self.new["machine"]["cpus"] = 64
+        self.assertIn("warning: not the same cpus: 2, now 64",
+                      compare.lines(self.old, self.new, compare.compare(self.old, self.new)))
 
 
 class Collected(unittest.TestCase):
@@ -220,27 +255,32 @@ class Collected(unittest.TestCase):
             os.chmod(path, 0o755)
             run.seconds, collect.ROUND_LIMIT_S = (0, 0), limits or (60, 20)
             with open(os.path.join(directory, "log"), "w+", encoding="utf-8", buffering=1) as log:
-                found = collect.measure(run, False, [directory], log)
+                results, problems, self.absent = collect.measure(run, False, [directory], log)
                 log.seek(0)
                 self.log = log.read()
-            return found
+            return results, problems
 
     def test_lines(self):
-        results, problems = self.measure("""echo '{"result":"step"}'; echo what?; echo oh >&2; echo '{"contender":"hare","error":"fell"}'""")
-        self.assertEqual(results, [{"result": "step"}])
+        results, problems = self.measure("""echo '{"result":"step","contender":"rota"}'; echo what?; echo oh >&2; echo '{"contender":"hare","error":"fell"}'""")
+        self.assertEqual(results, [{"result": "step", "contender": "rota"}])
         self.assertEqual(problems, [{"run": "walk", "contender": "hare", "error": "fell"}])
         self.assertEqual(sorted(self.log.splitlines()), ["oh", "walk: not JSON: what?"])
+
+    def test_who_took_no_part(self):
+        self.measure("""echo '{"result":"step","contender":"rota"}'; echo '{"contender":"hare","error":"fell"}'""")
+        self.assertEqual([(peer["run"], peer["contender"]) for peer in self.absent], [("walk", "tortoise")])
+        self.assertTrue(self.absent[0]["why"].endswith("tortoise-peer is not there"), self.absent[0]["why"])
 
     def test_failure(self):
         self.assertEqual(self.measure("exit 3")[1], [{"run": "walk", "contender": "all", "error": "no results"}])
 
     def test_one_that_hangs_is_stopped(self):
-        results, problems = self.measure("""echo '{"result":"step"}'; exec sleep 1000""", (1 / 3, 1 / 3))
-        self.assertEqual(results, [{"result": "step"}])
+        results, problems = self.measure("""echo '{"result":"step","contender":"rota"}'; exec sleep 1000""", (1 / 3, 1 / 3))
+        self.assertEqual(results, [{"result": "step", "contender": "rota"}])
         self.assertEqual(len(problems), 1)
 
     def test_arguments(self):
-        results, _ = self.measure("""printf '{"arguments":"%s"}\\n' "$*" """)
+        results, _ = self.measure("""printf '{"contender":"rota","arguments":"%s"}\\n' "$*" """)
         words = results[0]["arguments"].split()
         self.assertEqual(words[:3], ["--json", "--far", "7"])
         self.assertIn("--budget", words)
