@@ -43,38 +43,47 @@ static int serve(void *arg)
 }
 
 /* Waits for a signal, or for the server to fail. */
-static int wait_for_end(rota_task *server)
+static int wait_for_end(rota_task *server, struct rota_signal *interrupt, struct rota_signal *terminate)
 {
-	struct rota_signal interrupt, terminate;
 	struct rota_signal_op interrupted, terminated;
 	struct rota_join_op failed;
-	int rc = rota_signal_open(&interrupt, SIGINT);
 
-	if (rc < 0)
-		return rc;
-	rc = rota_signal_open(&terminate, SIGTERM);
-	if (rc == 0) {
-		rota_signal_wait_init(&interrupted, &interrupt);
-		rota_signal_wait_init(&terminated, &terminate);
-		rota_join_init(&failed, server);
-		rc = ROTA_AWAIT_ANY(NULL, &interrupted.future, &terminated.future, &failed.future);
-		rota_signal_close(&terminate);
-	}
-	rota_signal_close(&interrupt);
-	return rc;
+	rota_signal_wait_init(&interrupted, interrupt);
+	rota_signal_wait_init(&terminated, terminate);
+	rota_join_init(&failed, server);
+	return ROTA_AWAIT_ANY(NULL, &interrupted.future, &terminated.future, &failed.future);
 }
 
-static int run(struct service *service)
+static int run(struct service *service, struct rota_signal *interrupt, struct rota_signal *terminate)
 {
 	rota_task *server;
 	int status = 0, rc = rota_spawn(&server, serve, service);
 
 	if (rc < 0)
 		return rc;
-	rc = wait_for_end(server);
+	printf("listening on %s port %d\n", service->options->host, rota_local_port(service->listener));
+	fflush(stdout);
+	rc = wait_for_end(server, interrupt, terminate);
 	rota_cancel(server);
 	rota_join(server, &status);
 	return rc < 0 || status == -ECANCELED ? rc : status;
+}
+
+/* Signals are taken before anybody is told that the server is there: who knows of it may stop it. */
+static int run_until_told(struct service *service)
+{
+	struct rota_signal interrupt, terminate;
+	int rc = rota_signal_open(&interrupt, SIGINT);
+
+	if (rc < 0)
+		return rc;
+	rc = rota_signal_open(&terminate, SIGTERM);
+	if (rc == 0) {
+		rc = run(service, &interrupt, &terminate);
+		rota_signal_close(&terminate);
+	}
+	rota_signal_close(&interrupt);
+	return rc;
 }
 
 /* Clients are small: what the kernel holds of each for sending is bounded too, and those that vanished are found out. */
@@ -100,12 +109,7 @@ static int listen_and_serve(const struct options *o)
 
 	if (rc < 0)
 		return rc;
-	rc = rota_local_port(service.listener);
-	if (rc >= 0) {
-		printf("listening on %s port %d\n", o->host, rc);
-		fflush(stdout);
-		rc = run(&service);
-	}
+	rc = run_until_told(&service);
 	rota_close(service.listener);
 	return rc;
 }

@@ -271,6 +271,13 @@ BAD = [
 ]
 
 
+def prompt():
+    """Who knows that the server listens may stop it."""
+    for _ in range(20):
+        with Server():
+            pass
+
+
 def bad():
     with Server() as server:
         peer, other = connect(server, 2)
@@ -363,7 +370,7 @@ def stop():
             assert server.process.returncode == 0
 
 
-CASES = {case.__name__: case for case in (conversation, limits, slow, impatient, flood, bad, rude, client, stop)}
+CASES = {case.__name__: case for case in (conversation, limits, slow, impatient, flood, bad, prompt, rude, client, stop)}
 for name in sys.argv[3:] or CASES:
     print(f"--- {name}", flush=True)
     CASES[name]()
