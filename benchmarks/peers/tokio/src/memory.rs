@@ -38,6 +38,8 @@ pub fn connections(params: &Params) {
 async fn connect_pair(listener: &TcpListener, i: usize) -> (std::net::TcpStream, std::net::TcpStream) {
     let socket = TcpSocket::new_v4().expect("socket");
     let local = Ipv4Addr::new(127, 0, 0, 1 + (i / PER_ADDRESS) as u8);
+    // bind takes any port then, not only one that no round before has used.
+    socket.set_reuseaddr(true).expect("reuse");
     socket.bind(SocketAddr::from((local, 0))).expect("bind");
     let server = listener.local_addr().expect("address");
     let client = socket.connect(server).await.expect("connect");
