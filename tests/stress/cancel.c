@@ -150,17 +150,6 @@ static void byte_once(struct leader *l, bool taken)
 	expect(recv(l->pair[0], rest, sizeof(rest), MSG_DONTWAIT), ==, l->t.come && !taken ? 1 : -1);
 }
 
-/* A descriptor, which is the victim's to close, whatever comes. */
-static int take_descriptor(int fd)
-{
-	if (fd < 0)
-		return fd;
-	rota_shield_enter();
-	expect(rota_close(fd), ==, 0);
-	rota_shield_leave();
-	return 1;
-}
-
 static int accept_one(struct leader *l)
 {
 	return take_descriptor(rota_accept(l->listener, NULL, NULL));

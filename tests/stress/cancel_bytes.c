@@ -90,17 +90,6 @@ static uint64_t bytes_in(int fd)
 	return (uint64_t)n;
 }
 
-/* A descriptor, which is the victim's to close, whatever comes. */
-static int take_descriptor(int fd)
-{
-	if (fd < 0)
-		return fd;
-	rota_shield_enter();
-	expect(rota_close(fd), ==, 0);
-	rota_shield_leave();
-	return 1;
-}
-
 /* --- streams of connections and of buffers ------------------------------------------------------------------------------ */
 
 static int next_connection(struct leader *l)

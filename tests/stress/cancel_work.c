@@ -634,9 +634,7 @@ static int touch_file(struct leader *l)
 		rc = rota_fdatasync(fd);
 		break;
 	}
-	rota_shield_enter();
-	expect(rota_close(fd), ==, 0);
-	rota_shield_leave();
+	close_shielded(fd);
 	return rc == -EOPNOTSUPP ? 0 : rc; /* some file systems know no fallocate */
 }
 

@@ -71,6 +71,23 @@ static inline int one_if(int rc)
 	return rc == 0 ? 1 : rc;
 }
 
+/* A descriptor is the victim's to close, whatever comes. */
+static inline void close_shielded(int fd)
+{
+	rota_shield_enter();
+	expect(rota_close(fd), ==, 0);
+	rota_shield_leave();
+}
+
+/* For waits whose success is a descriptor. */
+static inline int take_descriptor(int fd)
+{
+	if (fd < 0)
+		return fd;
+	close_shielded(fd);
+	return 1;
+}
+
 /* --- one victim ---------------------------------------------------------------------------------------------------- */
 
 static int torment_suffer(void *arg)
