@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "log_internal.h"
+#include "place_internal.h"
 #include "runtime_internal.h"
 #include "scope_internal.h"
 #include "sys_internal.h"
@@ -46,10 +47,12 @@ struct rota__extra *rota__extra_of(rota_task *task)
  * another would use memory that is free. */
 static __attribute__((noinline, cold, noreturn)) void dropped_too_often(const rota_task *task)
 {
-	rota__misuse("task %llu \"%s\", spawned at %p, has not ended, and all of its wakers and handles were given "
-		     "back, one of "
-		     "them twice",
-		     (unsigned long long)task->id, rota__task_name(task), task->spawned_at);
+	char place[ROTA__PLACE_MAX];
+
+	rota__misuse("task %llu \"%s\", spawned at %s, has not ended, and all of its wakers and handles were given "
+		     "back, one of them twice",
+		     (unsigned long long)task->id, rota__task_name(task),
+		     rota__name_place(place, task->spawned_at, true));
 	abort();
 }
 
