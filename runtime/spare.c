@@ -43,11 +43,25 @@ static bool on_stand_by_no_more(void *arg)
 	return on_duty(worker) || stopping(worker->rt);
 }
 
+/* What a spare needs that may not be there. */
+static int set_up(struct rota__worker *worker)
+{
+	rota_runtime *rt = worker->rt;
+	int rc = rota__stack_pool_add_cache(&rt->stacks);
+
+	if (rc < 0)
+		return rc;
+	rc = rt->driver->worker_start(worker, false);
+	if (rc < 0)
+		rota__stack_pool_drop_cache(&rt->stacks);
+	return rc;
+}
+
 static void *spare_main(void *arg)
 {
 	struct rota__worker *worker = arg;
 	rota_runtime *rt = worker->rt;
-	int rc = rt->driver->worker_start(worker, false);
+	int rc = set_up(worker);
 
 	if (rc < 0) {
 		rota__store(&rt->spares.error, (uint32_t)-rc, RELEASE); /* partner: reap_failure */

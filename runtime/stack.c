@@ -193,6 +193,21 @@ static void unreserve(struct rota__stack_pool *pool, unsigned n)
 	rota__spin_unlock(&pool->lock);
 }
 
+int rota__stack_pool_add_cache(struct rota__stack_pool *pool)
+{
+	const unsigned got = reserve(pool, CACHE_MAX);
+
+	if (got == CACHE_MAX)
+		return 0;
+	unreserve(pool, got);
+	return -ENOMEM;
+}
+
+void rota__stack_pool_drop_cache(struct rota__stack_pool *pool)
+{
+	unreserve(pool, CACHE_MAX);
+}
+
 int rota__stack_reserve_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
 {
 	if (cache == NULL)
@@ -215,7 +230,7 @@ void rota__stack_unreserve_slow(struct rota__stack_pool *pool, struct rota__stac
 }
 
 /* A reservation guarantees that one of the three sources has a stack: `capacity` counts every slot, and what lies
- * in the workers' caches was set aside when the pool was made. */
+ * in the workers' caches was set aside when they were made. */
 static struct rota__stack *take_locked(struct rota__stack_pool *pool)
 {
 	struct rota__stack *stack = pool->dirty;

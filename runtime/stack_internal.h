@@ -55,9 +55,14 @@ struct rota__stack_cache {
 	unsigned credit; /* reservations not used by a fiber */
 };
 
-/* stack_size: whatever the user gave, within bounds; rounded up to pages. caches: how many there will be. */
+/* stack_size: whatever the user gave, within bounds; rounded up to pages. caches: of how many what they may hold is set
+ * aside from the start. */
 void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size, unsigned caches);
 void rota__stack_pool_deinit(struct rota__stack_pool *pool);
+
+/* There will be one more cache: sets aside what it may hold. 0, -ENOMEM. */
+int rota__stack_pool_add_cache(struct rota__stack_pool *pool);
+void rota__stack_pool_drop_cache(struct rota__stack_pool *pool);
 
 /* What the four below do when the cache does not serve, or there is none. */
 int rota__stack_reserve_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache);

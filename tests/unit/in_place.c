@@ -83,6 +83,68 @@ UNIT_TEST(in_place, calls_a_spare_when_no_other_worker_is_free)
 	run_on(1, queue_and_block);
 }
 
+/*
+ * Stacks that spares keep for themselves are no others' reserve. Each level runs on a spare of its own and leaves it blocked,
+ * with as many free stacks as a cache may hold, and without a reservation that would make up for them: what it has
+ * reserved is used by fibers that start on the next spare, and wait.
+ */
+#define LEVELS 6u
+
+static struct rota_semaphore gate;
+
+static int yield_once(void *arg)
+{
+	(void)arg;
+	return rota_yield();
+}
+
+static void fill_cache(void)
+{
+	rota_task *tasks[ROTA__STACK_CACHE_MAX - 1];
+
+	for (unsigned i = 0; i < ROTA__STACK_CACHE_MAX - 1; i++)
+		tasks[i] = unit_spawn(yield_once, NULL);
+	for (unsigned i = 0; i < ROTA__STACK_CACHE_MAX - 1; i++)
+		unit_expect_join(tasks[i], 0);
+}
+
+static int wait_at_gate(void *arg)
+{
+	(void)arg;
+	return rota_semaphore_acquire(&gate, 1);
+}
+
+static int level(void *arg)
+{
+	const unsigned depth = (unsigned)(uintptr_t)arg;
+	const struct rota__stack_cache *cache;
+
+	if (depth == LEVELS) {
+		expect(rota_semaphore_release(&gate, LEVELS * ROTA__STACK_CREDIT_MAX), ==, 0);
+		rota__store(&others, 1, SEQ_CST);
+		return 0;
+	}
+	fill_cache();
+	cache = &rota__worker_self()->stacks;
+	while (cache->credit != 1)
+		expect(rota_spawn(NULL, wait_at_gate, NULL), ==, 0);
+	expect(rota_spawn(NULL, level, number(depth + 1)), ==, 0);
+	expect(cache->credit, ==, 0);
+	expect(rota_block_in_place(block_until, number(1)), ==, 7);
+	return 0;
+}
+
+UNIT_TEST(in_place, stacks_that_blocked_spares_keep_are_missed_by_nobody)
+{
+	rota_runtime *rt = new_runtime(1);
+
+	rota_semaphore_init(&gate, 0);
+	expect(rota_block_on(rt, level, NULL), ==, 0);
+	while (rota__runtime_alive(rt) > 0)
+		usleep(1000);
+	free_runtime(rt);
+}
+
 static int block_twice(void *arg)
 {
 	for (int i = 0; i < 20; i++) {
