@@ -55,7 +55,7 @@ class Builder:
         subprocess.run(self.compiler + ["-c", os.path.join(tree, path), "-o", out], check=True, timeout=TIME_LIMIT_S)
 
     def copy(self, to):
-        for folder in ("runtime", "sync", "tests/model"):
+        for folder in ("runtime", "io", "sync", "tests/model"):
             shutil.copytree(os.path.join(self.source, folder), os.path.join(to, folder))
 
     def plain_objects(self, pool):
