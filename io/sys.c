@@ -24,7 +24,7 @@
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns)
@@ -128,7 +128,7 @@ bool rota__sys_is_connection(int fd)
 
 bool rota__sys_has_offset(int fd)
 {
-	return lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE;
+	return lseek(fd, 0, SEEK_CUR) >= 0 || rota__sys_errno() != ESPIPE;
 }
 
 static int resolver_error(int code)
@@ -139,7 +139,7 @@ static int resolver_error(int code)
 	case EAI_MEMORY:
 		return -ENOMEM;
 	case EAI_SYSTEM:
-		return errno != 0 ? -errno : -EIO;
+		return rota__sys_errno() != 0 ? -rota__sys_errno() : -EIO;
 	case EAI_NONAME:
 	case EAI_NODATA:
 	case EAI_ADDRFAMILY:

@@ -22,7 +22,7 @@
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 static void *address(const struct rota_op *op)
@@ -55,7 +55,7 @@ static int is_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	return flags < 0 ? -errno : (flags & O_NONBLOCK) != 0;
+	return flags < 0 ? -rota__sys_errno() : (flags & O_NONBLOCK) != 0;
 }
 
 /* For a kind of descriptor that has no flag for it. */
@@ -235,11 +235,11 @@ static int connect_nowait(const struct rota_op *op)
 	int rc;
 
 	if (flags < 0)
-		return -errno;
+		return -rota__sys_errno();
 	if (flags & O_NONBLOCK)
 		return connect_plainly(op);
 	if (fcntl(op->fd_, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
+		return -rota__sys_errno();
 	rc = connect_plainly(op);
 	fcntl(op->fd_, F_SETFL, flags);
 	return rc;

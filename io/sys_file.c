@@ -8,11 +8,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../runtime/sys_internal.h"
 #include "sys_internal.h"
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 size_t rota__sys_size(int fd)

@@ -15,7 +15,7 @@
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 int rota__sys_socket(int family, int type)
@@ -101,7 +101,7 @@ int rota__sys_local_port(int fd)
 	socklen_t len = sizeof(address);
 
 	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-		return -errno;
+		return -rota__sys_errno();
 	switch (address.ss_family) {
 	case AF_INET:
 		return ntohs(((struct sockaddr_in *)&address)->sin_port);

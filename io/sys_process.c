@@ -12,11 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../runtime/opaque_internal.h"
 #include "../runtime/sys_internal.h"
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 /* --- descriptors of pipes and terminals -------------------------------------------------------------------------- */
@@ -54,13 +55,13 @@ int rota__sys_reopen(int fd)
 	int own;
 
 	if (flags < 0 || fstat(fd, &status) < 0)
-		return -errno;
+		return -rota__sys_errno();
 	if (!S_ISFIFO(status.st_mode) && !(S_ISCHR(status.st_mode) && isatty(fd)))
 		return -ENOTTY;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, (flags & kept) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (own < 0)
-		return -errno;
+		return -rota__sys_errno();
 	if (own > STDERR_FILENO)
 		return own;
 	fd = rota__sys_dup_above(own, STDERR_FILENO + 1); /* the program goes without some of the three */
@@ -70,7 +71,7 @@ int rota__sys_reopen(int fd)
 
 /* --- signals ------------------------------------------------------------------------------------------------------ */
 
-static void handle_signal(int signo)
+static ROTA__OPAQUE void handle_signal(int signo)
 {
 	const int saved = errno;
 
@@ -84,7 +85,7 @@ int rota__sys_signal_take(int signo, struct sigaction *ret_former)
 
 	sigfillset(&action.sa_mask);
 	if (sigaction(signo, NULL, ret_former) < 0)
-		return -errno;
+		return -rota__sys_errno();
 	/* Children that nobody wants to wait for still leave nothing behind. */
 	if (signo == SIGCHLD && (ret_former->sa_handler == SIG_IGN || ret_former->sa_flags & SA_NOCLDWAIT))
 		action.sa_flags |= SA_NOCLDWAIT;
@@ -127,10 +128,11 @@ int rota__sys_reap(pid_t pid, int pidfd, int *ret_status)
 
 	if (pidfd >= 0)
 		rc = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
-	if (rc < 0 && (pidfd < 0 || errno == EINVAL)) /* a kernel that knows pidfds, but not to wait by them */
+	if (rc < 0 &&
+	    (pidfd < 0 || rota__sys_errno() == EINVAL)) /* a kernel that knows pidfds, but not to wait by them */
 		rc = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
 	if (rc < 0)
-		return -errno;
+		return -rota__sys_errno();
 	if (info.si_pid == 0)
 		return 0;
 	*ret_status = wait_status(&info);

@@ -12,7 +12,7 @@
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 bool rota__sys_is_pipe(int fd)

@@ -21,7 +21,7 @@
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *options, bool connects)
@@ -157,7 +157,7 @@ static int interface_index(const char *interface)
 	if (interface == NULL)
 		return 0;
 	index = if_nametoindex(interface);
-	return index > 0 ? (int)index : -errno;
+	return index > 0 ? (int)index : -rota__sys_errno();
 }
 
 static int family_of(int fd)

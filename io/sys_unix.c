@@ -13,7 +13,7 @@
 
 static int result(long rc)
 {
-	return rc < 0 ? -errno : (int)rc;
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
 }
 
 int rota__sys_socketpair(int type, int ret_fds[2])
@@ -37,7 +37,7 @@ static int connect_nowait(int fd, const struct sockaddr_un *address, socklen_t l
 	int rc;
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
+		return -rota__sys_errno();
 	rc = result(connect(fd, (const struct sockaddr *)address, len));
 	fcntl(fd, F_SETFL, flags);
 	return rc;

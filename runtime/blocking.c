@@ -156,7 +156,7 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 	if (placed)
 		pool->promised++;
 	rota__blocking_unlock(pool);
-	if (!placed && (rota__blocking_thread || (caller != NULL && !rota__task_may_wait(caller))))
+	if (!placed && (rota__blocking_thread() || (caller != NULL && !rota__task_may_wait(caller))))
 		return -EAGAIN;
 	if (!placed) {
 		rota_future_init(&op.future, &place_ops);
@@ -202,12 +202,14 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
 
 bool rota__blocking_cancelled(void)
 {
-	return rota__blocking_job != NULL && rota__state_asked(&rota__blocking_job->state);
+	const rota_task *job = rota__blocking_job();
+
+	return job != NULL && rota__state_asked(&job->state);
 }
 
 int rota_interrupter_enter(struct rota_interrupter *interrupter, void (*interrupt)(void *arg), void *arg)
 {
-	rota_task *job = rota__blocking_job;
+	rota_task *job = rota__blocking_job();
 	int rc = 0;
 
 	if (job == NULL)
@@ -229,7 +231,7 @@ int rota_interrupter_enter(struct rota_interrupter *interrupter, void (*interrup
 
 void rota_interrupter_leave(struct rota_interrupter *interrupter)
 {
-	rota_task *job = rota__blocking_job;
+	rota_task *job = rota__blocking_job();
 	bool called;
 	unsigned spins = 0;
 

@@ -90,10 +90,10 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 int rota__blocking_errand(rota_runtime *rt);
 
 /* The job that the calling thread runs, or NULL. */
-extern _Thread_local rota_task *rota__blocking_job __attribute__((visibility("hidden")));
+rota_task *rota__blocking_job(void);
 
 /* Whether the calling thread is one of a pool: it must not wait for a place that only such threads can free. */
-extern _Thread_local bool rota__blocking_thread __attribute__((visibility("hidden")));
+bool rota__blocking_thread(void);
 
 /* Whether the calling thread runs a job that was cancelled. */
 bool rota__blocking_cancelled(void);

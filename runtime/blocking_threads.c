@@ -24,11 +24,22 @@
 
 #include "blocking.h"
 #include "log_internal.h"
+#include "opaque_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
-_Thread_local rota_task *rota__blocking_job;
-_Thread_local bool rota__blocking_thread;
+static _Thread_local rota_task *job_here;
+static _Thread_local bool pool_thread;
+
+ROTA__OPAQUE rota_task *rota__blocking_job(void)
+{
+	return job_here;
+}
+
+ROTA__OPAQUE bool rota__blocking_thread(void)
+{
+	return pool_thread;
+}
 
 /* On the stack of the thread that waits; under the pool's lock, save that the thread sleeps on `called`. */
 struct rota__idler {
@@ -90,7 +101,7 @@ static bool soon_taken(const rota_runtime *rt)
 	return at_work >= rt->worker_count || waiting(pool) * pool->mean < ROTA__WAKE_COST_NS * at_work;
 }
 
-static void *thread_main(void *arg);
+static ROTA__OPAQUE void *thread_main(void *arg);
 
 /* Of a thread that is only counted so far. */
 static void *made_thread_main(void *arg)
@@ -200,13 +211,13 @@ static bool wait_for_work(struct rota__blocking *pool)
 	return true;
 }
 
-static int run(rota_task *job)
+static ROTA__OPAQUE int run(rota_task *job)
 {
 	int status;
 
 	if (rota__state_asked(&job->state))
 		return -ECANCELED; /* after it was queued and before a cancel could find it, or before it was queued */
-	rota__blocking_job = job;
+	job_here = job;
 	status = job->fn(job->arg);
 	if (job->interrupter != NULL) {
 		rota__misuse("job %llu has returned without rota_interrupter_leave", (unsigned long long)job->id);
@@ -214,7 +225,7 @@ static int run(rota_task *job)
 		job->interrupter = NULL;
 		rota__blocking_unlock(&job->rt->blocking);
 	}
-	rota__blocking_job = NULL;
+	job_here = NULL;
 	return status;
 }
 
@@ -252,12 +263,12 @@ static uint64_t work(rota_runtime *rt, uint64_t start)
 	return now;
 }
 
-static void *thread_main(void *arg)
+static ROTA__OPAQUE void *thread_main(void *arg)
 {
 	rota_runtime *rt = arg;
 	struct rota__blocking *pool = &rt->blocking;
 
-	rota__blocking_thread = true;
+	pool_thread = true;
 	rota__runtime_enter(rt);
 	rota__blocking_lock(pool);
 	pool->arriving--;

@@ -28,20 +28,22 @@ static inline __attribute__((always_inline)) void rota__context_switch(void **sa
 			   "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
 }
 
-struct rota__worker;
+#define ROTA__THREAD_WORD(name, ret_word) \
+	do { \
+		uintptr_t scratch_; \
+		__asm__ volatile("mrs %0, tpidr_el0\n\t" \
+				 "adrp %1, :gottprel:" #name "\n\t" \
+				 "ldr %1, [%1, :gottprel_lo12:" #name "]\n\t" \
+				 "ldr %0, [%0, %1]" \
+				 : "=&r"(ret_word), "=&r"(scratch_)); \
+	} while (0)
 
-/* Reads the thread-local word of worker_internal.h, each time anew: the compiler would keep its address across a switch. */
-static inline __attribute__((always_inline)) struct rota__worker *rota__worker_self(void)
+static inline __attribute__((always_inline)) void *rota__thread_self(void)
 {
-	struct rota__worker *worker;
-	uintptr_t scratch;
+	void *self;
 
-	__asm__ volatile("mrs %0, tpidr_el0\n\t"
-			 "adrp %1, :gottprel:rota__worker_tls\n\t"
-			 "ldr %1, [%1, :gottprel_lo12:rota__worker_tls]\n\t"
-			 "ldr %0, [%0, %1]"
-			 : "=&r"(worker), "=&r"(scratch));
-	return worker;
+	__asm__ volatile("mrs %0, tpidr_el0" : "=r"(self));
+	return self;
 }
 
 #endif

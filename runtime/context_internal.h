@@ -4,8 +4,9 @@
  * it, and so that neither side calls or returns: a return on another stack than its call is always mispredicted, and a
  * chain of them costs more than the switch itself.
  *
- * The thread-local word that says which worker a thread is stands here for the same reason: it is read in assembly, since
- * a compiler takes a thread-local address for constant within a function, and a fiber changes threads in the middle.
+ * Thread-local words that are wanted often are read in assembly, too, each time anew: a compiler would keep their address across
+ * a switch, and a fiber changes threads in the middle (opaque_internal.h). Such a variable must be `used`, or link-time
+ * optimisation drops it.
  *
  * The floating-point control words are not saved: they belong to the thread, and a fiber that changes them must restore
  * them before it waits.
@@ -25,8 +26,21 @@
  * an earlier switch saved or rota__context_make made. */
 static inline void rota__context_switch(void **save_sp, void *sp);
 
+/* ROTA__THREAD_WORD(name, ret_word): reads the thread-local pointer `name`. */
+
+/* An address that no other thread has at the same time. */
+static inline void *rota__thread_self(void);
+
+struct rota__worker;
+
 /* The worker that the calling thread is, or NULL; a fiber may get another answer after each wait. */
-static inline struct rota__worker *rota__worker_self(void);
+static inline __attribute__((always_inline)) struct rota__worker *rota__worker_self(void)
+{
+	struct rota__worker *worker;
+
+	ROTA__THREAD_WORD(rota__worker_tls, worker);
+	return worker;
+}
 
 /* A context on the empty stack that ends below `top` (aligned to 16): its first switch calls entry(arg), which must
  * not return. Returns its stack pointer. */

@@ -32,17 +32,17 @@ static inline __attribute__((always_inline)) void rota__context_switch(void **sa
 			   "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc" ROTA__AVX512_CLOBBERS);
 }
 
-struct rota__worker;
+#define ROTA__THREAD_WORD(name, ret_word) \
+	__asm__ volatile("movq " #name "@gottpoff(%%rip), %0\n\t" \
+			 "movq %%fs:(%0), %0" \
+			 : "=r"(ret_word))
 
-/* Reads the thread-local word of worker_internal.h, each time anew: the compiler would keep its address across a switch. */
-static inline __attribute__((always_inline)) struct rota__worker *rota__worker_self(void)
+static inline __attribute__((always_inline)) void *rota__thread_self(void)
 {
-	struct rota__worker *worker;
+	void *self;
 
-	__asm__ volatile("movq rota__worker_tls@gottpoff(%%rip), %0\n\t"
-			 "movq %%fs:(%0), %0"
-			 : "=r"(worker));
-	return worker;
+	__asm__ volatile("movq %%fs:0, %0" : "=r"(self));
+	return self;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef ROTA_RUNTIME_EXTRA_INTERNAL_H
 #define ROTA_RUNTIME_EXTRA_INTERNAL_H
 
+#include "opaque_internal.h"
 #include "scope.h"
 #include "task_internal.h"
 
@@ -70,7 +71,8 @@ int rota__locals_inherit(rota_task *child, const struct rota__extra *parent);
 /* Drops all values; when the task has ended, or is not to be started. */
 void rota__locals_clear(struct rota__extra *extra);
 
-/* Files the timers of the task's open scopes that are not filed yet. By the task, on a worker. */
-void rota__scope_file_timers(rota_task *task);
+/* Files the timers of the task's open scopes that are not filed yet. By the task, on a worker. Opaque since it stands before each
+ * switch away from a fiber. */
+ROTA__OPAQUE void rota__scope_file_timers(rota_task *task);
 
 #endif

@@ -54,6 +54,7 @@
 #define ROTA_RUNTIME_FORK_INTERNAL_H
 
 #include "fork.h"
+#include "opaque_internal.h"
 #include "spin_internal.h"
 #include "waker_internal.h"
 
@@ -126,9 +127,9 @@ void rota__forks_free(struct rota__forks *forks);
 void rota__forks_attach(struct rota__forks *forks);
 
 /* The worker is about to run a fiber that has forks; and it has run a task that has, which is off its stack and not
- * published yet. */
+ * published yet. The latter is opaque since it stands behind each switch to a fiber. */
 void rota__forks_resume(struct rota__worker *worker, rota_task *task);
-void rota__forks_rest(struct rota__worker *worker, rota_task *task);
+ROTA__OPAQUE void rota__forks_rest(struct rota__worker *worker, rota_task *task);
 
 /* --- fork_share.c: the boundary ----------------------------------------------------------------------------------- */
 

@@ -5,10 +5,16 @@
 
 #include "alloc_internal.h"
 #include "log_internal.h"
+#include "opaque_internal.h"
 #include "runtime_internal.h"
 
 /* What forks use that are on no fiber: plain threads and blocking jobs. Nobody asks anything of it. */
 static _Thread_local struct rota_forks outside;
+
+static ROTA__OPAQUE struct rota_forks *outside_here(void)
+{
+	return &outside;
+}
 
 struct rota_forks rota__fork_without_memory;
 
@@ -115,7 +121,7 @@ struct rota_forks *rota_forks_self(void)
 	struct rota__forks *forks;
 
 	if (worker == NULL || worker->current == NULL)
-		return &outside;
+		return outside_here();
 	forks = rota__load(&worker->forks, RELAXED);
 	if (__builtin_expect(forks == NULL, 0))
 		forks = first_fork(worker);

@@ -12,11 +12,10 @@
 #include <errno.h>
 
 #include "blocking.h"
+#include "opaque_internal.h"
 #include "runtime_internal.h"
 
-_Thread_local rota_task *rota__in_place_task;
-
-static void step_aside(struct rota__worker *worker)
+static ROTA__OPAQUE void step_aside(struct rota__worker *worker)
 {
 	rota_runtime *rt = worker->rt;
 
@@ -28,7 +27,7 @@ static void step_aside(struct rota__worker *worker)
 	rota__worker_tls = NULL;
 }
 
-static void step_back(struct rota__worker *worker)
+static ROTA__OPAQUE void step_back(struct rota__worker *worker)
 {
 	rota__in_place_task = NULL;
 	rota__worker_tls = worker;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "alloc_internal.h"
+#include "opaque_internal.h"
 #include "spin_internal.h"
 #include "sys_internal.h"
 #include "waker_internal.h"
@@ -20,7 +21,7 @@ static _Thread_local struct rota__parker *self;
 static struct rota__parker emergency;
 #define EMERGENCY_NAP_NS 1000000u
 
-static void give_back(void *arg)
+static ROTA__OPAQUE void give_back(void *arg)
 {
 	struct rota__parker *parker = arg;
 
@@ -36,7 +37,7 @@ static void make_exit_key(void)
 	pthread_key_create(&exit_key, give_back);
 }
 
-static struct rota__parker *parker_new(void)
+static ROTA__OPAQUE struct rota__parker *parker_new(void)
 {
 	struct rota__parker *parker;
 
@@ -56,7 +57,7 @@ static struct rota__parker *parker_new(void)
 	return parker;
 }
 
-struct rota__parker *rota__parker_self(void)
+ROTA__OPAQUE struct rota__parker *rota__parker_self(void)
 {
 	return self != NULL ? self : parker_new();
 }

@@ -7,6 +7,7 @@
 
 #include "alloc_internal.h"
 #include "log_internal.h"
+#include "opaque_internal.h"
 #include "park_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
@@ -15,14 +16,19 @@
 
 static _Thread_local rota_runtime *entered;
 
+static ROTA__OPAQUE rota_runtime *entered_here(void)
+{
+	return entered;
+}
+
 rota_runtime *rota__runtime_self(void)
 {
 	struct rota__worker *worker = rota__worker_self();
 
-	return worker != NULL ? worker->rt : entered;
+	return worker != NULL ? worker->rt : entered_here();
 }
 
-rota_runtime *rota__runtime_enter(rota_runtime *rt)
+ROTA__OPAQUE rota_runtime *rota__runtime_enter(rota_runtime *rt)
 {
 	rota_runtime *former = entered;
 

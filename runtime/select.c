@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "future_internal.h"
+#include "opaque_internal.h"
 
 /* --- all ------------------------------------------------------------------------------------------------------ */
 
@@ -86,7 +87,7 @@ static struct rota_any_op *any_of(struct rota_future *future)
 }
 
 /* Where a fair look begins. The sequence is the thread's own: two loops on one thread must not fall into step. */
-static size_t somewhere(size_t n)
+static ROTA__OPAQUE size_t somewhere(size_t n)
 {
 	static _Thread_local uint32_t state;
 

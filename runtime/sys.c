@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "atomic_internal.h"
+#include "opaque_internal.h"
 #include "spin_internal.h"
 #include "sys_internal.h"
 
@@ -47,6 +48,11 @@ int rota__fault(enum rota__fault_kind kind)
 	while (armed >= one && !rota__cas(&faults[kind], &armed, armed - one, SEQ_CST)) {
 	}
 	return armed >> 32 == 1 ? (int)(uint32_t)armed : 0;
+}
+
+ROTA__OPAQUE int rota__sys_errno(void)
+{
+	return errno;
 }
 
 uint64_t rota__sys_clock(void)
@@ -164,7 +170,7 @@ int rota__sys_guard(void *addr, size_t size, bool light)
 	if (rc < 0)
 		return rc;
 	rc = light ? madvise(addr, size, MADV_GUARD_INSTALL) : mprotect(addr, size, PROT_NONE);
-	return rc < 0 ? -errno : 0;
+	return rc < 0 ? -rota__sys_errno() : 0;
 }
 
 bool rota__sys_has_light_guards(void)
@@ -244,7 +250,7 @@ void rota__sys_restore_sigpipe(const sigset_t *old)
 		return;
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
-	while (sigtimedwait(&set, NULL, &at_once) < 0 && errno == EINTR) {
+	while (sigtimedwait(&set, NULL, &at_once) < 0 && rota__sys_errno() == EINTR) {
 	}
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
@@ -324,7 +330,7 @@ int rota__sys_eventfd(void)
 	if (rc < 0)
 		return rc;
 	rc = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return rc < 0 ? -errno : rc;
+	return rc < 0 ? -rota__sys_errno() : rc;
 }
 
 void rota__sys_eventfd_write(int fd)
@@ -332,7 +338,7 @@ void rota__sys_eventfd_write(int fd)
 	const uint64_t one = 1;
 
 	/* EAGAIN: the counter is full, so whoever waits has been told. */
-	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+	while (write(fd, &one, sizeof(one)) < 0 && rota__sys_errno() == EINTR) {
 	}
 }
 
@@ -351,7 +357,7 @@ void rota__sys_write_error(const char *text, size_t len)
 	while (len > 0) {
 		ssize_t n = write(STDERR_FILENO, text, len);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && rota__sys_errno() == EINTR)
 			continue;
 		if (n <= 0)
 			return;

@@ -15,6 +15,9 @@
 #include "atomic_internal.h"
 #include "types.h"
 
+/* What the last call of the C library that failed said, on this thread. errno itself: opaque_internal.h. */
+int rota__sys_errno(void);
+
 enum rota__fault_kind {
 	ROTA__FAULT_ALLOC,
 	ROTA__FAULT_MAP,

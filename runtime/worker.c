@@ -15,6 +15,7 @@
 
 #include "cost_internal.h"
 #include "future_internal.h"
+#include "opaque_internal.h"
 #include "runtime_internal.h"
 #include "scope_internal.h"
 #include "sys_internal.h"
@@ -22,8 +23,10 @@
 
 #define BUDGET 128u
 
-/* Only assembly reads it: without `used` link-time optimisation would drop it. */
+/* Assembly reads them: without `used` link-time optimisation would drop them. They are here and nowhere else since a linker that
+ * looks for this file in an archive does so for other reasons: what assembly names it learns too late. */
 __attribute__((used)) _Thread_local struct rota__worker *rota__worker_tls;
+__attribute__((used)) _Thread_local rota_task *rota__in_place_task;
 
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index)
 {
@@ -46,7 +49,7 @@ void rota__worker_deinit(struct rota__worker *worker)
 	rota__stack_cache_flush(&worker->rt->stacks, &worker->stacks);
 }
 
-void rota__worker_enter(struct rota__worker *worker)
+ROTA__OPAQUE void rota__worker_enter(struct rota__worker *worker)
 {
 	rota__fiber_host_init(&worker->host);
 	worker->valgrind_stack = rota__valgrind_thread_start();
@@ -59,7 +62,7 @@ void rota__worker_enter(struct rota__worker *worker)
 	rota__monitor_rouse(worker->rt);
 }
 
-void rota__worker_leave(struct rota__worker *worker)
+ROTA__OPAQUE void rota__worker_leave(struct rota__worker *worker)
 {
 	rota__store(&worker->asleep, 1, SEQ_CST);
 	rota__worker_tls = NULL;

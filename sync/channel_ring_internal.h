@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "../runtime/opaque_internal.h"
 #include "channel_internal.h"
 
 static inline size_t rota__least(size_t a, size_t b)
@@ -18,7 +19,7 @@ static inline size_t rota__least(size_t a, size_t b)
 static inline void rota__channel_copy(void *to, const void *from, size_t bytes)
 {
 	if (bytes == sizeof(uint64_t)) /* the most common size by far, and a call is dear in comparison */
-		memcpy(to, from, sizeof(uint64_t));
+		memcpy(rota__unsized(to), rota__unsized(from), sizeof(uint64_t));
 	else
 		memcpy(to, from, bytes);
 }

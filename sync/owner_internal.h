@@ -15,17 +15,19 @@
 void *model_owner_thread(void);
 #define ROTA__OWNER_THREAD model_owner_thread()
 #else
-#define ROTA__OWNER_THREAD ((void *)&rota__in_place_task) /* its address is the thread's own */
+#define ROTA__OWNER_THREAD rota__thread_self()
 #endif
 
 /* The calling task, also inside its rota_block_in_place, or what stands for a thread outside of tasks. */
 static inline void *rota__owner_self(void)
 {
 	struct rota__worker *worker = rota__worker_self();
+	void *in_place;
 
 	if (worker != NULL && worker->current != NULL)
 		return worker->current;
-	return rota__in_place_task != NULL ? (void *)rota__in_place_task : ROTA__OWNER_THREAD;
+	ROTA__THREAD_WORD(rota__in_place_task, in_place);
+	return in_place != NULL ? in_place : ROTA__OWNER_THREAD;
 }
 
 static inline void rota__owner_set(struct rota_atomic_ptr *owner)

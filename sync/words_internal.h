@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../runtime/atomic_internal.h"
+#include "../runtime/opaque_internal.h"
 
 /* How many words hold `size` bytes. */
 static inline size_t rota__words(size_t size)
@@ -24,7 +25,7 @@ static inline size_t rota__words(size_t size)
 static inline void rota__words_write(struct rota_atomic_u64 *stamp, uint64_t next, struct rota_atomic_u64 *words,
 				     const void *value, size_t size)
 {
-	const unsigned char *bytes = value;
+	const unsigned char *bytes = rota__unsized(value);
 	uint64_t word;
 
 	rota__store(stamp, next - 1, RELAXED);
@@ -45,7 +46,7 @@ static inline void rota__words_write(struct rota_atomic_u64 *stamp, uint64_t nex
 static inline bool rota__words_read(const struct rota_atomic_u64 *stamp, uint64_t seen,
 				    const struct rota_atomic_u64 *words, void *ret_value, size_t size)
 {
-	unsigned char *bytes = ret_value;
+	unsigned char *bytes = rota__unsized(ret_value);
 
 	for (; size >= 8; size -= 8, bytes += 8) {
 		const uint64_t word = rota__load(words++, RELAXED);

@@ -106,6 +106,39 @@ for file in $(find runtime io sync -name '*.[ch]' | sort); do
 done
 set +f
 
+# A function that names a thread-local variable, or errno, is one that nothing is inlined from (runtime/opaque_internal.h).
+thread_locals='errno'
+for file in $(find runtime io sync -name '*.c' | sort); do
+	thread_locals="$thread_locals $(code "$file" | sed -nE "s|^(.*[ )])?_Thread_local [^;]*[ *]([a-z_0-9]+);.*|$file:\\2|p" | tr '\n' ' ')"
+done
+for file in $(find runtime io sync -name '*.[ch]' | sort); do
+	code "$file" | awk -v file="$file" -v names="$thread_locals" '
+		BEGIN {
+			count = split(names, all, " ")
+			for (i = 1; i <= count; i++) {
+				part = split(all[i], word, ":")
+				if (part == 1 || word[1] == file || word[2] ~ /^rota__/)
+					wanted[word[part]] = 1
+			}
+		}
+		/^[A-Za-z_].*\(/ { head = $0 }
+		/^{/ { inside = 1 }
+		/^}/ { inside = 0 }
+		inside && head !~ /ROTA__OPAQUE/ && !/ROTA__THREAD_WORD/ {
+			text = $0
+			while (match(text, /[A-Za-z_0-9]+/)) {
+				name = substr(text, RSTART, RLENGTH)
+				field = RSTART > 1 && substr(text, RSTART - 1, 1) ~ /[.>]/
+				if (name in wanted && !field || name == "_Thread_local") {
+					print file ": " $0
+					bad = 1
+				}
+				text = substr(text, RSTART + RLENGTH)
+			}
+		}
+		END { exit bad }' || { echo '^ a thread-local in a function that is not ROTA__OPAQUE'; failed=1; }
+done
+
 include='^[ 	]*#[ 	]*include[ 	]*["<]'
 # File names here have no spaces.
 # shellcheck disable=SC2046
