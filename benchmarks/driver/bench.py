@@ -34,7 +34,9 @@ def parse(arguments):
                         "runs nothing")
     parser.add_argument("--report", metavar="DIRECTORY", help="where the report goes (build/bench-report; with ROW, "
                         "build/bench-report/rows)")
-    parser.add_argument("--programs", default=os.path.join(SOURCE, "build/bench/benchmarks"), help=argparse.SUPPRESS)
+    parser.add_argument("--shared", action="store_true", help="rota as a shared library, as most programs have it, in place of "
+                        "the static one with link-time optimisation, as tokio and rayon are linked")
+    parser.add_argument("--programs", help=argparse.SUPPRESS)
     parser.add_argument("--peers", default=os.path.join(SOURCE, "build/peers"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.compare:  # behind it there may be rows, too
@@ -42,6 +44,9 @@ def parse(arguments):
         options.compare = options.compare[:1] + [name for name in options.compare[1:] if name.endswith(".json")]
         if len(options.compare) > 2:
             parser.error("--compare takes one file or two")
+    if options.programs is None:
+        options.programs = os.path.join(SOURCE, "build", "bench-shared" if options.shared else "bench", "benchmarks")
+    os.environ.setdefault("BENCH_EXAMPLES", os.path.join(os.path.dirname(options.programs), "examples"))  # for peers/http.sh
     if options.report is None:
         options.report = os.path.join(SOURCE, "build/bench-report", "rows" if options.rows else "")
     return options
@@ -84,6 +89,7 @@ def measure_runs(runs, options, directory, log):
     places = [options.programs, options.peers, os.path.join(HERE, "../peers")]
     found = {"format": FORMAT, "kind": "quick" if options.quick else "full", "date": collect.now(),
              "commit": collect.commit(SOURCE), "machine": collect.machine(), "versions": collect.versions(),
+             "library": "shared" if options.shared else "static, with link-time optimisation",
              "rows": [], "problems": [], "absent": [], "notes": {}, "workers": 0}
     for number, run in enumerate(runs, 1):
         say(f"[{number}/{len(runs)}, {time.monotonic() - start:.0f} s] {' '.join(run.program)}")

@@ -66,6 +66,9 @@ def warnings(old, new):
     for key in ("kind", "workers"):
         if old[key] != new[key]:
             yield f"warning: not the same {key}: {old[key]}, now {new[key]}"
+    libraries = [report.get("library", "shared") for report in (old, new)]
+    if libraries[0] != libraries[1]:
+        yield f"warning: not the same library: {libraries[0]}, now {libraries[1]}"
 
 
 def compare(old, new):

@@ -20,7 +20,7 @@ def row_line(row):
 
 def lines(report):
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-    yield (f"Commit {report['commit']}, {report['date']}; {machine}; {report['workers']} workers; {report['seconds']} seconds in "
+    yield (f"Commit {report['commit']}, {report['date']}; {machine}; {report['workers']} workers; library {report.get('library', 'shared')}; {report['seconds']} seconds in "
            f"all. {summary(report)}. Loses: {', '.join('`' + row['name'] + '`' for row in losing(report['rows'])) or 'none'}.")
     group = None
     for row in report["rows"]:

@@ -103,7 +103,7 @@ def page(report):
     minutes = report["seconds"] / 60
     head = (f'<h1>rota beside other runtimes</h1><p class="soft">commit {escape(report["commit"])}, '
             f'{escape(report["date"])}, {escape(report["kind"])} measurement of {minutes:.1f} minutes, '
-            f'{report["workers"]} workers; all figures: <a href="results.json">results.json</a></p>')
+            f'{report["workers"]} workers; library {escape(report.get("library", "shared"))}; all figures: <a href="results.json">results.json</a></p>')
     about = ABOUT if report["kind"] != "quick" else ABOUT_QUICK + " " + ABOUT
     return ("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"
             "<meta name=\"viewport\" content=\"width=device-width\">"
