@@ -8,6 +8,7 @@
 #include "log_internal.h"
 #include "place_internal.h"
 #include "runtime_internal.h"
+#include "sys_internal.h"
 #include "waitlist_internal.h"
 
 int rota__task_reason(const rota_task *task)
@@ -154,13 +155,32 @@ static void timer_drop(void *data)
 
 static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over, time_is_over, timer_drop };
 
+/* To read the clock costs more than all the rest of a scope that ends before it is waited in. So a long timeout begins at
+ * the last timer tick, which is COARSE_NS ago at most, and is corrected when it is filed: see deadline_of. */
+#define LONG_NS ROTA_SECONDS(1)
+#define COARSE_NS ROTA_MS(10) /* a tick of the slowest kernel, 100 Hz */
+
 static void set_timer(struct rota_scope *scope, uint64_t timeout_ns)
 {
-	uint64_t now = rota_now();
-
-	rota_timer_init(&scope->timer_, timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER);
+	rota_timer_init(&scope->timer_, timeout_ns);
+	scope->opened_at_ = timeout_ns < LONG_NS ? rota_now() : rota__sys_clock_coarse();
 	scope->unfiled_ = true;
 	rota__task_extra(scope->opener_)->unfiled = true;
+}
+
+/* Of a timer that is still unfiled, whose deadline is the timeout. Never too early: a scope that was opened at the tick or
+ * after it was so before now, and, unless the kernel was late with its ticks, before two of them had passed. */
+static uint64_t deadline_of(const struct rota_scope *scope)
+{
+	const uint64_t timeout = scope->timer_.deadline_;
+	uint64_t start = scope->opened_at_;
+
+	if (timeout >= LONG_NS) {
+		const uint64_t now = rota_now(), latest = start + 2 * COARSE_NS;
+
+		start = now < latest ? now : latest;
+	}
+	return timeout < ROTA_NEVER - start ? start + timeout : ROTA_NEVER;
 }
 
 void rota__scope_file_timers(rota_task *task)
@@ -178,6 +198,7 @@ void rota__scope_file_timers(rota_task *task)
 		scope->shared_ = true;
 		scope->timed_ = true;
 		scope->timer_.wheel_ = wheel;
+		scope->timer_.deadline_ = deadline_of(scope);
 		rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* also when it is over already */
 	}
 }

@@ -44,7 +44,7 @@ enum rota_scope_flags {
 
 /* All zero means: none. */
 struct rota_scope_attr {
-	uint64_t timeout_ns; /* from now */
+	uint64_t timeout_ns; /* from now; one of a second or more may last 20 ms longer */
 	unsigned limit;      /* children that may run at once: rota_scope_spawn waits for one to end */
 	unsigned flags;      /* enum rota_scope_flags */
 };
@@ -61,11 +61,12 @@ struct rota_scope {
 	struct rota_atomic_u32 reason_; /* the errno that waits inside end with; 0: not cancelled */
 	bool closing_, shared_, timed_, unfiled_;
 	struct rota_fork_base *forked_; /* the opener's latest fork outside */
+	uint64_t opened_at_;            /* with a timeout */
 	struct rota_timer timer_;
 };
 
 /*
- * Opens a scope around what the calling fiber does next. timeout_ns 0: none. Never waits. -ENXIO: not in a fiber;
+ * Opens a scope around what the calling fiber does next. timeout_ns as in the attributes, 0: none. Never waits. -ENXIO: not in a fiber;
  * -ENOMEM; -EINVAL: an unknown flag. On failure nothing is open.
  */
 ROTA_API int rota_scope_open(struct rota_scope *scope, uint64_t timeout_ns) ROTA_MUST_USE;

@@ -42,6 +42,7 @@ void rota__fault_arm(enum rota__fault_kind kind, uint32_t nth, int error);
 int rota__fault(enum rota__fault_kind kind);
 
 uint64_t rota__sys_clock(void);
+uint64_t rota__sys_clock_coarse(void); /* the same at the last timer tick: behind it, and a third of its price */
 uint64_t rota__sys_random(void);
 unsigned rota__sys_cpus(void);
 

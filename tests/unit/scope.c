@@ -424,6 +424,22 @@ TASK_TEST(scope, a_timeout_without_end)
 	expect(rota_scope_close(&scope), ==, 0);
 }
 
+/* A long one begins at the kernel's last tick, and is put right when somebody waits: also long after that. */
+TASK_TEST(scope, a_timeout_of_a_second_counts_from_the_opening)
+{
+	for (int computes = 0; computes < 2; computes++) {
+		const uint64_t opened = rota_now();
+		struct rota_scope scope;
+
+		expect(rota_scope_open(&scope, ROTA_SECONDS(1)), ==, 0);
+		while (computes && rota_now() - opened < ROTA_MS(50)) {
+		}
+		expect(rota_sleep(ROTA_SECONDS(100)), ==, -ETIMEDOUT);
+		expect(rota_now() - opened, >=, ROTA_MS(500)); /* far from the truth, as is a kernel that is late */
+		expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	}
+}
+
 /* Children are told when the time is over, even while the opener computes. */
 static int tell(void *arg)
 {
