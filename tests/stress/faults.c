@@ -9,14 +9,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../runtime/task_internal.h"
+#include "runtime_report.h"
 #include "stress.h"
 
 #define PAIRS 6u
 #define BYTES STRESS_FEWER(4000u)
 #define CLOSES STRESS_FEWER(300u)
 
+static rota_runtime *runtime_now;
 static struct rota_atomic_u32 over;
+
+static void report(void)
+{
+	if (runtime_now != NULL)
+		runtime_report(runtime_now);
+}
 
 static const int errors[] = { -EINTR, -ENOBUFS, -ENOMEM, -EIO, 1, 2 };
 static const int enter_errors[] = { -EBUSY, -EAGAIN, -EINTR, -ENOMEM };
@@ -168,7 +175,7 @@ int main(int argc, char **argv)
 {
 	struct stress_threads threads = { .n = 0 };
 
-	stress_start(argc, argv, NULL);
+	stress_start(argc, argv, report);
 	for (int flavor = 0; flavor < 2; flavor++) {
 		const struct rota_config config = { .workers = 3,
 						    .flavor = (enum rota_flavor)flavor,
@@ -176,11 +183,13 @@ int main(int argc, char **argv)
 		rota_runtime *rt;
 
 		expect(rota_runtime_new(&rt, &config), ==, 0);
+		runtime_now = rt;
 		rota__store(&over, 0, RELAXED);
 		stress_thread(&threads, spoil, NULL);
 		expect(rota_block_on(rt, root, NULL), ==, 0);
 		rota__store(&over, 1, RELAXED);
 		stress_join(&threads);
+		runtime_now = NULL;
 		rota_runtime_free(rt);
 	}
 	return 0;

@@ -59,8 +59,30 @@ static rota_runtime *torment_runtime;
 static const struct torment_plan *torment_plan;
 static struct rota_atomic_u64 torment_well, torment_cancelled;
 
+static unsigned char *torment_leaders_now; /* for the watchdog */
+
+static inline struct torment *torment_at(unsigned char *leaders, unsigned i)
+{
+	return (struct torment *)(void *)(leaders + i * torment_plan->leader_size);
+}
+
+/* Which kind of wait each leader is at, by its number in the program's list, and by what addr2line can name. */
 static inline void torment_report(void)
 {
+	char place[ROTA__PLACE_MAX];
+
+	for (unsigned i = 0; torment_leaders_now != NULL && i < TORMENT_LEADERS; i++) {
+		const struct torment *t = torment_at(torment_leaders_now, i);
+
+		if (t->kind != NULL)
+			dprintf(expect_output_, "leader %u: kind %td, %s, dice %u, %s\n", i,
+				t->kind - torment_plan->kinds,
+				rota__name_place(place,
+						 t->kind->suffer != NULL ? (const void *)t->kind->suffer
+									 : (const void *)t->kind->carry,
+						 false),
+				t->dice, t->come ? "comes" : "does not come");
+	}
 	if (torment_runtime != NULL)
 		runtime_report(torment_runtime);
 }
@@ -187,11 +209,6 @@ struct torment_canceller {
 	struct rota_atomic_u32 over;
 };
 
-static inline struct torment *torment_at(unsigned char *leaders, unsigned i)
-{
-	return (struct torment *)(void *)(leaders + i * torment_plan->leader_size);
-}
-
 static void *torment_cancel_what_is_offered(void *arg)
 {
 	struct torment_canceller *c = arg;
@@ -261,6 +278,7 @@ static inline void torment_round(struct stress_random *random, enum rota_flavor 
 
 	expect(rota_runtime_new(&torment_runtime, &config), ==, 0);
 	canceller.leaders = torment_leaders(random);
+	torment_leaders_now = canceller.leaders;
 	stress_thread(&threads, torment_cancel_what_is_offered, &canceller);
 	expect(rota_block_on(torment_runtime, torment_lead_all, canceller.leaders), ==, 0);
 	rota__store(&canceller.over, 1, RELAXED);
@@ -269,6 +287,7 @@ static inline void torment_round(struct stress_random *random, enum rota_flavor 
 	expect(rota__runtime_alive(torment_runtime), ==, 0);
 	rota_runtime_free(torment_runtime);
 	torment_runtime = NULL;
+	torment_leaders_now = NULL;
 	for (unsigned i = 0; i < TORMENT_LEADERS; i++)
 		torment_plan->deinit((struct leader *)(void *)torment_at(canceller.leaders, i));
 	free(canceller.leaders);
