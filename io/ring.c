@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "../runtime/sys_internal.h"
+#include "../runtime/worker_internal.h"
 #include "sys_internal.h"
 
 #ifndef IORING_ENTER_NO_IOWAIT
@@ -121,10 +122,13 @@ static bool arm_wake(struct rota__ring *ring)
 
 bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 {
+	struct rota__worker *worker = rota__worker_self();
 	struct io_uring_sqe *sqe = rota__ring_entry(ring);
 
 	if (sqe == NULL)
 		return false;
+	if (worker != NULL)
+		rota__worker_hush(worker); /* its ring: some operations raise SIGPIPE in the thread */
 	if (op->polling_ == ROTA__POLL_NOW) {
 		io_uring_prep_poll_add(sqe, op->fd_, (unsigned)rota__op_poll_events(op));
 	} else {

@@ -14,6 +14,7 @@
 
 #include "../runtime/atomic_internal.h"
 #include "../runtime/sys_internal.h"
+#include "../runtime/worker_internal.h"
 #include "multishot_internal.h"
 
 #ifndef IORING_ENTER_REGISTERED_RING
@@ -106,6 +107,16 @@ bool rota__sys_ring_hides(const struct rota_op *op)
 	const unsigned bit = rota__op_is_multishot(op) ? ROTA__RING_MULTISHOT : op->opcode_;
 
 	return __builtin_expect(opcodes != 0, 0) && bit < 64 && (opcodes >> bit & 1) != 0;
+}
+
+bool rota__sys_hush(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	if (worker == NULL)
+		return rota__sys_block_sigpipe();
+	rota__worker_hush(worker);
+	return false;
 }
 
 void rota__sys_nudge_threads_register(void)

@@ -15,7 +15,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../runtime/context_internal.h"
 #include "../runtime/spin_internal.h"
 #include "../runtime/sys_internal.h"
 #include "sys_internal.h"
@@ -133,18 +132,14 @@ static int make_readv(const struct rota_op *op, bool nowait)
 	return nowait ? move_nowait(op, true, false, readv_plainly) : readv_plainly(op);
 }
 
-/* Without SIGPIPE; workers have it blocked. */
 static int make_quietly(const struct rota_op *op, bool nowait, bool vector, int (*plainly)(const struct rota_op *op))
 {
-	const bool loud = rota__worker_self() == NULL;
-	sigset_t signals;
+	const bool hushed = rota__sys_hush();
 	int rc;
 
-	if (loud)
-		rota__sys_block_sigpipe(&signals);
 	rc = nowait ? move_nowait(op, vector, true, plainly) : plainly(op);
-	if (loud)
-		rota__sys_restore_sigpipe(&signals);
+	if (hushed)
+		rota__sys_unblock_sigpipe();
 	return rc;
 }
 

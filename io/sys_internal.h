@@ -73,6 +73,9 @@ bool rota__sys_ring_has(unsigned opcode);
 void rota__sys_ring_hide(uint64_t opcodes);
 bool rota__sys_ring_hides(const struct rota_op *op);
 
+/* Keeps SIGPIPE from the calling thread for a call. true: rota__sys_unblock_sigpipe is to follow it, as on no worker. */
+bool rota__sys_hush(void);
+
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-#include "../runtime/context_internal.h"
 #include "../runtime/sys_internal.h"
 #include "sys_internal.h"
 
@@ -35,19 +34,16 @@ enum rota__splice_side rota__sys_splice_waits(int from, int to)
 
 static int splice_quietly(const struct rota_op *op)
 {
-	const bool loud = rota__worker_self() == NULL; /* workers have SIGPIPE blocked */
+	const bool hushed = rota__sys_hush();
 	off64_t from = (off64_t)op->addr_, to = (off64_t)op->offset_;
-	sigset_t signals;
 	int rc;
 
-	if (loud)
-		rota__sys_block_sigpipe(&signals);
 	do
 		rc = result(splice(op->second_fd_, from != -1 ? &from : NULL, op->fd_, to != -1 ? &to : NULL, op->len_,
 				   op->flags_));
 	while (rc == -EINTR);
-	if (loud)
-		rota__sys_restore_sigpipe(&signals);
+	if (hushed)
+		rota__sys_unblock_sigpipe();
 	return rc;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reports the overflow of a fiber's stack by the fiber's name, instead of a bare SIGSEGV. The handler runs on a signal
- * stack of each worker's thread; a fault that is no overflow goes to the handler that was there before.
+ * stack of each worker's thread; a fault that is no overflow goes to the handler that was there before. A plain thread that
+ * plays a worker, maybe often and for a short time, keeps the stack until it ends, or frees a runtime.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -17,6 +18,9 @@
 
 static struct sigaction former;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t exit_key;
+static _Thread_local bool prepared;
+static _Thread_local void *own_stack; /* the thread's, if it is of rota's making; so is the key's value */
 
 static void on_segv(int number, siginfo_t *info, void *context)
 {
@@ -40,10 +44,31 @@ static void on_segv(int number, siginfo_t *info, void *context)
 	}
 }
 
+static void thread_ends(void *stack)
+{
+	const stack_t none = { .ss_flags = SS_DISABLE };
+	stack_t present;
+
+	prepared = false;
+	own_stack = NULL;
+	if (sigaltstack(NULL, &present) == 0 && present.ss_sp == stack)
+		sigaltstack(&none, NULL);
+	rota__free(stack, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+}
+
+void rota__overflow_thread_stop(void)
+{
+	if (own_stack == NULL)
+		return; /* there may not even be a key */
+	pthread_setspecific(exit_key, NULL);
+	thread_ends(own_stack);
+}
+
 static void install(void)
 {
 	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
+	pthread_key_create(&exit_key, thread_ends);
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGSEGV, &action, &former);
 }
@@ -53,28 +78,23 @@ void rota__overflow_install(void)
 	pthread_once(&once, install);
 }
 
-bool rota__overflow_thread_start(void **stack)
+void rota__overflow_thread_start(void)
 {
 	stack_t present, own = { .ss_size = SIGNAL_STACK_SIZE };
 
+	if (prepared)
+		return;
+	prepared = true;
 	/* A thread that has a signal stack keeps it. */
 	if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
-		return false;
-	if (*stack == NULL)
-		*stack = rota__alloc(SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
-	own.ss_sp = *stack;
-	return own.ss_sp != NULL && sigaltstack(&own, NULL) == 0; /* else an overflow is a bare SIGSEGV */
-}
-
-void rota__overflow_thread_stop(void)
-{
-	const stack_t none = { .ss_flags = SS_DISABLE };
-
-	sigaltstack(&none, NULL);
-}
-
-void rota__overflow_stack_free(void *stack)
-{
-	if (stack != NULL)
-		rota__free(stack, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+		return;
+	own.ss_sp = rota__alloc(SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
+	if (own.ss_sp == NULL)
+		return; /* an overflow is a bare SIGSEGV */
+	if (pthread_setspecific(exit_key, own.ss_sp) == 0 && sigaltstack(&own, NULL) == 0) {
+		own_stack = own.ss_sp;
+		return;
+	}
+	pthread_setspecific(exit_key, NULL);
+	rota__free(own.ss_sp, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
 }

@@ -139,7 +139,6 @@ static void runtime_free(rota_runtime *rt)
 	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_count + rt->spares.launched; i++) {
 		rota__worker_deinit(&rt->workers[i]);
 		rota__deque_deinit(&rt->workers[i].deque);
-		rota__overflow_stack_free(rt->workers[i].signal_stack);
 	}
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);
@@ -147,6 +146,7 @@ static void runtime_free(rota_runtime *rt)
 	rota__monitor_deinit(rt);
 	rota__spares_deinit(rt);
 	rota__idle_deinit(&rt->idle, rt->worker_places);
+	rota__overflow_thread_stop(); /* the thread may have played the worker */
 	rota__free(rt->workers, rt->worker_places * sizeof(*rt->workers), ROTA__CACHE_LINE);
 	rota__free(rt, sizeof(*rt), ROTA__CACHE_LINE);
 }
@@ -218,35 +218,8 @@ free_runtime:
 
 /* --- block_on ------------------------------------------------------------------------------------------------ */
 
-static bool task_ended(void *arg)
-{
-	return rota__state_ended(&((rota_task *)arg)->state);
-}
-
-bool rota__runtime_occupy(rota_runtime *rt)
-{
-	return rota__swap(&rt->occupied, 1, ACQUIRE) == 0; /* partner: the RELEASE of the thread before */
-}
-
-void rota__runtime_vacate(rota_runtime *rt)
-{
-	rota__store(&rt->occupied, 0, RELEASE);
-}
-
-void rota__runtime_play_worker(rota_runtime *rt, bool (*done)(void *arg), void *arg, uint64_t deadline)
-{
-	sigset_t signals;
-
-	rota__sys_block_sigpipe(&signals);
-	rota__worker_enter(&rt->workers[0]);
-	rota__worker_run(&rt->workers[0], done, arg, deadline);
-	rota__worker_leave(&rt->workers[0]);
-	rota__sys_restore_sigpipe(&signals);
-}
-
 int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
 {
-	const bool alone = rt != NULL && rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD;
 	rota_task *task;
 	int status, rc;
 
@@ -258,13 +231,9 @@ int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
 			     (unsigned long long)rota_task_id(), rota_task_name());
 		return -EDEADLK;
 	}
-	if (alone && !rota__runtime_occupy(rt))
-		return -EBUSY;
+	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
+		return rota__runtime_block_on_alone(rt, fn, arg);
 	rc = rota_spawn_on(rt, &task, fn, arg);
-	if (rc == 0 && alone)
-		rota__runtime_play_worker(rt, task_ended, task, ROTA_NEVER);
-	if (alone)
-		rota__runtime_vacate(rt);
 	if (rc < 0)
 		return rc;
 	rc = rota_join(task, &status);

@@ -79,12 +79,15 @@ static inline int rota__runtime_admit(rota_runtime *rt, struct rota__worker *wor
 	return 0;
 }
 
-/* The current-thread flavour: one thread at a time may play the worker; false: another one does. */
+/* The current-thread flavour (current_thread.c): one thread at a time may play the worker; false: another one does. */
 bool rota__runtime_occupy(rota_runtime *rt);
 void rota__runtime_vacate(rota_runtime *rt);
 
 /* The calling thread, which occupies the runtime, plays the only worker until done(arg) or the deadline. */
 void rota__runtime_play_worker(rota_runtime *rt, bool (*done)(void *arg), void *arg, uint64_t deadline);
+
+/* rota_block_on, once its arguments are known to be good. */
+int rota__runtime_block_on_alone(rota_runtime *rt, rota_fn *fn, void *arg);
 
 /* All threads end. */
 void rota__runtime_threads_stop(rota_runtime *rt);
@@ -92,11 +95,10 @@ void rota__runtime_threads_stop(rota_runtime *rt);
 /* Tasks that have been spawned and have not ended. */
 uint64_t rota__runtime_alive(rota_runtime *rt);
 
-/* Reports stack overflows by the fiber's name. For the process, once; and for each worker's thread, which may come and go: the
- * stack for its signals is made the first time (NULL before) and kept. false: the thread has one of its own, or none. */
+/* Reports stack overflows by the fiber's name. For the process, once; and for each thread that is a worker: it is given a
+ * stack for its signals, if it has none, which goes with the stop or the thread. */
 void rota__overflow_install(void);
-bool rota__overflow_thread_start(void **stack);
+void rota__overflow_thread_start(void);
 void rota__overflow_thread_stop(void);
-void rota__overflow_stack_free(void *stack);
 
 #endif

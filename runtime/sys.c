@@ -240,27 +240,26 @@ void rota__sys_let_signals(const sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
-void rota__sys_block_sigpipe(sigset_t *ret_old)
+bool rota__sys_block_sigpipe(void)
 {
-	sigset_t set;
+	sigset_t set, old;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, ret_old);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	return !sigismember(&old, SIGPIPE);
 }
 
-void rota__sys_restore_sigpipe(const sigset_t *old)
+void rota__sys_unblock_sigpipe(void)
 {
 	const struct timespec at_once = { 0, 0 };
 	sigset_t set;
 
-	if (sigismember(old, SIGPIPE))
-		return;
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	while (sigtimedwait(&set, NULL, &at_once) < 0 && rota__sys_errno() == EINTR) {
 	}
-	pthread_sigmask(SIG_SETMASK, old, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), void *arg)

@@ -82,9 +82,10 @@ bool rota__sys_signals_come(void);
 void rota__sys_hold_signals(sigset_t *ret_old);
 void rota__sys_let_signals(const sigset_t *old);
 
-/* Keeps SIGPIPE from the calling thread until the restore, which swallows what came meanwhile. */
-void rota__sys_block_sigpipe(sigset_t *ret_old);
-void rota__sys_restore_sigpipe(const sigset_t *old);
+/* Keeps SIGPIPE from the calling thread; false: it was blocked before. The other one, not to be called then, swallows what
+ * came meanwhile. */
+bool rota__sys_block_sigpipe(void);
+void rota__sys_unblock_sigpipe(void);
 
 /* Of a thread that has not been joined: its time on a CPU, and its time in wait for one, which counts each wait when it
  * is over; 0 when that is not known. Its state as proc(5) has it: R runs or is ready, S and D are blocked; ? is not known. */

@@ -53,7 +53,7 @@ ROTA__OPAQUE void rota__worker_enter(struct rota__worker *worker)
 {
 	rota__fiber_host_init(&worker->host);
 	worker->valgrind_stack = rota__valgrind_thread_start();
-	worker->on_signal_stack = rota__overflow_thread_start(&worker->signal_stack);
+	rota__overflow_thread_start();
 	rota__stall_thread_start(worker->rt);
 	worker->polled_at = rota__sys_clock();
 	rota__worker_tls = worker;
@@ -66,8 +66,6 @@ ROTA__OPAQUE void rota__worker_leave(struct rota__worker *worker)
 {
 	rota__store(&worker->asleep, 1, SEQ_CST);
 	rota__worker_tls = NULL;
-	if (worker->on_signal_stack)
-		rota__overflow_thread_stop();
 	rota__valgrind_thread_stop(worker->valgrind_stack);
 }
 

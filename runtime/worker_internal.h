@@ -49,8 +49,9 @@ struct rota__worker {
 	pthread_t thread;
 	bool has_thread;
 	pthread_t self;     /* the thread again, for who sees the worker awake */
-	void *signal_stack; /* kept while no thread plays the worker */
-	bool on_signal_stack;
+	bool hears_sigpipe; /* the thread has SIGPIPE not blocked: before what may raise it rota__worker_hush is called */
+	bool hushed;        /* it was called, and has blocked the signal */
+	bool writes;        /* it was called once, by whichever thread */
 	unsigned valgrind_stack;
 
 	/* the worker writes, others read */
@@ -99,6 +100,15 @@ void rota__worker_deinit(struct rota__worker *worker);
 void rota__worker_enter(struct rota__worker *worker);
 void rota__worker_leave(struct rota__worker *worker);
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline);
+
+/* Keeps SIGPIPE from the calling thread, which is `worker`, until it leaves. */
+void rota__worker_hush_player(struct rota__worker *worker);
+
+static inline void rota__worker_hush(struct rota__worker *worker)
+{
+	if (__builtin_expect(worker->hears_sigpipe, 0))
+		rota__worker_hush_player(worker);
+}
 
 /* What a spare that is off duty does until done(arg) (spare_internal.h). */
 void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg), void *arg);

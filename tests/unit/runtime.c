@@ -7,8 +7,11 @@
 #include "../../runtime/runtime_internal.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include "../../io/fd.h"
 #include "../../runtime/alloc_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "unit.h"
@@ -132,6 +135,31 @@ UNIT_TEST(runtime, a_second_thread_finds_it_busy)
 	expect(caller.rc, ==, -EBUSY);
 	expect(let_another_try(&caller), ==, 0); /* now it is free */
 	expect(caller.rc, ==, 1);
+	rota_runtime_free(rt);
+}
+
+static int write_to_nobody(void *pipe)
+{
+	return (int)rota_write(((int *)pipe)[1], "x", 1);
+}
+
+UNIT_TEST(runtime, who_plays_the_worker_gets_no_sigpipe)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_CURRENT_THREAD);
+	sigset_t before, after;
+	int ends[2];
+
+	expect(pipe(ends), ==, 0);
+	close(ends[0]);
+	pthread_sigmask(SIG_BLOCK, NULL, &before);
+	expect(sigismember(&before, SIGPIPE), ==, 0);
+	for (int i = 0; i < 3; i++) { /* its default action would end the test */
+		expect(rota_block_on(rt, give, (void *)1), ==, 1);
+		expect(rota_block_on(rt, write_to_nobody, ends), ==, -EPIPE);
+		pthread_sigmask(SIG_BLOCK, NULL, &after);
+		expect(sigismember(&after, SIGPIPE), ==, 0);
+	}
+	close(ends[1]);
 	rota_runtime_free(rt);
 }
 
