@@ -55,4 +55,10 @@ static inline bool rota__idle_wakeable(const struct rota__idle *idle)
 	return counts >> 32 != 0 && (uint32_t)counts == 0;
 }
 
+/* Whether somebody sleeps or searches: a hint that there is a CPU to spare. */
+static inline bool rota__idle_any(const struct rota__idle *idle)
+{
+	return rota__load(&idle->counts, RELAXED) != 0;
+}
+
 #endif

@@ -6,13 +6,16 @@
 #include <stdio.h>
 
 #include "alloc_internal.h"
+#include "cost_internal.h"
 #include "log_internal.h"
 #include "opaque_internal.h"
 #include "park_internal.h"
 #include "runtime_internal.h"
+#include "spin_internal.h"
 #include "sys_internal.h"
 
 #define RUN_DRAIN_NS 10000000000u
+#define MOMENT_NS (2 * ROTA__WAKE_COST_NS)
 
 static _Thread_local rota_runtime *entered;
 
@@ -218,10 +221,24 @@ free_runtime:
 
 /* --- block_on ------------------------------------------------------------------------------------------------ */
 
+/*
+ * A worker had nothing to do, so there is a CPU to spare. To sleep and to be woken costs as much as this takes at most; and
+ * if there is only one CPU, the pauses give it away.
+ */
+static void wait_a_moment(const rota_task *task)
+{
+	const uint64_t until = rota__sys_clock() + MOMENT_NS;
+	unsigned spins = 0;
+
+	while (!rota__state_ended(&task->state) && rota__sys_clock() < until)
+		rota__spin_pause(&spins);
+}
+
 int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
 {
 	rota_task *task;
 	int status, rc;
+	bool idle;
 
 	if (rt == NULL || fn == NULL)
 		return -EINVAL;
@@ -233,9 +250,12 @@ int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
 	}
 	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
 		return rota__runtime_block_on_alone(rt, fn, arg);
+	idle = rota__idle_any(&rt->idle);
 	rc = rota_spawn_on(rt, &task, fn, arg);
 	if (rc < 0)
 		return rc;
+	if (idle)
+		wait_a_moment(task);
 	rc = rota_join(task, &status);
 	return rc < 0 ? rc : status;
 }
