@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tokio's time_now and time_timeout. time_now: a thread enters the runtime to ask what time it is. timeout: tasks that put a limit
- * of a second around something that is there at once. timer_unused: a timer of a second that is made and never waited for.
+ * Tokio's time_now and time_timeout. time_now: a thread enters the runtime to ask what time it is, with a fiber, which runs on a
+ * worker, or with a future, which it polls itself, as tokio's block_on does. timeout: tasks that put a limit of a second around
+ * something that is there at once. timer_unused: a timer of a second that is made and never waited for.
  */
 #include <errno.h>
 
@@ -19,6 +20,8 @@ static struct bench_param params[] = {
 
 /* --- time_now ----------------------------------------------------------------------------------------------------------- */
 
+static uint64_t last_look;
+
 static int look_at_clock(void *arg)
 {
 	*(volatile uint64_t *)arg = rota_now();
@@ -27,26 +30,52 @@ static int look_at_clock(void *arg)
 
 static int enter_step(void *arg)
 {
-	uint64_t now;
 	int rc = 0;
 
 	for (int i = 0; i < ENTRIES && rc == 0; i++)
-		rc = rota_block_on(arg, look_at_clock, &now);
+		rc = rota_block_on(arg, look_at_clock, &last_look);
+	return rc;
+}
+
+static rota_poll clock_poll(struct rota_future *self, struct rota_context *cx)
+{
+	(void)cx;
+	look_at_clock(&last_look);
+	self->status = 0;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops clock_ops = { .poll = clock_poll, .name = "clock" };
+
+static int poll_step(void *arg)
+{
+	int rc = 0;
+
+	for (int i = 0; i < ENTRIES && rc == 0; i++) {
+		struct rota_future clock;
+
+		rota_future_init(&clock, &clock_ops);
+		rc = rota_block_on_future(arg, &clock);
+	}
 	return rc;
 }
 
 static int measure_entries(void)
 {
+	double fiber_ns = 0, future_ns = 0;
 	rota_runtime *rt;
-	double ns = 0;
 	int rc = bench_runtime_new(&rt);
 
 	if (rc < 0)
 		return rc;
-	rc = bench_time(enter_step, rt, &ns);
-	rota_runtime_free(rt);
+	rc = bench_time(enter_step, rt, &fiber_ns);
 	if (rc == 0)
-		bench_report("time_now", ns / ENTRIES, "ns");
+		rc = bench_time(poll_step, rt, &future_ns);
+	rota_runtime_free(rt);
+	if (rc == 0) {
+		bench_report("time_now", fiber_ns / ENTRIES, "ns");
+		bench_report("time_now_future", future_ns / ENTRIES, "ns");
+	}
 	return rc;
 }
 
