@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "alloc_internal.h"
 #include "cost_internal.h"
 #include "future_internal.h"
 #include "opaque_internal.h"
@@ -47,6 +48,7 @@ void rota__worker_deinit(struct rota__worker *worker)
 {
 	rota__task_cache_flush(&worker->rt->tasks, &worker->tasks);
 	rota__stack_cache_flush(&worker->rt->stacks, &worker->stacks);
+	rota__alloc_worker_end(worker);
 }
 
 ROTA__OPAQUE void rota__worker_enter(struct rota__worker *worker)

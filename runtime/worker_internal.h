@@ -46,6 +46,7 @@ struct rota__worker {
 	rota_task *pinned_first, *pinned_last;
 	struct rota__task_cache tasks;
 	struct rota__stack_cache stacks;
+	unsigned alloc_cache; /* alloc.c: which of jemalloc's caches is the worker's, plus one; 0: none yet */
 	pthread_t thread;
 	bool has_thread;
 	pthread_t self;     /* the thread again, for who sees the worker awake */

@@ -29,7 +29,7 @@ int rota_broadcast_init(struct rota_broadcast *b, size_t elem_size, size_t capac
 	if (__builtin_mul_overflow(slots, stride * sizeof(*b->ring_), &bytes) || bytes > PTRDIFF_MAX)
 		return -EINVAL;
 	*b = (struct rota_broadcast){ .elem_size_ = elem_size, .slots_ = slots, .stride_ = stride };
-	b->ring_ = rota__alloc(bytes, ROTA__CACHE_LINE);
+	b->ring_ = rota__alloc_object(bytes, ROTA__CACHE_LINE);
 	if (b->ring_ == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < slots; i++)
@@ -44,7 +44,7 @@ int rota_broadcast_deinit(struct rota_broadcast *b)
 	if (rc < 0)
 		return rc;
 	if (!b->lent_)
-		rota__free(b->ring_, b->slots_ * b->stride_ * sizeof(*b->ring_), ROTA__CACHE_LINE);
+		rota__free_object(b->ring_, b->slots_ * b->stride_ * sizeof(*b->ring_), ROTA__CACHE_LINE);
 	b->ring_ = NULL;
 	b->slots_ = 0;
 	b->closed_ = 1;

@@ -60,7 +60,7 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 	*c = (struct rota_channel){ .elem_size_ = elem_size, .capacity_ = capacity, .slots_ = slots };
 	if (capacity == 0)
 		return 0;
-	c->buffer_ = rota__alloc(bytes, BUFFER_ALIGN);
+	c->buffer_ = rota__alloc_object(bytes, BUFFER_ALIGN);
 	return c->buffer_ != NULL ? 0 : -ENOMEM;
 }
 
@@ -74,7 +74,7 @@ int rota_channel_deinit(struct rota_channel *c)
 	if (waiting)
 		return rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
 	if (c->buffer_ != NULL && !c->lent_)
-		rota__free(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
+		rota__free_object(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
 	c->buffer_ = NULL;
 	c->slots_ = 0;
 	rota__store(&c->received_, rota__load(&c->sent_, RELAXED), RELAXED); /* who ends it is alone with it */
@@ -97,13 +97,13 @@ static int grow(struct rota_channel *c)
 		return 0;
 	if (slots < c->slots_ || __builtin_mul_overflow(slots, c->elem_size_, &bytes))
 		return -ENOMEM;
-	buffer = rota__alloc(bytes, BUFFER_ALIGN);
+	buffer = rota__alloc_object(bytes, BUFFER_ALIGN);
 	if (buffer == NULL)
 		return -ENOMEM;
 	if (c->buffer_ != NULL) { /* else it had only an initialiser */
 		memcpy(buffer, c->buffer_ + c->head_ * c->elem_size_, first_part);
 		memcpy(buffer + first_part, c->buffer_, old_bytes - first_part);
-		rota__free(c->buffer_, old_bytes, BUFFER_ALIGN);
+		rota__free_object(c->buffer_, old_bytes, BUFFER_ALIGN);
 	}
 	c->buffer_ = buffer;
 	c->head_ = 0;

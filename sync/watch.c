@@ -19,7 +19,7 @@ int rota_watch_init(struct rota_watch *w, size_t size, const void *value)
 	if (size == 0 || size > PTRDIFF_MAX / 2)
 		return -EINVAL;
 	*w = (struct rota_watch){ .size_ = size };
-	w->words_ = rota__alloc(rota__words(size) * sizeof(*w->words_), ROTA__CACHE_LINE);
+	w->words_ = rota__alloc_object(rota__words(size) * sizeof(*w->words_), ROTA__CACHE_LINE);
 	if (w->words_ == NULL)
 		return -ENOMEM;
 	rota__words_write(&w->stamp_, 2, w->words_, value, size);
@@ -33,7 +33,7 @@ int rota_watch_deinit(struct rota_watch *w)
 	if (rc < 0)
 		return rc;
 	if (!w->lent_)
-		rota__free(w->words_, rota__words(w->size_) * sizeof(*w->words_), ROTA__CACHE_LINE);
+		rota__free_object(w->words_, rota__words(w->size_) * sizeof(*w->words_), ROTA__CACHE_LINE);
 	w->words_ = NULL;
 	w->size_ = 0;
 	w->closed_ = 1;

@@ -59,6 +59,16 @@ void rota__free(void *ptr, size_t size, size_t align)
 	model_free(ptr, size);
 }
 
+void *rota__alloc_object(size_t size, size_t align)
+{
+	return rota__alloc(size, align);
+}
+
+void rota__free_object(void *ptr, size_t size, size_t align)
+{
+	rota__free(ptr, size, align);
+}
+
 void rota__spin_pause(unsigned *spins)
 {
 	(void)spins;

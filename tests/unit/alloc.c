@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../../runtime/alloc_internal.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "../../runtime/sys_internal.h"
@@ -120,4 +121,73 @@ UNIT_TEST(alloc, serves_many_threads)
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	expect(rota__alloc_bytes(), ==, before);
+}
+
+#define OBJECTS 3000
+
+struct handed_over {
+	struct rota_channel full; /* of the objects that are still to be freed */
+	size_t sizes[OBJECTS];
+};
+
+struct object {
+	unsigned char *memory;
+	size_t number;
+};
+
+static int free_objects(void *arg)
+{
+	struct handed_over *h = arg;
+	struct object object;
+
+	while (rota_channel_recv(&h->full, &object) == 0) {
+		const size_t size = h->sizes[object.number];
+
+		expect(object.memory[0], ==, object.number % 251);
+		expect(object.memory[size - 1], ==, object.number % 251);
+		rota__free_object(object.memory, size, 64);
+	}
+	return 0;
+}
+
+/* Made by one task and freed by two, which workers share: small ones, and some that are too large for a cache. */
+TASK_TEST(alloc, objects_may_be_freed_on_another_worker)
+{
+	static struct handed_over h;
+	size_t before;
+	rota_task *tasks[2];
+
+	expect(rota_channel_init(&h.full, sizeof(struct object), 64), ==, 0);
+	before = rota__alloc_bytes();
+	for (int i = 0; i < 2; i++)
+		expect(rota_spawn(&tasks[i], free_objects, &h), ==, 0);
+	for (size_t i = 0; i < OBJECTS; i++) {
+		struct object object = { NULL, i };
+
+		h.sizes[i] = 1 + i * 7 % 6000;
+		object.memory = rota__alloc_object(h.sizes[i], 64);
+		expect_pointer(object.memory, !=, NULL);
+		expect((uintptr_t)object.memory % 64, ==, 0);
+		memset(object.memory, (int)(i % 251), h.sizes[i]);
+		expect(rota_channel_send(&h.full, &object), ==, 0);
+	}
+	rota_channel_close(&h.full);
+	for (int i = 0; i < 2; i++)
+		expect(rota_join(tasks[i], NULL), ==, 0);
+	expect(rota__alloc_bytes(), <=,
+	       before + (1 << 20)); /* headers and stacks of tasks count, too; the objects were 9 MB */
+	expect(rota_channel_deinit(&h.full), ==, 0);
+}
+
+TASK_TEST(alloc, no_object_is_had_when_told_so)
+{
+	void *p;
+
+	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	expect_pointer(rota__alloc_object(100, 64), ==, NULL);
+	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	expect_pointer(rota__alloc_object(10000, 64), ==, NULL);
+	expect_pointer(p = rota__alloc_object(100, 64), !=, NULL);
+	rota__free_object(p, 100, 64);
+	rota__free_object(NULL, 100, 64);
 }
