@@ -12,6 +12,7 @@
 #include "alloc_internal.h"
 #include "fiber_internal.h"
 #include "log_internal.h"
+#include "opaque_internal.h"
 #include "runtime_internal.h"
 
 #define SIGNAL_STACK_SIZE ((size_t)32 * 1024)
@@ -44,7 +45,7 @@ static void on_segv(int number, siginfo_t *info, void *context)
 	}
 }
 
-static void thread_ends(void *stack)
+static ROTA__OPAQUE void thread_ends(void *stack)
 {
 	const stack_t none = { .ss_flags = SS_DISABLE };
 	stack_t present;
@@ -56,7 +57,7 @@ static void thread_ends(void *stack)
 	rota__free(stack, SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
 }
 
-void rota__overflow_thread_stop(void)
+ROTA__OPAQUE void rota__overflow_thread_stop(void)
 {
 	if (own_stack == NULL)
 		return; /* there may not even be a key */
@@ -78,7 +79,7 @@ void rota__overflow_install(void)
 	pthread_once(&once, install);
 }
 
-void rota__overflow_thread_start(void)
+ROTA__OPAQUE void rota__overflow_thread_start(void)
 {
 	stack_t present, own = { .ss_size = SIGNAL_STACK_SIZE };
 
