@@ -19,11 +19,15 @@
 #define CACHE_BATCH (CACHE_MAX / 2)
 #define KEEP_DIRTY ((size_t)2048)
 
-/* The slab's own description is allocated apart: its slots are only address space. */
+/* Allocated apart: its slots are only address space. */
 struct rota__stack_slab {
 	struct rota__stack_slab *next;
+	struct rota__stack_slab *next_clean; /* while a bit is set; these two under the pool's lock */
+	uint64_t clean;                      /* a bit per slot: free, and without pages */
 	unsigned char *base;
 };
+
+_Static_assert(SLAB_STACKS == 64, "a bit per slot");
 
 static size_t slot_size(const struct rota__stack_pool *pool)
 {
@@ -37,9 +41,10 @@ static struct rota__stack *description(unsigned char *limit, size_t size)
 }
 
 /* Fills in a description whose page may have been discarded. */
-static struct rota__stack *describe(struct rota__stack *stack, size_t size)
+static struct rota__stack *describe(struct rota__stack *stack, struct rota__stack_slab *slab, size_t size)
 {
 	stack->next = NULL;
+	stack->slab = slab;
 	stack->limit = (unsigned char *)(stack + 1) - size;
 	stack->size = size;
 	stack->sanitizer = NULL;
@@ -51,23 +56,15 @@ static void discard(const struct rota__stack_pool *pool, struct rota__stack *sta
 	rota__sys_discard((unsigned char *)(stack + 1) - pool->stack_size, pool->stack_size);
 }
 
-/* Of several stacks: those that lie side by side, as those of tasks that were spawned together do, by one call. The guards
- * between them stay, of either kind. */
+/* Of several stacks in order of their addresses: those that lie side by side, as those of tasks that were spawned together
+ * do, by one call. The guards between them stay, of either kind. */
 static void discard_all(const struct rota__stack_pool *pool, struct rota__stack *const stacks[], unsigned n)
 {
 	for (unsigned i = 0; i < n;) {
 		unsigned char *low = (unsigned char *)(stacks[i] + 1), *high = low; /* ends of the first and the last */
 
-		for (i++; i < n; i++) {
-			unsigned char *end = (unsigned char *)(stacks[i] + 1);
-
-			if (end == high + slot_size(pool))
-				high = end;
-			else if (end + slot_size(pool) == low)
-				low = end;
-			else
-				break;
-		}
+		for (i++; i < n && (unsigned char *)(stacks[i] + 1) == high + slot_size(pool); i++)
+			high += slot_size(pool);
 		rota__sys_discard(low - pool->stack_size, (size_t)(high - low) + pool->stack_size);
 	}
 }
@@ -92,26 +89,7 @@ void rota__stack_pool_deinit(struct rota__stack_pool *pool)
 		rota__sys_unmap(slab->base, SLAB_STACKS * slot_size(pool));
 		rota__free(slab, sizeof(*slab), ROTA__CACHE_LINE);
 	}
-	rota__free(pool->clean, pool->clean_room * sizeof(*pool->clean), ROTA__CACHE_LINE);
 	pool->clean = NULL;
-}
-
-/* The table of clean stacks has room for every slot there is, so that putting one there cannot fail. */
-static int clean_grow(struct rota__stack_pool *pool, size_t room)
-{
-	if (room <= pool->clean_room)
-		return 0;
-	if (room < 2 * pool->clean_room)
-		room = 2 * pool->clean_room;
-	uintptr_t *clean = rota__alloc(room * sizeof(*clean), ROTA__CACHE_LINE);
-	if (clean == NULL)
-		return -ENOMEM;
-	if (pool->clean_count > 0)
-		memcpy(clean, pool->clean, pool->clean_count * sizeof(*clean));
-	rota__free(pool->clean, pool->clean_room * sizeof(*clean), ROTA__CACHE_LINE);
-	pool->clean = clean;
-	pool->clean_room = room;
-	return 0;
 }
 
 static int slab_map(struct rota__stack_pool *pool, struct rota__stack_slab *slab)
@@ -134,50 +112,43 @@ static int slab_map(struct rota__stack_pool *pool, struct rota__stack_slab *slab
 	return 0;
 }
 
-/* The next slot of the newest slab that was never used; there is one. */
-static struct rota__stack *take_fresh(struct rota__stack_pool *pool)
+/* NULL: no memory. Without the lock. */
+static struct rota__stack_slab *slab_new(struct rota__stack_pool *pool)
 {
-	unsigned char *slot = pool->slabs->base + (SLAB_STACKS - pool->fresh) * slot_size(pool);
+	struct rota__stack_slab *slab = rota__alloc(sizeof(*slab), ROTA__CACHE_LINE);
 
-	pool->fresh--;
-	return description(slot + pool->guard_size, pool->stack_size);
-}
-
-/* What is left of the newest slab moves to the clean table, so that `fresh` can start anew. */
-static void retire_fresh(struct rota__stack_pool *pool)
-{
-	while (pool->fresh > 0)
-		pool->clean[pool->clean_count++] = (uintptr_t)take_fresh(pool);
-}
-
-static int grow_locked(struct rota__stack_pool *pool)
-{
-	struct rota__stack_slab *slab;
-	int rc = clean_grow(pool, pool->capacity + SLAB_STACKS);
-
-	if (rc < 0)
-		return rc;
-	slab = rota__alloc(sizeof(*slab), ROTA__CACHE_LINE);
 	if (slab == NULL)
-		return -ENOMEM;
-	rc = slab_map(pool, slab);
-	if (rc < 0) {
+		return NULL;
+	if (slab_map(pool, slab) < 0) {
 		rota__free(slab, sizeof(*slab), ROTA__CACHE_LINE);
-		return rc;
+		return NULL;
 	}
-	retire_fresh(pool);
+	slab->clean = UINT64_MAX;
+	return slab;
+}
+
+static void add_slab_locked(struct rota__stack_pool *pool, struct rota__stack_slab *slab)
+{
 	slab->next = pool->slabs;
 	pool->slabs = slab;
-	pool->fresh = SLAB_STACKS;
+	slab->next_clean = pool->clean;
+	pool->clean = slab;
 	pool->capacity += SLAB_STACKS;
-	return 0;
 }
 
-/* Reserves up to `want`; returns how many. */
+/* Reserves up to `want`; returns how many. Of several who find too little at once each makes a slab. */
 static unsigned reserve(struct rota__stack_pool *pool, unsigned want)
 {
+	struct rota__stack_slab *slab;
+
 	rota__spin_lock(&pool->lock);
-	while (pool->capacity < pool->reserved + want && grow_locked(pool) == 0) {
+	while (pool->capacity < pool->reserved + want) {
+		rota__spin_unlock(&pool->lock);
+		slab = slab_new(pool);
+		rota__spin_lock(&pool->lock);
+		if (slab == NULL)
+			break;
+		add_slab_locked(pool, slab);
 	}
 	if (pool->capacity < pool->reserved + want) /* no memory: what is left is given */
 		want = pool->capacity > pool->reserved ? (unsigned)(pool->capacity - pool->reserved) : 0;
@@ -229,22 +200,32 @@ void rota__stack_unreserve_slow(struct rota__stack_pool *pool, struct rota__stac
 	cache->credit -= CREDIT_MAX / 2;
 }
 
-/* A reservation guarantees that one of the three sources has a stack: `capacity` counts every slot, and what lies
- * in the workers' caches was set aside when they were made. */
-static struct rota__stack *take_locked(struct rota__stack_pool *pool)
+/* One without pages, which is described when the lock was dropped, since that touches it. NULL: there is none. */
+static struct rota__stack *take_clean_locked(struct rota__stack_pool *pool, struct rota__stack_slab **ret_slab)
 {
-	struct rota__stack *stack = pool->dirty;
+	struct rota__stack_slab *slab = pool->clean;
+	unsigned char *slot;
 
-	if (stack != NULL) {
-		pool->dirty = stack->next;
-		pool->dirty_count--;
-		return stack;
+	if (slab == NULL)
+		return NULL;
+	slot = slab->base + (size_t)__builtin_ctzll(slab->clean) * slot_size(pool);
+	slab->clean &= slab->clean - 1;
+	if (slab->clean == 0)
+		pool->clean = slab->next_clean;
+	*ret_slab = slab;
+	return description(slot + pool->guard_size, pool->stack_size);
+}
+
+static void put_clean_locked(struct rota__stack_pool *pool, const struct rota__stack *stack,
+			     struct rota__stack_slab *slab)
+{
+	const size_t slot = (size_t)((const unsigned char *)stack - slab->base) / slot_size(pool);
+
+	if (slab->clean == 0) {
+		slab->next_clean = pool->clean;
+		pool->clean = slab;
 	}
-	if (pool->fresh > 0)
-		return describe(take_fresh(pool), pool->stack_size);
-	if (pool->clean_count > 0)
-		return describe((struct rota__stack *)pool->clean[--pool->clean_count], pool->stack_size);
-	return NULL;
+	slab->clean |= (uint64_t)1 << slot;
 }
 
 /* false: there are enough of those that keep their pages. */
@@ -258,11 +239,25 @@ static bool put_dirty_locked(struct rota__stack_pool *pool, struct rota__stack *
 	return true;
 }
 
+/* By address, so that those that lie side by side follow each other. */
+static void sort(struct rota__stack *stacks[], unsigned n)
+{
+	for (unsigned i = 1; i < n; i++) {
+		struct rota__stack *stack = stacks[i];
+		unsigned at = i;
+
+		for (; at > 0 && (uintptr_t)stacks[at - 1] > (uintptr_t)stack; at--)
+			stacks[at] = stacks[at - 1];
+		stacks[at] = stack;
+	}
+}
+
 /* Pages are discarded without the lock: it interrupts each CPU that runs a worker. Until they are back in the pool the
  * stacks count as the cache's, which had room for them and is not filled meanwhile. */
 static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache *cache, unsigned keep)
 {
 	struct rota__stack *excess[CACHE_MAX];
+	struct rota__stack_slab *slabs[CACHE_MAX]; /* theirs, which their pages would not tell afterwards */
 	unsigned n = 0;
 
 	rota__spin_lock(&pool->lock);
@@ -276,28 +271,44 @@ static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache 
 	rota__spin_unlock(&pool->lock);
 	if (n == 0)
 		return;
+	sort(excess, n);
+	for (unsigned i = 0; i < n; i++)
+		slabs[i] = excess[i]->slab;
 	discard_all(pool, excess, n);
 	rota__spin_lock(&pool->lock);
 	for (unsigned i = 0; i < n; i++)
-		pool->clean[pool->clean_count++] = (uintptr_t)excess[i];
+		put_clean_locked(pool, excess[i], slabs[i]);
 	rota__spin_unlock(&pool->lock);
 }
 
-struct rota__stack *rota__stack_acquire_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+/* Used ones in a batch. */
+static void cache_fill_locked(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
 {
-	struct rota__stack *stack;
+	while (pool->dirty != NULL && cache->count < CACHE_BATCH) {
+		struct rota__stack *stack = pool->dirty;
 
-	rota__spin_lock(&pool->lock);
-	/* Fresh slots one at a time, since each is a page to touch; used ones in a batch. */
-	do {
-		stack = take_locked(pool);
-		if (stack == NULL)
-			break;
+		pool->dirty = stack->next;
+		pool->dirty_count--;
 		stack->next = cache->first;
 		cache->first = stack;
 		cache->count++;
-	} while (pool->dirty != NULL && cache->count < CACHE_BATCH);
+	}
+}
+
+/* A reservation guarantees that there is one, with pages or without: `capacity` counts every slot, and what lies in the
+ * workers' caches was set aside when they were made. */
+struct rota__stack *rota__stack_acquire_slow(struct rota__stack_pool *pool, struct rota__stack_cache *cache)
+{
+	struct rota__stack_slab *slab = NULL;
+	struct rota__stack *stack = NULL;
+
+	rota__spin_lock(&pool->lock);
+	cache_fill_locked(pool, cache);
+	if (cache->first == NULL)
+		stack = take_clean_locked(pool, &slab);
 	rota__spin_unlock(&pool->lock);
+	if (stack != NULL)
+		return describe(stack, slab, pool->stack_size);
 	stack = cache->first;
 	assert(stack != NULL); /* it was reserved */
 	cache->first = stack->next;
@@ -332,7 +343,7 @@ int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, siz
 		return -ENOMEM;
 	}
 	rota__valgrind_stacks(base, page + size);
-	*ret = describe(description((unsigned char *)base + page, size), size);
+	*ret = describe(description((unsigned char *)base + page, size), NULL, size);
 	return 0;
 }
 
@@ -341,16 +352,18 @@ void rota__stack_free(struct rota__stack_pool *pool, struct rota__stack *stack)
 	rota__sys_unmap((unsigned char *)stack->limit - pool->guard_size, pool->guard_size + stack->size);
 }
 
+/* Under the lock: what is reserved must find a stack at any time. */
 void rota__stack_pool_trim(struct rota__stack_pool *pool)
 {
 	rota__spin_lock(&pool->lock);
 	while (pool->dirty != NULL) {
 		struct rota__stack *stack = pool->dirty;
+		struct rota__stack_slab *slab = stack->slab;
 
 		pool->dirty = stack->next;
 		pool->dirty_count--;
 		discard(pool, stack);
-		pool->clean[pool->clean_count++] = (uintptr_t)stack;
+		put_clean_locked(pool, stack, slab);
 	}
 	rota__spin_unlock(&pool->lock);
 }

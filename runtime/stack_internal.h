@@ -8,7 +8,10 @@
  * a slot set aside, so that running out of memory is met by spawn and by nobody else. Each worker keeps reservations
  * ("credit") and free stacks of its own, and trades both with the pool in batches.
  *
- * A free stack keeps its touched pages, hot for the next fiber, until the pool holds more than KEEP_DIRTY of them.
+ * A free stack keeps its touched pages, hot for the next fiber, until the pool holds more than KEEP_DIRTY of them. Of the
+ * others, which are only address space, a slab has a bit each.
+ *
+ * The pool's lock is a spin lock, so slabs are mapped, pages discarded and first touched without it.
  */
 #ifndef ROTA_RUNTIME_STACK_INTERNAL_H
 #define ROTA_RUNTIME_STACK_INTERNAL_H
@@ -16,32 +19,29 @@
 #include "atomic_internal.h"
 
 struct rota__forks;
+struct rota__stack_slab;
 
 /* Describes a stack; it stands at its top end, in the page that every fiber touches. */
 struct rota__stack {
-	struct rota__stack *next;  /* in a free list */
-	void *limit;               /* lowest usable byte; the guard lies below */
-	size_t size;               /* usable bytes, this description included */
-	void *sanitizer;           /* what the sanitizers keep of a fiber */
-	struct rota__forks *forks; /* the fiber's, when it is marked FORKED */
+	struct rota__stack *next;      /* in a free list */
+	struct rota__stack_slab *slab; /* NULL: it is a mapping of its own */
+	void *limit;                   /* lowest usable byte; the guard lies below */
+	size_t size;                   /* usable bytes, this description included */
+	void *sanitizer;               /* what the sanitizers keep of a fiber */
+	struct rota__forks *forks;     /* the fiber's, when it is marked FORKED */
 };
-
-struct rota__stack_slab;
 
 struct rota__stack_pool {
 	size_t stack_size; /* usable bytes, whole pages */
 	size_t guard_size;
-	bool light_guards;           /* constant, as the two above */
-	struct rota_atomic_u32 lock; /* guards all below */
-	struct rota__stack_slab *slabs;
-	size_t fresh;              /* slots of the newest slab that were never used */
-	size_t capacity;           /* slots in all slabs */
-	size_t reserved;           /* of them, set aside */
-	struct rota__stack *dirty; /* free, with touched pages */
+	bool light_guards;              /* constant, as the two above */
+	struct rota_atomic_u32 lock;    /* guards all below */
+	struct rota__stack_slab *slabs; /* all */
+	struct rota__stack_slab *clean; /* those with free slots whose pages are untouched, or discarded */
+	size_t capacity;                /* slots in all slabs */
+	size_t reserved;                /* of them, set aside */
+	struct rota__stack *dirty;      /* free, with touched pages */
 	size_t dirty_count;
-	uintptr_t *clean; /* free and discarded: addresses of descriptions */
-	size_t clean_count;
-	size_t clean_room;
 };
 
 /* What a worker keeps for itself, less one. */

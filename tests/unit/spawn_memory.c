@@ -106,9 +106,8 @@ static void lack_memory(spawn_fn *spawn, enum rota__fault_kind kind, uint32_t nt
 
 static void lack_each_memory(spawn_fn *spawn)
 {
-	/* The slab of headers, the table of stacks and the description of a slab of stacks; its mapping; its guards. */
-	for (uint32_t nth = 1; nth <= 2; nth++)
-		lack_memory(spawn, ROTA__FAULT_ALLOC, nth);
+	/* The description of a slab of stacks; its mapping; its guards. */
+	lack_memory(spawn, ROTA__FAULT_ALLOC, 1);
 	lack_memory(spawn, ROTA__FAULT_MAP, 1);
 	for (uint32_t nth = 1; nth <= 64; nth += 9)
 		lack_memory(spawn, ROTA__FAULT_GUARD, nth);

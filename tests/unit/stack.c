@@ -283,8 +283,7 @@ UNIT_TEST(stack, a_reserve_without_memory_changes_nothing)
 
 	reserve_without_memory(ROTA__FAULT_ALLOC, 1);
 	mappings = unit_mappings();
-	/* The tables; the slab and each of its guards. */
-	reserve_without_memory(ROTA__FAULT_ALLOC, 2);
+	/* The slab and each of its guards. */
 	reserve_without_memory(ROTA__FAULT_MAP, 1);
 	reserve_without_memory(ROTA__FAULT_GUARD, 1);
 	reserve_without_memory(ROTA__FAULT_GUARD, 2);
