@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "direct_internal.h"
 #include "log_internal.h"
 #include "place_internal.h"
 #include "runtime_internal.h"
@@ -193,7 +194,9 @@ int rota_join(rota_task *task, int *ret_status)
 {
 	if (task == NULL)
 		return -EINVAL;
-	if (!rota__state_ended(&task->state)) {
+	if (rota__state_ended(&task->state)) {
+		rota__direct_done(rota__worker_self());
+	} else {
 		int rc = join_waiting(task);
 
 		if (rc < 0)

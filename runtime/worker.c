@@ -122,7 +122,7 @@ void rota__worker_spend(void)
 {
 	struct rota__worker *worker = rota__worker_self();
 
-	if (worker == NULL || worker->current == NULL || worker->current->kind != ROTA__TASK_FIBER)
+	if (worker == NULL || worker->current == NULL || !rota__task_may_wait(worker->current))
 		return;
 	if (--worker->budget == 0)
 		rota__worker_yield(worker);

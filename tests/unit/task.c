@@ -51,6 +51,31 @@ TASK_TEST(task, a_join_comes_before_or_after_the_end)
 	unit_expect_join(setter, 7);
 }
 
+/* More tasks than a fiber may find ended before it has to let others run. */
+#define ENDED 200u
+
+static int say_so(void *said)
+{
+	rota__store((struct rota_atomic_u32 *)said, 1, SEQ_CST);
+	return 0;
+}
+
+TASK_TEST(task, joins_of_what_has_ended_let_others_run)
+{
+	rota_task *ended[ENDED], *other;
+	struct rota_atomic_u32 said = { 0 };
+
+	for (unsigned i = 0; i < ENDED; i++)
+		ended[i] = unit_spawn(give, NULL);
+	unit_until_alive(rota_runtime_current(), 1);
+	other = unit_spawn(say_so, &said);
+	for (unsigned i = 0; i < ENDED; i++)
+		unit_expect_join(ended[i], 0);
+	if (unit_flavor == ROTA_FLAVOR_CURRENT_THREAD) /* elsewhere it may be on another thread, and not get on there */
+		expect(rota__load(&said, SEQ_CST), ==, 1);
+	unit_expect_join(other, 0);
+}
+
 TASK_TEST(task, what_is_no_task_is_refused)
 {
 	int status = 5;
