@@ -336,6 +336,7 @@ static void look_after(struct rota__worker *worker, unsigned tasks)
 static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 {
 	const bool due = rota__load(&worker->runs, RELAXED) >= worker->poll_at || has_stalled(worker);
+	rota_task *guest = NULL;
 
 	if (!due && !has_guests(worker)) {
 		look_after(worker, worker->look_every);
@@ -347,11 +348,11 @@ static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 		poll(worker);
 	else
 		rota__worker_take_mail(worker);
-	look_after(worker, worker->look_every + 1); /* of its own tasks one runs before the next guest */
 	/* What may stall again must not take what spares are there for. */
-	if (rota__load(&worker->rt->spares.on_duty, RELAXED) != 0 && has_stalled(worker))
-		return NULL;
-	return rota__worker_take_injected(worker);
+	if (rota__load(&worker->rt->spares.on_duty, RELAXED) == 0 || !has_stalled(worker))
+		guest = rota__worker_take_injected(worker);
+	look_after(worker, worker->look_every + (guest != NULL)); /* of its own tasks one runs before the next guest */
+	return guest;
 }
 
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
