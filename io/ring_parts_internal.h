@@ -34,6 +34,12 @@ static inline bool rota__ring_has_news(const struct rota__ring *ring)
 	return (IO_URING_READ_ONCE(*ring->uring.sq.kflags) & news) != 0;
 }
 
+/* Completions that found no room are kept by the kernel, until somebody enters it for them. */
+static inline bool rota__ring_overflown(const struct rota__ring *ring)
+{
+	return (IO_URING_READ_ONCE(*ring->uring.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
+}
+
 static inline bool rota__ring_completed(const struct rota__ring *ring)
 {
 	return IO_URING_READ_ONCE(*ring->uring.cq.khead) != io_uring_smp_load_acquire(ring->uring.cq.ktail);

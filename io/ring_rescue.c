@@ -89,20 +89,30 @@ static void forward_mail(struct rota__ring *ring, struct rota__reaping *reaping)
 	rota__wake_batch_submit(&reaping->batch);
 }
 
+/* While the owner is in the kernel this would wait there for the ring's lock: then it is left to the next look. */
+static void enter_for(struct rota__ring *ring, unsigned submit, unsigned flags)
+{
+	if (!rota__load(&ring->entered, RELAXED))
+		rota__sys_enter_for(&ring->uring, submit, flags);
+}
+
 unsigned rota__ring_rescue(struct rota__ring *ring, struct rota__ring *rescuer)
 {
 	struct rota__reaping reaping = { .rescue = true, .rescuer = rescuer };
 	const unsigned left = rota__ring_unconsumed(ring);
 
-	/* What the owner has not submitted yet: the requests are then those of the calling thread. While the owner is at
-	 * it, this would wait for the ring's lock in the kernel. */
-	if (left > 0 && !rota__load(&ring->entered, RELAXED))
-		rota__sys_submit_for(&ring->uring, left);
+	/* What the owner has not submitted yet: the requests are then those of the calling thread. */
+	if (left > 0)
+		enter_for(ring, left, 0);
 	forward_mail(ring, &reaping);
 	cancel_for_closes_of(ring);
 	if (rota__ring_has_news(ring))
 		rota__sys_nudge_threads();
 	rota__ring_reap(ring, &reaping);
+	if (rota__ring_overflown(ring)) { /* there is room now for what the kernel has kept back */
+		enter_for(ring, 0, IORING_ENTER_GETEVENTS);
+		rota__ring_reap(ring, &reaping);
+	}
 	/* The owner may be about to park, without having seen what was taken, or left, here. */
 	if (reaping.owner_needed || rota__ring_has_mail(ring))
 		rota__ring_wake(ring);

@@ -46,12 +46,12 @@ int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsig
 	return rc == -ETIME ? 0 : rc;
 }
 
-void rota__sys_submit_for(struct io_uring *ring, unsigned n)
+void rota__sys_enter_for(struct io_uring *ring, unsigned submit, unsigned flags)
 {
 	if (rota__fault(ROTA__FAULT_ENTER) < 0)
 		return;
 	/* By descriptor: the registration is its owner's. What fails is tried again at the next look. */
-	syscall(__NR_io_uring_enter, ring->ring_fd, n, 0, 0, NULL, 0);
+	syscall(__NR_io_uring_enter, ring->ring_fd, submit, 0, flags, NULL, 0);
 }
 
 int rota__sys_cancel_for(struct io_uring *ring, uint64_t user_data, int fd)

@@ -12,8 +12,8 @@
  * entries were consumed; -ETIME is 0. */
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns);
 
-/* Submits up to `n` published entries of another thread's ring. */
-void rota__sys_submit_for(struct io_uring *ring, unsigned n);
+/* The same for another thread's ring, without waiting. */
+void rota__sys_enter_for(struct io_uring *ring, unsigned submit, unsigned flags);
 
 /* Cancels the request with these user data in another thread's ring; or all on a descriptor, when fd >= 0; without waiting for its end. 0, -ENOENT: there is
  * none; -EALREADY, -ETIME: it runs and may end as it likes; -EINVAL: not before Linux 6.0. */

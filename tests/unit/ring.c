@@ -225,6 +225,32 @@ UNIT_TEST(ring, overflow)
 	plain_close(fds);
 }
 
+/* An owner that has other work never waits: its turns alone fetch what the kernel has kept back. */
+UNIT_TEST(ring, overflow_is_fetched_without_waiting)
+{
+	enum { MANY = 20 };
+	struct rota_op op[MANY];
+	struct rota__ring ring;
+	unsigned ended = 0;
+	int fds[2];
+
+	plain_pipe(fds);
+	expect(rota__ring_init(&ring, 1, false), ==, 0);
+	for (int i = 0; i < MANY; i++) {
+		rota_op_poll(&op[i], fds[0], POLLIN);
+		submit(&ring, &op[i]);
+	}
+	rota__ring_turn(&ring, 0);
+	expect(write(fds[1], "x", 1), ==, 1);
+	for (int i = 0; i < MANY; i++)
+		ended += rota__ring_turn(&ring, 0); /* each has room for two */
+	expect(ended, ==, MANY);
+	for (int i = 0; i < MANY; i++)
+		expect(finish(&ring, &op[i]), ==, POLLIN);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
 /* What older kernels say of a non-blocking descriptor: here the flag makes them say it. The ring waits until it can be,
  * and tries again; no byte is lost, and waiting is not trying all the time. */
 UNIT_TEST(ring, not_now)
@@ -606,4 +632,53 @@ UNIT_TEST(ring, completions_of_a_stuck_owner_are_taken)
 	__atomic_store_n(&stuck.freed, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	plain_close(stuck.fds);
+}
+
+/* More completions than the queue of the stuck owner holds. */
+enum { CROWD = 10 };
+
+struct crowd {
+	struct rota__ring ring;
+	struct rota_op op[CROWD];
+	unsigned ready, freed; /* atomic */
+	int fds[2];
+};
+
+static void *be_stuck_in_a_crowd(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	expect(rota__ring_init(&crowd->ring, 1, false), ==, 0);
+	for (int i = 0; i < CROWD; i++) {
+		rota_op_poll(&crowd->op[i], crowd->fds[0], POLLIN);
+		submit(&crowd->ring, &crowd->op[i]);
+	}
+	rota__ring_turn(&crowd->ring, 0);
+	__atomic_store_n(&crowd->ready, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&crowd->freed, __ATOMIC_ACQUIRE) == 0)
+		rota__cpu_relax();
+	rota__ring_turn(&crowd->ring, 0);
+	rota__ring_deinit(&crowd->ring);
+	return NULL;
+}
+
+UNIT_TEST(ring, overflow_of_a_stuck_owner_is_taken)
+{
+	struct crowd crowd = { .ready = 0 };
+	unsigned taken = 0;
+	pthread_t thread;
+
+	plain_pipe(crowd.fds);
+	rota__sys_nudge_threads_register();
+	expect(pthread_create(&thread, NULL, be_stuck_in_a_crowd, &crowd), ==, 0);
+	expect_eventually(__atomic_load_n(&crowd.ready, __ATOMIC_ACQUIRE) != 0);
+	expect(write(crowd.fds[1], "x", 1), ==, 1);
+	expect_eventually((taken += rota__ring_rescue(&crowd.ring, NULL)) == CROWD);
+	for (int i = 0; i < CROWD; i++) {
+		expect(rota__slot_fired(&crowd.op[i].state_), ==, true);
+		expect(crowd.op[i].future.status, ==, POLLIN);
+	}
+	__atomic_store_n(&crowd.freed, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	plain_close(crowd.fds);
 }
