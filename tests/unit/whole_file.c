@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "../../io/whole_file.h"
 
+#include <sys/syscall.h>
+
 #include "../../io/fd.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
@@ -200,6 +202,66 @@ static void fault_script(const struct place *place)
 UNIT_TEST(whole_file, whichever_step_fails)
 {
 	everywhere(fault_script);
+}
+
+/* What reaches the disk, and when: the calls to fsync(2), which this takes the place of. */
+struct sync {
+	bool directory;
+	off_t size; /* of the file that is behind the descriptor */
+	bool replaced;
+};
+
+static struct {
+	const struct yard *yard;
+	unsigned count;
+	struct sync sync[4];
+} syncs;
+
+int fsync(int fd)
+{
+	struct stat synced, named;
+
+	if (syncs.yard != NULL && syncs.count < 4) {
+		expect(fstat(fd, &synced), ==, 0);
+		expect(stat(syncs.yard->path, &named), ==, 0);
+		syncs.sync[syncs.count++] = (struct sync){
+			.directory = S_ISDIR(synced.st_mode),
+			.size = synced.st_size,
+			.replaced = named.st_size == 8,
+		};
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* All of the file before its name, and then the name. */
+static void order_script(const struct place *place)
+{
+	struct yard yard;
+
+	(void)place;
+	yard_init(&yard);
+	expect(rota_write_file(yard.path, "old", 3, 0600), ==, 0);
+	syncs.yard = &yard;
+	syncs.count = 0;
+	expect(rota_write_file(yard.path, "new text", 8, 0600), ==, 0);
+	syncs.yard = NULL;
+	expect(syncs.count, ==, 2);
+	expect(syncs.sync[0].directory, ==, false);
+	expect(syncs.sync[0].size, ==, 8);
+	expect(syncs.sync[0].replaced, ==, false);
+	expect(syncs.sync[1].directory, ==, true);
+	expect(syncs.sync[1].replaced, ==, true);
+	yard_deinit(&yard);
+}
+
+/* The steps are the same wherever they are made; here they are calls that can be looked into. */
+UNIT_TEST(whole_file, is_on_disk_before_it_has_its_name)
+{
+	place_run(&place_kinds[0], 0, order_script, NULL);
+	if (!unit_on_epoll())
+		return;
+	for (unsigned i = 1; i < PLACES_FOR_CALLS; i++)
+		place_run(&place_kinds[i], 0, order_script, NULL);
 }
 
 static int write_new(void *arg)
