@@ -557,6 +557,45 @@ UNIT_TEST(process, cancel_kills_without_pidfd)
 	place_run(&place_kinds[2], 0, cancel_script, "");
 }
 
+/* A scope that ends early takes the processes along that its children wait for: when its time is over, when it is
+ * cancelled, and when another child fails. */
+enum scope_end { SCOPE_TIME, SCOPE_CANCEL, SCOPE_FAILURE, SCOPE_ENDS };
+
+static int fail_after(void *arg)
+{
+	until_text(arg);
+	return -EPROTO;
+}
+
+static void scope_script(const struct place *place)
+{
+	static const int statuses[] = { -ETIMEDOUT, -ECANCELED, -EPROTO };
+
+	(void)place;
+	for (enum scope_end end = SCOPE_TIME; end < SCOPE_ENDS; end++) {
+		struct victim victim = { .config.argv = SHELL("echo $$; exec sleep 1000") };
+		struct rota_scope scope;
+
+		expect(rota_scope_open(&scope, end == SCOPE_TIME ? ROTA_MS(200) : 0), ==, 0);
+		expect(rota_scope_spawn(&scope, NULL, run_victim, &victim), ==, 0);
+		if (end == SCOPE_FAILURE)
+			expect(rota_scope_spawn(&scope, NULL, fail_after, victim.out), ==, 0);
+		if (end == SCOPE_CANCEL) {
+			until_text(victim.out);
+			rota_scope_cancel(&scope);
+		}
+		expect(rota_scope_close(&scope), ==, statuses[end]);
+		if (victim.out[0] != '\0') /* it may not have come so far in its time */
+			expect(is_gone(victim.out), ==, true);
+		expect(no_child(), ==, true);
+	}
+}
+
+UNIT_TEST(process, the_end_of_a_scope_kills)
+{
+	in_fibers(scope_script, 0);
+}
+
 /* A grandchild that nobody kills does not hold up who was cancelled. */
 static void grandchild_script(const struct place *place)
 {
