@@ -9,8 +9,10 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 
+#include "../../io/fs.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
+#include "plain.h"
 #include "resolver.h"
 
 static const char *const two_addresses[] = { "127.0.0.2", "::1", NULL };
@@ -248,6 +250,44 @@ static void stuck_script(const struct place *place)
 UNIT_TEST(resolve, stuck)
 {
 	in_fibers(stuck_script, 0);
+}
+
+/* One pool thread is enough for files, however many names are stuck. */
+static int work_with_files(void *arg)
+{
+	rota_task *task[LANE_THREADS];
+	char directory[200], path[256], link[16] = "";
+
+	(void)arg;
+	ask_stuck(task);
+	plain_directory(directory);
+	snprintf(path, sizeof(path), "%s/link", directory);
+	expect(rota_symlink("elsewhere", path), ==, 0);
+	expect(rota_readlink(path, link, sizeof(link)), ==, 9); /* by a pool thread with each back end */
+	expect_text(link, "elsewhere");
+	expect(rota_unlink(path), ==, 0);
+	expect(rota_rmdir(directory), ==, 0);
+	expect(__atomic_load_n(&resolver.answered, __ATOMIC_ACQUIRE), ==, 0);
+	resolver_open_gate();
+	for (int i = 0; i < LANE_THREADS; i++)
+		unit_expect_join(task[i], 2);
+	resolver_set(0, NULL);
+	return 0;
+}
+
+UNIT_TEST(resolve, stuck_names_hold_no_pool_thread)
+{
+	static const enum rota_flavor flavors[] = { ROTA_FLAVOR_MULTI_THREAD, ROTA_FLAVOR_CURRENT_THREAD };
+
+	for (int i = 0; i < 2; i++) {
+		const struct rota_config config = { .workers = 2, .flavor = flavors[i], .max_blocking_threads = 1 };
+		rota_runtime *rt;
+
+		unsetenv("ROTA_FLAVOR");
+		expect(rota_runtime_new(&rt, &config), ==, 0);
+		expect(rota_block_on(rt, work_with_files, NULL), ==, 0);
+		place_runtime_free(rt);
+	}
 }
 
 static int leave_stuck(void *arg)
