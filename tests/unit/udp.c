@@ -235,6 +235,32 @@ UNIT_TEST(udp, batches)
 	everyhow(batch_script);
 }
 
+/* What is no longer there to be written to is an error, not a signal: of datagrams, and of what was taken for them. */
+static void broken_script(const struct place *place)
+{
+	struct rota_datagram datagram = { .data = (void *)"x", .len = 1 };
+	struct rota_udp_batch_op op;
+	int server = bind_to(place, "127.0.0.1", NULL);
+	int fds[2] = { connect_to(place, "127.0.0.1", server), -1 };
+
+	expect(shutdown(fds[0], SHUT_WR), ==, 0);
+	rota_op_udp_send(&op, fds[0], &datagram, 1);
+	expect(place->carry(place, &op.future), ==, -EPIPE);
+	close(fds[0]);
+	close(server);
+	plain_pair(fds);
+	close(fds[1]);
+	rota_op_udp_send(&op, fds[0], &datagram, 1);
+	expect(place->carry(place, &op.future), ==, -EPIPE);
+	close(fds[0]);
+}
+
+UNIT_TEST(udp, broken_sockets_raise_no_signal)
+{
+	signal(SIGPIPE, SIG_DFL);
+	everyhow(broken_script);
+}
+
 /* Cut by the kernel, and joined by it where the socket asks for that. */
 static void segments_script(const struct place *place)
 {
