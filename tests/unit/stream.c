@@ -218,6 +218,33 @@ UNIT_TEST(stream, limits_of_lines)
 	everywhere(limit_script);
 }
 
+/* A carriage return in front of the end of all is text, and needs a place. */
+static void last_return_script(const struct place *place)
+{
+	static const char *const pieces[] = { "abc\r", NULL };
+	struct rota_stream s;
+	struct player p;
+	char line[6] = "......";
+	size_t len = 1234;
+
+	(void)place;
+	play(&s, &p, pieces, 16, 0);
+	for (int i = 0; i < 3; i++)
+		expect(rota_stream_read_line(&s, line, 4, &len), ==, -EMSGSIZE);
+	plain_expect_filled(line, '.', sizeof(line));
+	expect(len, ==, 1234);
+	expect(rota_stream_read_line(&s, line, 5, &len), ==, 1);
+	expect(len, ==, 4);
+	plain_expect_bytes(line, "abc\r\0.", 6);
+	expect_no_line(&s);
+	rota_stream_deinit(&s);
+}
+
+UNIT_TEST(stream, a_return_at_the_end_of_all)
+{
+	everywhere(last_return_script);
+}
+
 /* A line without end is an error, not memory. */
 static void endless_script(const struct place *place)
 {
