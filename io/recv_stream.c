@@ -8,6 +8,8 @@
  * The queue is a chain through the notes of the stock's buffers. A stream is armed again only when its queue is empty, so
  * that all in it are of one stock.
  *
+ * Without a stock, a buffer that was waited for and not taken yet is held by the stream itself (`holds_`), which is IDLE.
+ *
  * Programs hold a stream for each idle connection, so it is small: what is not needed at the same time shares its place.
  */
 #define _GNU_SOURCE
@@ -98,15 +100,47 @@ static rota_poll finish(struct rota_recv_stream *s, int status)
 static rota_poll deliver(struct rota_recv_stream *s)
 {
 	struct rota__buffers *buffers = stock_of(s);
-	const uint32_t id = get(s);
 	struct rota_buffer *ret = s->ret_;
+	uint32_t id;
 
+	if (ret == NULL)
+		return finish(s, (int)buffers->notes[s->first_].len);
+	id = get(s);
 	*ret = (struct rota_buffer){
 		.data = buffers->memory + (size_t)id * buffers->size,
 		.len = buffers->notes[id].len,
 		.home_ = (uintptr_t)&buffers->notes[id],
 	};
 	return finish(s, (int)ret->len);
+}
+
+/* What was received without a stock: the buffer takes the operation's place, until it is taken. */
+static void hold(struct rota_recv_stream *s, struct rota_buffer buffer)
+{
+	const int fd = s->wait_.op.fd_;
+
+	s->wait_.held.buffer = buffer;
+	s->wait_.held.fd = fd;
+	s->holds_ = true;
+}
+
+static struct rota_buffer hold_no_more(struct rota_recv_stream *s)
+{
+	const struct rota_buffer buffer = s->wait_.held.buffer;
+	const int fd = s->wait_.held.fd;
+
+	s->wait_.op.fd_ = fd;
+	s->holds_ = false;
+	return buffer;
+}
+
+static rota_poll deliver_held(struct rota_recv_stream *s)
+{
+	const int len = (int)s->wait_.held.buffer.len;
+
+	if (s->ret_ != NULL)
+		*s->ret_ = hold_no_more(s);
+	return finish(s, len);
 }
 
 /* Whether the calling worker's ring has a stock. */
@@ -188,6 +222,8 @@ static rota_poll poll_idle(struct rota_recv_stream *s, struct rota_context *cx)
 {
 	if (s->count_ > 0)
 		return deliver(s);
+	if (s->holds_)
+		return deliver_held(s);
 	if (s->ended_)
 		return finish(s, 0);
 	if (s->cancelled_ || s->stopped_)
@@ -230,8 +266,8 @@ static rota_poll receive(struct rota_recv_stream *s)
 		rota__call_end(s->wait_.op.fd_);
 	}
 	if (rc > 0) {
-		*s->ret_ = (struct rota_buffer){ .data = data, .len = (size_t)rc, .home_ = size << 1 | ALONE };
-		return finish(s, rc);
+		hold(s, (struct rota_buffer){ .data = data, .len = (size_t)rc, .home_ = size << 1 | ALONE });
+		return deliver_held(s);
 	}
 	rota__free(data, size, ROTA__CACHE_LINE);
 	if (rc == 0)
@@ -377,6 +413,11 @@ void rota_recv_stream_stop(struct rota_recv_stream *stream)
 
 void rota_recv_stream_close(struct rota_recv_stream *stream)
 {
+	if (stream->holds_) {
+		struct rota_buffer buffer = hold_no_more(stream);
+
+		rota_buffer_release(&buffer);
+	}
 	while (stream->count_ > 0)
 		rota__buffers_give_back(stock_of(stream), get(stream));
 }

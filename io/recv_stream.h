@@ -33,7 +33,7 @@ struct rota_recv_stream {
 	struct rota_buffer *ret_;
 	uint16_t first_, last_, count_; /* of the queue: buffers of the stock */
 	uint8_t stage_;
-	bool single_ : 1, cancelled_ : 1, stopped_ : 1, ended_ : 1, granted_ : 1;
+	bool single_ : 1, cancelled_ : 1, stopped_ : 1, ended_ : 1, granted_ : 1, holds_ : 1;
 	union {
 		struct rota_op op; /* keeps the descriptor, and the ring whose stock it is, when it is over, too */
 		struct {
@@ -41,6 +41,10 @@ struct rota_recv_stream {
 			void *ring;
 			int fd;
 		} starving;
+		struct {
+			struct rota_buffer buffer;
+			int fd;
+		} held;
 	} wait_;
 };
 
@@ -53,10 +57,13 @@ ROTA_API void rota_recv_stream_init(struct rota_recv_stream *stream, int fd);
  * for himself. -ECANCELED: the caller was cancelled, or the stream stopped and nothing is left. -ENOMEM: no memory for a
  * buffer; the bytes are still to come. Other errors are those of recv(2). Of datagrams each is a buffer, which cuts off what
  * it has no room for.
+ *
+ * ret NULL: the same wait, and the buffer stays with the stream. The next call finds it there and is ready at once. So who
+ * waits on many connections needs no rota_buffer for those on which nothing comes.
  */
 ROTA_API ssize_t rota_recv_stream_next(struct rota_recv_stream *stream, struct rota_buffer *ret) ROTA_MUST_USE;
 
-/* The same as a future: stream->future, whose status is the count. ret must stay in place until ready. */
+/* The same as a future: stream->future, whose status is the count. ret, if there is one, must stay in place until ready. */
 ROTA_API void rota_recv_stream_next_init(struct rota_recv_stream *stream, struct rota_buffer *ret);
 
 /* Gives a buffer back. Any thread, before the runtime is freed. Never waits. A second time it does nothing. */

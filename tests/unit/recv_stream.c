@@ -111,6 +111,72 @@ UNIT_TEST(recv_stream, buffers_refused)
 	in_fibers(refused_script, 0);
 }
 
+/* A wait without a buffer ends when there is one, takes nothing, and may be made again; then the buffer is there at once. */
+static void seen_script(const struct place *place)
+{
+	struct rota_recv_stream stream;
+	struct rota_buffer buffer;
+	struct party party;
+	size_t total = 0;
+	int fds[2], n;
+
+	plain_connection(fds);
+	struct load load = { fds[1], LOAD / 10 };
+	party_start(&party, send_load, &load);
+	party_go(&party);
+	rota_recv_stream_init(&stream, fds[0]);
+	for (unsigned turn = 0; (n = carry_next(place, &stream, NULL)) > 0; turn++) {
+		for (unsigned again = 0; again < turn % 3; again++)
+			expect(carry_next(place, &stream, NULL), ==, n);
+		expect(carry_next(place, &stream, &buffer), ==, n);
+		expect(buffer.len, ==, n);
+		total += check_buffer(&buffer, total);
+		rota_buffer_release(&buffer);
+	}
+	expect(n, ==, 0);
+	expect(total, ==, load.len);
+	expect(carry_next(place, &stream, NULL), ==, 0);
+	party_join(&party);
+	carry_stop(place, &stream);
+	rota_recv_stream_close(&stream);
+	plain_close(fds);
+}
+
+UNIT_TEST(recv_stream, seen_before_it_is_taken)
+{
+	everyhow(seen_script);
+}
+
+/* What was seen can be taken after the stop; else the close gives it back. */
+static void seen_and_closed_script(const struct place *place)
+{
+	for (int taken = 0; taken < 2; taken++) {
+		struct rota_recv_stream stream;
+		struct rota_buffer buffer;
+		int fds[2];
+
+		plain_connection(fds);
+		expect(write(fds[1], "abc", 3), ==, 3);
+		rota_recv_stream_init(&stream, fds[0]);
+		expect(carry_next(place, &stream, NULL), ==, 3);
+		carry_stop(place, &stream);
+		if (taken) {
+			expect(carry_next(place, &stream, NULL), ==, 3);
+			expect(carry_next(place, &stream, &buffer), ==, 3);
+			plain_expect_bytes(buffer.data, "abc", 3);
+			rota_buffer_release(&buffer);
+			expect(carry_next(place, &stream, NULL), ==, -ECANCELED);
+		}
+		rota_recv_stream_close(&stream); /* a leak is the sanitizer's to see */
+		plain_close(fds);
+	}
+}
+
+UNIT_TEST(recv_stream, seen_and_closed)
+{
+	everyhow(seen_and_closed_script);
+}
+
 static void late_byte(void *arg)
 {
 	expect(send(*(int *)arg, "late", 4, 0), ==, 4);
