@@ -46,7 +46,7 @@ static int ready_events(int fd, short events)
 		return -EBADF; /* poll(2) would pass it over */
 	rc = result(poll(&pfd, 1, 0));
 	if (rc <= 0)
-		return rc == -EINTR ? 0 : rc;
+		return rc;
 	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
 }
 

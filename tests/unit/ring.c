@@ -178,6 +178,35 @@ UNIT_TEST(ring, socket_that_cannot_be_polled)
 	plain_close(fds);
 }
 
+static enum rota__op_mail again(struct rota_op *op, int res)
+{
+	return rota__op_again(op, &res);
+}
+
+/* What was interrupted, in whichever way the kernel says it, is made again; what it then says is left alone. */
+UNIT_TEST(ring, interrupted)
+{
+	static const int interruptions[] = { -EINTR, -512, -513, -514, -516 };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	struct rota_op op;
+	char byte;
+
+	for (unsigned i = 0; i < sizeof(interruptions) / sizeof(interruptions[0]); i++) {
+		const int res = interruptions[i];
+
+		rota_op_read(&op, 0, &byte, 1, -1);
+		expect(again(&op, res), ==, ROTA__MAIL_SUBMIT);
+		rota_op_connect(&op, 0, (struct sockaddr *)&address, sizeof(address));
+		expect(again(&op, res), ==, ROTA__MAIL_POLL); /* it goes on by itself */
+		rota_op_close(&op, 0);
+		expect(again(&op, res), ==, ROTA__MAIL_NONE); /* it is closed all the same */
+	}
+	rota_op_read(&op, 0, &byte, 1, -1);
+	expect(again(&op, -511), ==, ROTA__MAIL_NONE);
+	expect(again(&op, -517), ==, ROTA__MAIL_NONE);
+	expect(again(&op, -EIO), ==, ROTA__MAIL_NONE);
+}
+
 /* What other tests hide is refused, as an older kernel does it. */
 UNIT_TEST(ring, opcode_that_is_hidden)
 {
