@@ -178,7 +178,7 @@ static void wait_cancel(struct rota_future *self)
 		rota_future_cancel(&op->signal_.future);
 }
 
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel };
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "process wait" };
 
 void rota_op_process_wait(struct rota_process_wait_op *op, struct rota_process *process)
 {
@@ -281,7 +281,11 @@ static void terminate_cancel(struct rota_future *self)
 		rota_future_cancel(&op->timer_.future);
 }
 
-static const struct rota_future_ops terminate_ops = { .poll = terminate_poll, .cancel = terminate_cancel };
+static const struct rota_future_ops terminate_ops = {
+	.poll = terminate_poll,
+	.cancel = terminate_cancel,
+	.name = "process terminate",
+};
 
 void rota_op_process_terminate(struct rota_process_terminate_op *op, struct rota_process *process, uint64_t grace_ns)
 {

@@ -211,7 +211,7 @@ static void run_cancel(struct rota_future *self)
 		stop(op, -ECANCELED);
 }
 
-static const struct rota_future_ops run_ops = { .poll = run_poll, .cancel = run_cancel };
+static const struct rota_future_ops run_ops = { .poll = run_poll, .cancel = run_cancel, .name = "process run" };
 
 void rota_op_process_run(struct rota_process_run_op *op, const struct rota_process_config *config,
 			 struct rota_process_capture *capture)

@@ -233,7 +233,7 @@ static void spawn_cancel(struct rota_future *self)
 	rota_future_cancel(&op_of(self)->offload_.future);
 }
 
-static const struct rota_future_ops spawn_ops = { .poll = spawn_poll, .cancel = spawn_cancel };
+static const struct rota_future_ops spawn_ops = { .poll = spawn_poll, .cancel = spawn_cancel, .name = "process spawn" };
 
 void rota_op_process_spawn(struct rota_process_spawn_op *op, struct rota_process *ret,
 			   const struct rota_process_config *config)

@@ -367,7 +367,7 @@ static void wait_cancel(struct rota_future *self)
 	op_of(self)->cancelled_ = true;
 }
 
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel };
+static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "signal" };
 
 void rota_signal_wait_init(struct rota_signal_op *op, struct rota_signal *stream)
 {

@@ -143,7 +143,7 @@ static void io_cancel(struct rota_future *self)
 		s->ops_->cancel(s->source_, io->writes_);
 }
 
-static const struct rota_future_ops io_ops = { .poll = io_poll, .cancel = io_cancel };
+static const struct rota_future_ops io_ops = { .poll = io_poll, .cancel = io_cancel, .name = "stream" };
 
 void rota__stream_io_init(struct rota_stream_io *io, struct rota_stream *s, const void *buf, size_t len, bool writes)
 {

@@ -139,7 +139,7 @@ static void join_cancel(struct rota_future *self)
 
 void rota_op_stream_join(struct rota_stream_join_op *op, struct rota_stream *a, struct rota_stream *b)
 {
-	static const struct rota_future_ops ops = { .poll = join_poll, .cancel = join_cancel };
+	static const struct rota_future_ops ops = { join_poll, join_cancel, "stream join" };
 
 	rota_future_init(&op->future, &ops);
 	copy_init(&op->ways_[0], a, b, UINT64_MAX, true);

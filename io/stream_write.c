@@ -134,7 +134,7 @@ static void call_cancel(struct rota_future *self)
 
 static void call_init(struct rota_stream_io *io, struct rota_stream *s, bool shutdown)
 {
-	static const struct rota_future_ops ops = { .poll = call_poll, .cancel = call_cancel };
+	static const struct rota_future_ops ops = { call_poll, call_cancel, "stream" };
 
 	rota__stream_io_init(io, s, NULL, 0, shutdown);
 	rota_future_init(&io->future, &ops);

@@ -75,7 +75,7 @@ static void join_cancel(struct rota_future *self)
 	rota__fork_cancel_thief(((struct join *)(void *)self)->base);
 }
 
-static const struct rota_future_ops join_ops = { .poll = join_poll, .cancel = join_cancel };
+static const struct rota_future_ops join_ops = { .poll = join_poll, .cancel = join_cancel, .name = "fork join" };
 
 static void suspend_until_done(struct rota__forks *forks, struct rota_fork_base *base)
 {
