@@ -14,7 +14,8 @@ static struct rota_offload_op *offload_of(struct rota_future *future)
 /* Has a promised place. */
 static int offload_start(struct rota_offload_op *op)
 {
-	const void *place = (const void *)(uintptr_t)op->fn_; /* the caller's address is not known here */
+	/* The caller's address is not known here. Places are such that calls return to: behind a first byte. */
+	const void *place = (const char *)(uintptr_t)op->fn_ + 1;
 	int rc = -ECANCELED;
 
 	if (!op->cancelled_)
