@@ -79,13 +79,15 @@ ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
  * Refuses new work, cancels every task, waits until all (and threads inside rota_block_on_future) have ended, at most
  * timeout_ns (0: does not wait), then stops the threads. 0 when all is gone; -ETIMEDOUT when tasks or blocking jobs are
  * left: each is reported on standard error by id and name, and the call may be repeated. From a plain thread that is
- * not the runtime's own; -EDEADLK inside a task.
+ * not the runtime's own; inside a task, a blocking job of the runtime or rota_block_on_future it is refused: -EDEADLK with a
+ * message (debug builds abort).
  */
 ROTA_API int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns);
 
 /*
  * Shuts down if that was not done (waiting without limit), then frees everything. NULL does nothing. Task handles
- * that are still held must not be used afterwards. From a plain thread; inside a task it is refused with a message.
+ * that are still held must not be used afterwards. From a plain thread; where rota_runtime_shutdown is refused, so is
+ * this, and frees nothing.
  */
 ROTA_API void rota_runtime_free(rota_runtime *rt);
 

@@ -161,6 +161,12 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 			     (unsigned long long)rota_task_id(), rota_task_name());
 		return -EDEADLK;
 	}
+	if (rota__runtime_self() == rt) {
+		rota__misuse(
+			"rota_runtime_shutdown in a blocking job, or another thread that is inside of the runtime: it "
+			"cannot wait for its own end");
+		return -EDEADLK;
+	}
 	if (rota__load(&rt->stopped, ACQUIRE))
 		return 0;
 	rota__store(&rt->closing, 1, SEQ_CST);

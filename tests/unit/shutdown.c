@@ -106,11 +106,12 @@ RUNTIME_TEST(shutdown, a_task_that_ignores_cancellation_is_reported)
 
 /* --- what those that are left wait for ------------------------------------------------------------------------------------ */
 
+enum { WAITS = 4 };
+
 struct stubborn_waits {
 	struct rota_channel channel;
-	struct rota_timer timer;
-	struct rota_op op;
-	rota_task *tasks[3];
+	struct rota_signal usr1;
+	rota_task *tasks[WAITS];
 	int fds[2];
 };
 
@@ -138,22 +139,30 @@ static int read_shielded(void *arg)
 
 static int sleep_shielded(void *arg)
 {
-	struct stubborn_waits *waits = arg;
-
+	(void)arg;
 	rota_shield_enter();
 	while (rota__load(&be_reasonable, SEQ_CST) == 0)
 		rota_sleep(ROTA_MS(300));
 	rota_shield_leave();
-	(void)waits;
+	return 0;
+}
+
+static int signal_shielded(void *arg)
+{
+	struct stubborn_waits *waits = arg;
+
+	rota_shield_enter();
+	expect(rota_signal_wait(&waits->usr1), ==, -ECANCELED);
+	rota_shield_leave();
 	return 0;
 }
 
 static int leave_waits(void *arg)
 {
-	static rota_fn *const fns[] = { receive_shielded, read_shielded, sleep_shielded };
+	static rota_fn *const fns[WAITS] = { receive_shielded, read_shielded, sleep_shielded, signal_shielded };
 	struct stubborn_waits *waits = arg;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < WAITS; i++) {
 		expect(rota_spawn(&waits->tasks[i], fns[i], waits), ==, 0);
 		unit_until_resting(waits->tasks[i]);
 	}
@@ -167,6 +176,7 @@ RUNTIME_TEST(shutdown, what_is_left_is_reported_with_what_it_waits_for)
 
 	expect(rota_channel_init(&waits.channel, sizeof(int), 1), ==, 0);
 	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, waits.fds), ==, 0);
+	expect(rota_signal_open(&waits.usr1, SIGUSR1), ==, 0);
 	expect(rota_block_on(rt, leave_waits, &waits), ==, 0);
 	unit_capture_begin(&capture);
 	expect(rota_runtime_shutdown(rt, ROTA_MS(20)), ==, -ETIMEDOUT);
@@ -174,9 +184,11 @@ RUNTIME_TEST(shutdown, what_is_left_is_reported_with_what_it_waits_for)
 	expect_contains(capture.text, "it waits in recv");
 	expect_contains(capture.text, "it waits in channel receive");
 	expect_contains(capture.text, "it waits in timer");
-	for (int i = 0; i < 3; i++)
+	expect_contains(capture.text, "it waits in signal");
+	for (int i = 0; i < WAITS; i++)
 		rota_detach(waits.tasks[i]);
 	rota_channel_close(&waits.channel);
+	rota_signal_close(&waits.usr1);
 	close(waits.fds[1]);
 	rota__store(&be_reasonable, 1, SEQ_CST);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
@@ -215,6 +227,31 @@ RUNTIME_TEST(shutdown, a_shutdown_inside_a_task_is_refused, .signal = UNIT_MISUS
 	expect(rota_block_on(rt, shut_down_inside, rt), ==, 5);
 	expect(unit_lines(unit_capture_end(&capture)), ==, 2);
 	expect_contains(capture.text, "rota_runtime_shutdown inside task");
+}
+
+static int shut_down_in_job(void *rt)
+{
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, -EDEADLK);
+	return 5;
+}
+
+static int spawn_job_that_shuts_down(void *rt)
+{
+	rota_task *job = NULL;
+
+	expect(rota_spawn_blocking(&job, shut_down_in_job, rt), ==, 0);
+	unit_expect_join(job, 5);
+	return 0;
+}
+
+RUNTIME_TEST(shutdown, a_shutdown_inside_a_job_is_refused, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	expect(rota_block_on(rt, spawn_job_that_shuts_down, rt), ==, 0);
+	expect(unit_lines(unit_capture_end(&capture)), ==, 1);
+	expect_contains(capture.text, "rota_runtime_shutdown in a blocking job");
 }
 
 struct blocker {
