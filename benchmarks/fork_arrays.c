@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fork and join on arrays: cilksort (merge sort of integers with parallel merges); the same by the library's sorts, of a
- * type that the compiler knows and by a pointer to a comparison; matmul (a recursive product of square matrices of floats). Milliseconds each; results are checked.
+ * type that the compiler knows and by a pointer to a comparison; matmul (a recursive product of square matrices of
+ * floats). Milliseconds each; results are checked.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Unbalanced tree search (Olivier and others, "UTS: An Unbalanced Tree Search Benchmark"): counts the nodes of a tree
- * whose shape comes out of SHA-1, a fork for each node that has children. T1L: geometric, 102 million nodes, 13 deep. T3L: binomial, 111
- * million nodes, 17,844 deep, in a task with a stack to match. Milliseconds, and the memory that the deep one touched.
- * With --quick T1 and T3, their small sisters. The numbers of nodes are checked.
+ * whose shape comes out of SHA-1, a fork for each node that has children. T1L: geometric, 102 million nodes, 13 deep.
+ * T3L: binomial, 111 million nodes, 17,844 deep, in a task with a stack to match. Milliseconds, and the memory that the
+ * deep one touched. With --quick T1 and T3, their small sisters. The numbers of nodes are checked.
  */
 #include <errno.h>
 #include <sys/resource.h>

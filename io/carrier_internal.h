@@ -15,8 +15,8 @@ struct rota__carrier {
 };
 
 struct rota__carrier_ops {
-	/* The first poll, on the thread that the carrier serves. READY: the status is set. PENDING: the waker was kept, and the
-	 * operation is the carrier's until its slot fires. */
+	/* The first poll, on the thread that the carrier serves. READY: the status is set. PENDING: the waker was kept,
+	 * and the operation is the carrier's until its slot fires. */
 	rota_poll (*start)(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker);
 
 	/* The slot has fired with ROTA__OP_RESUME instead of a result: the owner goes on. As start. */

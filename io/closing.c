@@ -68,8 +68,8 @@ static struct rota_op *leave(struct rota__closing *closing, struct rota_atomic_u
 	if (rota__fetch_sub(count, 1, ACQ_REL) != (CLOSING | 1)) /* partner: as in enter */
 		return NULL;
 	rota__spin_lock(&closing->lock);
-	/* If one that was refused has come between, the close is its to find; then the number may even be in use again, and be
-	 * closed again, by now. */
+	/* If one that was refused has come between, the close is its to find; then the number may even be in use again,
+	 * and be closed again, by now. */
 	closer = rota__load(count, ACQUIRE) == CLOSING ? take_closer(closing, fd) : NULL; /* partner: as in enter */
 	if (closer != NULL)
 		rota__fetch_and(count, ~CLOSING, ACQ_REL);

@@ -4,8 +4,8 @@
  *
  * Only the owner's thread fills entries in, and publishes each at once. It hands them to the kernel in batches; when it is
  * stuck before that, the reactor does (so the ring is not SINGLE_ISSUER), in whose name these requests then run: it
- * outlives them; it also takes the mail over. Completions are taken under `cq_lock` by the owner, or by the reactor when the owner is stuck. What
- * another thread wants done here goes through `mail`, a stack of operations, and a wake.
+ * outlives them; it also takes the mail over. Completions are taken under `cq_lock` by the owner, or by the reactor
+ * when the owner is stuck. What another thread wants done here goes through `mail`, a stack of operations, and a wake.
  *
  * Waking: `notified` says that a wake is on its way, so that many wakes cost one write to the eventfd, which a multishot
  * poll in the ring turns into a completion. The owner clears it when it sees that completion, and looks at its queues

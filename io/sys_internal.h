@@ -15,8 +15,9 @@ int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsig
 /* The same for another thread's ring, without waiting. */
 void rota__sys_enter_for(struct io_uring *ring, unsigned submit, unsigned flags);
 
-/* Cancels the request with these user data in another thread's ring; or all on a descriptor, when fd >= 0; without waiting for its end. 0, -ENOENT: there is
- * none; -EALREADY, -ETIME: it runs and may end as it likes; -EINVAL: not before Linux 6.0. */
+/* Cancels the request with these user data in another thread's ring; or all on a descriptor, when fd >= 0; without
+ * waiting for its end. 0, -ENOENT: there is none; -EALREADY, -ETIME: it runs and may end as it likes; -EINVAL: not
+ * before Linux 6.0. */
 int rota__sys_cancel_for(struct io_uring *ring, uint64_t user_data, int fd);
 
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params);

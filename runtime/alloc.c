@@ -57,8 +57,8 @@ static void raw_free(void *ptr, size_t size, size_t align)
 	sdallocx(ptr, size, arena_flags(align));
 }
 
-/* The worker's cache, which the worker's thread alone uses, and makes when it wants it first: to go to the arena takes ten times
- * as long. Its memory is the arena's own, so it does not matter who frees where. */
+/* The worker's cache, which the worker's thread alone uses, and makes when it wants it first: to go to the arena takes
+ * ten times as long. Its memory is the arena's own, so it does not matter who frees where. */
 static int small_flags(size_t align)
 {
 	struct rota__worker *worker = rota__worker_self();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of the runtime: a jemalloc arena of its own, so that its size can be reported and trimmed apart from the
- * host program's; plain aligned_alloc when rota is built without jemalloc. For slabs, rings and tables; and, from a cache that
- * each worker has, for objects of the program's that come and go, as the places of a channel.
+ * host program's; plain aligned_alloc when rota is built without jemalloc. For slabs, rings and tables; and, from a
+ * cache that each worker has, for objects of the program's that come and go, as the places of a channel.
  */
 #ifndef ROTA_RUNTIME_ALLOC_INTERNAL_H
 #define ROTA_RUNTIME_ALLOC_INTERNAL_H
@@ -17,8 +17,8 @@ void *rota__alloc(size_t size, size_t align);
 /* `size` and `align` as given to rota__alloc. NULL does nothing. */
 void rota__free(void *ptr, size_t size, size_t align);
 
-/* The same for an object of any size that may be one of many; what is in it is anything. A small one that is freed on a worker
- * stays there for the next, within the bounds that jemalloc has for a thread's cache, until the worker ends. */
+/* The same for an object of any size that may be one of many; what is in it is anything. A small one that is freed on a
+ * worker stays there for the next, within the bounds that jemalloc has for a thread's cache, until the worker ends. */
 void *rota__alloc_object(size_t size, size_t align);
 void rota__free_object(void *ptr, size_t size, size_t align);
 

@@ -4,9 +4,9 @@
  * it, and so that neither side calls or returns: a return on another stack than its call is always mispredicted, and a
  * chain of them costs more than the switch itself.
  *
- * Thread-local words that are wanted often are read in assembly, too, each time anew: a compiler would keep their address across
- * a switch, and a fiber changes threads in the middle (opaque_internal.h). Such a variable must be `used`, or link-time
- * optimisation drops it.
+ * Thread-local words that are wanted often are read in assembly, too, each time anew: a compiler would keep their
+ * address across a switch, and a fiber changes threads in the middle (opaque_internal.h). Such a variable must be
+ * `used`, or link-time optimisation drops it.
  *
  * The floating-point control words are not saved: they belong to the thread, and a fiber that changes them must restore
  * them before it waits.

@@ -64,15 +64,15 @@ static inline const char *rota__task_name(const rota_task *task)
 /* The task's, made if it has none: NULL without memory. By the one who runs the task, or makes it. */
 struct rota__extra *rota__extra_of(rota_task *task);
 
-/* The values that a new task gets from the one that spawns it, whose extra is `parent`. 0, -ENOMEM: what was inherited must still be
- * cleared. */
+/* The values that a new task gets from the one that spawns it, whose extra is `parent`. 0, -ENOMEM: what was inherited
+ * must still be cleared. */
 int rota__locals_inherit(rota_task *child, const struct rota__extra *parent);
 
 /* Drops all values; when the task has ended, or is not to be started. */
 void rota__locals_clear(struct rota__extra *extra);
 
-/* Files the timers of the task's open scopes that are not filed yet. By the task, on a worker. Opaque since it stands before each
- * switch away from a fiber. */
+/* Files the timers of the task's open scopes that are not filed yet. By the task, on a worker. Opaque since it stands
+ * before each switch away from a fiber. */
 ROTA__OPAQUE void rota__scope_file_timers(rota_task *task);
 
 #endif

@@ -11,8 +11,8 @@
  * Private frames are the fiber's alone: forking and joining them needs no atomic read-modify-write and no fence.
  * Shared frames can be taken, the oldest first, and taken back by the fiber, the latest first; both under `lock`. The
  * boundary moves when a thief has found nothing to take and leaves a request in `asked_`, which the fiber sees at its
- * next fork by a plain load: it then shares the older half of its private frames. Joining a shared frame takes it back, and makes
- * the younger half of what is left private again.
+ * next fork by a plain load: it then shares the older half of its private frames. Joining a shared frame takes it back,
+ * and makes the younger half of what is left private again.
  *
  * A frame's state:
  *

@@ -4,7 +4,7 @@
  * to worker, and is not seen by others; a key says whether tasks that it spawns begin with one, too. A request number
  * for log lines is the usual example.
  *
- *	static const struct rota_local_key request_key = { .inherit = same_value };
+ *	static const struct rota_local_key request_key = { .inherit = rota_local_same };
  *
  *	rota_local_set(&request_key, request);
  *	... anywhere below, or in a task spawned from here: rota_local_get(&request_key)

@@ -4,8 +4,8 @@
  *
  * A fiber changes threads while it waits, and others run meanwhile. The compiler knows neither: to it the switch is a
  * statement that stands in the way of nothing but memory whose address somebody has. So it would keep, from before a wait to
- * after it, where a thread-local variable lies, what __errno_location returned (it is declared const), and, gcc, what a static
- * variable of the program's holds whose address is never taken. Therefore
+ * after it, where a thread-local variable lies, what __errno_location returned (it is declared const), and, gcc, what a
+ * static variable of the program's holds whose address is never taken. Therefore
  *
  * - a function that names a thread-local variable, or errno, is ROTA__OPAQUE: it is neither inlined nor looked into, and it
  *   waits for nothing itself; or the variable is read in assembly (context_internal.h). tests/api/rules.sh sees to that;
@@ -25,8 +25,8 @@
 #define ROTA__OPAQUE __attribute__((noinline))
 #endif
 
-/* A pointer to an object of the program's, of which the compiler no longer knows how large it is. It is as large as the program
- * has said elsewhere, where the compiler does not see it, so that it would warn of code for other sizes. */
+/* A pointer to an object of the program's, of which the compiler no longer knows how large it is. It is as large as the
+ * program has said elsewhere, where the compiler does not see it, so that it would warn of code for other sizes. */
 static inline void *rota__unsized(const void *object)
 {
 	void *same;

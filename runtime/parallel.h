@@ -41,7 +41,8 @@ ROTA_API int rota_parallel_reduce(size_t begin, size_t end, size_t grain, size_t
 
 /*
  * The inclusive scan of an array in place: element i becomes the combination of elements 0 to i. Elements have `size`
- * bytes, at most ROTA_REDUCE_MAX. The work is twice that of a loop. On failure (cancellation only) the contents are undefined.
+ * bytes, at most ROTA_REDUCE_MAX. The work is twice that of a loop. On failure (cancellation only) the contents are
+ * undefined.
  */
 ROTA_API int rota_parallel_scan(void *array, size_t n, size_t size, size_t grain, rota_combine_fn *combine, void *arg);
 

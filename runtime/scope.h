@@ -66,8 +66,8 @@ struct rota_scope {
 };
 
 /*
- * Opens a scope around what the calling fiber does next. timeout_ns as in the attributes, 0: none. Never waits. -ENXIO: not in a fiber;
- * -ENOMEM; -EINVAL: an unknown flag. On failure nothing is open.
+ * Opens a scope around what the calling fiber does next. timeout_ns as in the attributes, 0: none. Never waits. -ENXIO:
+ * not in a fiber; -ENOMEM; -EINVAL: an unknown flag. On failure nothing is open.
  */
 ROTA_API int rota_scope_open(struct rota_scope *scope, uint64_t timeout_ns) ROTA_MUST_USE;
 ROTA_API int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr *attr) ROTA_MUST_USE;
@@ -88,8 +88,9 @@ ROTA_API int rota_scope_spawn_blocking(struct rota_scope *scope, rota_task **ret
 
 /*
  * Waits for the next child to end, in order of their ends. 0: *ret_status (may be NULL) is its status, which
- * rota_scope_close then still counts. -ENOENT: none is left (with ROTA_SCOPE_FORGET: all have ended). -ECANCELED, -ETIMEDOUT: the opener was cancelled, or a scope
- * around this one; when this one was, the children's statuses come as ever. By the opener.
+ * rota_scope_close then still counts. -ENOENT: none is left (with ROTA_SCOPE_FORGET: all have ended). -ECANCELED,
+ * -ETIMEDOUT: the opener was cancelled, or a scope around this one; when this one was, the children's statuses come as
+ * ever. By the opener.
  */
 ROTA_API int rota_scope_next(struct rota_scope *scope, int *ret_status) ROTA_MUST_USE;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a runtime: close (no new tasks), cancel all tasks again and again until none is left or the time is over, stop the
- * blocking pool, the workers, the reactor. Only what has been stopped is freed.
+ * The end of a runtime: close (no new tasks), cancel all tasks again and again until none is left or the time is over,
+ * stop the blocking pool, the workers, the reactor. Only what has been stopped is freed.
  */
 #include <errno.h>
 

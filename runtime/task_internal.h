@@ -4,7 +4,8 @@
  * (task_pool_internal.h) from spawn until the last reference is dropped; a fiber's stack is attached when it first
  * runs and detached when it ends, so a task that is queued, or finished and not yet joined, holds no stack.
  *
- * Who may touch what: `state` anybody with a right to the task; join_waker by the protocol of JOINER; all else the one who runs the task (ACTIVE), or the one who made it before it was submitted.
+ * Who may touch what: `state` anybody with a right to the task; join_waker by the protocol of JOINER; all else the one
+ * who runs the task (ACTIVE), or the one who made it before it was submitted.
  */
 #ifndef ROTA_RUNTIME_TASK_INTERNAL_H
 #define ROTA_RUNTIME_TASK_INTERNAL_H

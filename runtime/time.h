@@ -16,8 +16,8 @@ ROTA_BEGIN_DECLS
 /* Now, in nanoseconds of CLOCK_MONOTONIC. Any thread, signal handlers too. */
 ROTA_API uint64_t rota_now(void);
 
-/* Waits for at least `ns` nanoseconds, in a task or on a plain thread. 0, or -ECANCELED. A sleep of 0 yields. Never early; late by up to 66 us
- * (the wheel's tick) plus what the scheduler and the kernel add. */
+/* Waits for at least `ns` nanoseconds, in a task or on a plain thread. 0, or -ECANCELED. A sleep of 0 yields. Never
+ * early; late by up to 66 us (the wheel's tick) plus what the scheduler and the kernel add. */
 ROTA_API int rota_sleep(uint64_t ns);
 
 /* Waits until rota_now() has reached `deadline`; at once when it lies in the past. 0, or -ECANCELED. */
@@ -36,7 +36,8 @@ struct rota_timer {
 };
 
 /* Any thread; starts nothing: the first poll (or rota_await) does, which is in a task, a blocking job or inside
- * rota_block_on_future: elsewhere the status is -ENXIO, whatever the deadline. The timer may be initialised again once it is ready. */
+ * rota_block_on_future: elsewhere the status is -ENXIO, whatever the deadline. The timer may be initialised again once
+ * it is ready. */
 ROTA_API void rota_timer_init(struct rota_timer *timer, uint64_t deadline);
 
 /* What rota_interval_tick does about ticks that were missed. */

@@ -24,8 +24,8 @@
 
 #define BUDGET 128u
 
-/* Assembly reads them: without `used` link-time optimisation would drop them. They are here and nowhere else since a linker that
- * looks for this file in an archive does so for other reasons: what assembly names it learns too late. */
+/* Assembly reads them: without `used` link-time optimisation would drop them. They are here and nowhere else since a
+ * linker that looks for this file in an archive does so for other reasons: what assembly names it learns too late. */
 __attribute__((used)) _Thread_local struct rota__worker *rota__worker_tls;
 __attribute__((used)) _Thread_local rota_task *rota__in_place_task;
 

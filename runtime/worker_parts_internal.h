@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of a worker (worker.c: the loop, worker_queue.c, worker_search.c, worker_park.c) share. On its own thread. */
+/* What the parts of a worker (worker.c: the loop, worker_queue.c, worker_search.c, worker_park.c) share. On its own
+ * thread. */
 #ifndef ROTA_RUNTIME_WORKER_PARTS_INTERNAL_H
 #define ROTA_RUNTIME_WORKER_PARTS_INTERNAL_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. All under the list's lock: EMPTY -> SENT -> TAKEN, or EMPTY -> CLOSED; SENT stays SENT when closed. A receiver
- * that waits when the value comes is granted it: EMPTY -> TAKEN, and it reads the value in its next poll, without the lock.
- * One that was cancelled meanwhile puts it back in that poll, TAKEN -> SENT, so it takes nothing with it.
+ * The protocol. All under the list's lock: EMPTY -> SENT -> TAKEN, or EMPTY -> CLOSED; SENT stays SENT when closed. A
+ * receiver that waits when the value comes is granted it: EMPTY -> TAKEN, and it reads the value in its next poll,
+ * without the lock. One that was cancelled meanwhile puts it back in that poll, TAKEN -> SENT, so it takes nothing with
+ * it.
  */
 #include "oneshot.h"
 

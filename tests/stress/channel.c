@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The channel under a crew: senders and receivers of every kind, elements of odd sizes, capacities from none to unbounded,
- * calls that wait, try, move many, reserve, have deadlines, and that are cancelled. Every element arrives once and whole, and each receiver sees
- * each sender's elements in order. In the end the channel is closed and drained.
+ * calls that wait, try, move many, reserve, have deadlines, and that are cancelled. Every element arrives once and
+ * whole, and each receiver sees each sender's elements in order. In the end the channel is closed and drained.
  */
 #define _GNU_SOURCE
 #include "crew.h"
