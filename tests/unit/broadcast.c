@@ -6,12 +6,13 @@
 #define _GNU_SOURCE
 #include "../../sync/broadcast.h"
 
+#include "../../runtime/opaque_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "waiters.h"
 
 enum { ELEM_MAX = 100 };
 
-static const void *element(uint64_t n, size_t size)
+static ROTA__OPAQUE const void *element(uint64_t n, size_t size)
 {
 	static _Thread_local unsigned char bytes[ELEM_MAX];
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "../../sync/channel.h"
 
+#include "../../runtime/opaque_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "plain.h"
 #include "waiters.h"
@@ -13,7 +14,7 @@
 enum { ELEM_MAX = 100 };
 
 /* The n-th element of a channel whose elements have `size` bytes. */
-static const void *element(unsigned n, size_t size)
+static ROTA__OPAQUE const void *element(unsigned n, size_t size)
 {
 	static _Thread_local unsigned char bytes[ELEM_MAX];
 

@@ -9,16 +9,18 @@
 #include <math.h>
 #include <semaphore.h>
 
+#include "../../runtime/opaque_internal.h"
 #include "../../runtime/runtime_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "unit.h"
 
 /* --- registers ------------------------------------------------------------------------------------------------------ */
 
-/* Calls leave() with known values in the registers that a callee must preserve; returns how many came back changed. */
+/* Calls leave() with known values in the registers that a callee must preserve; returns how many came back changed. Opaque, as a
+ * copy of it that has leave() inlined is no caller. */
 #if defined(__x86_64__)
 
-static __attribute__((noinline)) unsigned hold_registers(uint64_t n, void (*leave)(void))
+static ROTA__OPAQUE unsigned hold_registers(uint64_t n, void (*leave)(void))
 {
 	register uint64_t b __asm__("rbx") = n + 1, c __asm__("r12") = n + 2, d __asm__("r13") = n + 3;
 	register uint64_t e __asm__("r14") = n + 4, f __asm__("r15") = n + 5;
@@ -31,7 +33,7 @@ static __attribute__((noinline)) unsigned hold_registers(uint64_t n, void (*leav
 
 #elif defined(__aarch64__)
 
-static __attribute__((noinline)) unsigned hold_registers(uint64_t n, void (*leave)(void))
+static ROTA__OPAQUE unsigned hold_registers(uint64_t n, void (*leave)(void))
 {
 	register uint64_t b __asm__("x19") = n + 1, c __asm__("x21") = n + 2, d __asm__("x23") = n + 3;
 	register uint64_t e __asm__("x25") = n + 4, f __asm__("x28") = n + 5;
