@@ -103,6 +103,10 @@ static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
 	const unsigned tail = io_uring_smp_load_acquire(cq->ktail);
 	bool taken = true;
 
+	/* What the owner still read of an operation when it put it in came before its completion, by way of the kernel, of
+	 * which C knows nothing. Partner: rota__ring_publish. */
+	if (reaping->rescue)
+		(void)io_uring_smp_load_acquire(ring->uring.sq.ktail);
 	for (; head != tail && !rota__wake_batch_full(&reaping->batch); head++) {
 		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
