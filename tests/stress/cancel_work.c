@@ -130,6 +130,82 @@ static int loop_in_parallel(struct leader *l)
 	return all_or_cancelled(l, rota_parallel_for(0, 16, 1 + l->t.dice % 4, do_range, l), 16);
 }
 
+/* A sum, each element of which is a piece of work. */
+static int fold(size_t begin, size_t end, void *acc, void *arg)
+{
+	for (size_t i = begin; i < end; i++)
+		*(uint64_t *)acc += i;
+	return do_range(begin, end, arg);
+}
+
+static void add(void *acc, const void *later, void *arg)
+{
+	(void)arg;
+	*(uint64_t *)acc += *(const uint64_t *)later;
+}
+
+static int reduce_in_parallel(struct leader *l)
+{
+	uint64_t sum = 0;
+	int rc = rota_parallel_reduce(0, 16, 1 + l->t.dice % 4, sizeof(sum), fold, add, l, &sum);
+
+	expect(sum, ==, rc < 0 ? 0 : 16 * 15 / 2);
+	return all_or_cancelled(l, rc, 16);
+}
+
+/* Waits now and then, and must not stop for a cancel: what it returns is no status. */
+static void linger(struct leader *l, unsigned value)
+{
+	rota__fetch_add(&l->inside, 1, SEQ_CST);
+	if (value % 8 == 0)
+		(void)rota_yield();
+	rota__fetch_sub(&l->inside, 1, SEQ_CST);
+}
+
+static void add_slowly(void *acc, const void *later, void *arg)
+{
+	linger(arg, (unsigned)*(const uint64_t *)later);
+	add(acc, later, NULL);
+}
+
+static int scan_in_parallel(struct leader *l)
+{
+	uint64_t array[64];
+	int rc;
+
+	for (unsigned i = 0; i < 64; i++)
+		array[i] = i;
+	rc = rota_parallel_scan(array, 64, sizeof(array[0]), 1 + l->t.dice % 16, add_slowly, l);
+	expect(rota__load(&l->inside, SEQ_CST), ==, 0);
+	for (unsigned i = 0; i < 64 && rc == 0; i++)
+		expect(array[i], ==, i * (i + 1) / 2);
+	return one_if(rc);
+}
+
+static int compare_slowly(const void *a, const void *b, void *arg)
+{
+	const unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+	linger(arg, x + y);
+	return x < y ? -1 : x > y;
+}
+
+static int sort_in_parallel(struct leader *l)
+{
+	enum { N = 500 };
+	unsigned *array = malloc(N * sizeof(*array));
+	int rc;
+
+	for (unsigned i = 0; i < N; i++)
+		array[i] = (i * 2654435761u + l->t.dice) % 1000;
+	rc = rota_parallel_sort(array, N, sizeof(array[0]), compare_slowly, l);
+	expect(rota__load(&l->inside, SEQ_CST), ==, 0);
+	for (unsigned i = 1; i < N && rc == 0; i++)
+		expect(array[i - 1], <=, array[i]);
+	free(array);
+	return one_if(rc);
+}
+
 static int call(void *arg)
 {
 	return work(arg, nap);
@@ -642,6 +718,9 @@ static const struct torment_kind kinds[] = {
 	{ .prepare = start_counting, .suffer = fork_a_tree },
 	{ .prepare = start_counting, .suffer = fork_in_a_scope },
 	{ .prepare = start_counting, .suffer = loop_in_parallel },
+	{ .prepare = start_counting, .suffer = reduce_in_parallel },
+	{ .suffer = scan_in_parallel },
+	{ .suffer = sort_in_parallel, .one_in = 4 },
 	{ .prepare = start_counting, .suffer = invoke },
 	{ .prepare = start_counting, .suffer = spawn_jobs, .one_in = 4 },
 	{ .prepare = start_counting, .suffer = offload, .settle = done_if_it_says_so },
