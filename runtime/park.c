@@ -14,6 +14,7 @@ enum { EMPTY, PARKED, NOTIFIED };
 static struct rota_atomic_u32 free_lock;
 static struct rota__parker *free_list;
 static pthread_key_t exit_key;
+static bool has_exit_key; /* else parkers of threads that end are lost */
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
 static _Thread_local struct rota__parker *self;
 
@@ -34,7 +35,7 @@ static ROTA__OPAQUE void give_back(void *arg)
 
 static void make_exit_key(void)
 {
-	pthread_key_create(&exit_key, give_back);
+	has_exit_key = pthread_key_create(&exit_key, give_back) == 0;
 }
 
 static ROTA__OPAQUE struct rota__parker *parker_new(void)
@@ -52,7 +53,8 @@ static ROTA__OPAQUE struct rota__parker *parker_new(void)
 	if (parker == NULL)
 		return self = &emergency; /* for good: wakers that point to it are out */
 	rota__store(&parker->state, EMPTY, RELAXED);
-	pthread_setspecific(exit_key, parker);
+	if (has_exit_key)
+		pthread_setspecific(exit_key, parker);
 	self = parker;
 	return parker;
 }

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "../../runtime/park_internal.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "../../runtime/sys_internal.h"
@@ -50,6 +51,26 @@ UNIT_TEST(park, a_thread_has_one_parker_and_one_waker)
 	rota_wake_by_ref(&first);
 	rota_waker_drop(&first);
 	rota_thread_park();
+}
+
+/* A parker that has no key of thread-specific values to be given back by must not take the place of another's value. */
+UNIT_TEST(park, a_process_without_keys_keeps_its_values)
+{
+	static pthread_key_t keys[PTHREAD_KEYS_MAX];
+	void *const first = pthread_getspecific(0); /* the first key that there is, whosever */
+	struct rota_waker waker;
+	unsigned n = 0;
+
+	while (n < PTHREAD_KEYS_MAX && pthread_key_create(&keys[n], NULL) == 0)
+		n++;
+	waker = rota_thread_waker();
+	expect_pointer(pthread_getspecific(0), ==, first);
+	rota_wake_by_ref(&waker);
+	rota_thread_park();
+	for (unsigned i = 0; i < n; i++) {
+		expect_pointer(pthread_getspecific(keys[i]), ==, NULL);
+		pthread_key_delete(keys[i]);
+	}
 }
 
 UNIT_TEST(park, returns_when_its_time_is_over)
