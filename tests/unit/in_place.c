@@ -73,6 +73,83 @@ static int queue_and_block(void *arg)
 	return 0;
 }
 
+/* Nothing waits any more for the thread that is about to block, even before the monitor comes: which here comes only when it is
+ * told. */
+static int nothing_is_left(void *arg)
+{
+	const struct rota__worker *worker = arg;
+
+	expect(rota__deque_length(&worker->deque), ==, 0);
+	expect_pointer(rota__load(&worker->next, RELAXED), ==, NULL);
+	expect(worker->unsubmitted, ==, false);
+	expect(rota__load(&worker->blocked, RELAXED), ==, 1);
+	return block_until(number(20));
+}
+
+/* A stackless task with an operation that is not submitted yet, and tasks that are queued behind it. */
+struct full_hands {
+	struct rota_future future;
+	struct rota_op op;
+	rota_task *tasks[20];
+	int fd;
+	char byte;
+	bool begun;
+};
+
+static rota_poll full_hands_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct full_hands *full = (struct full_hands *)(void *)self;
+	struct rota__worker *worker = rota__worker_self();
+
+	if (!full->begun) {
+		full->begun = true;
+		rota_op_recv(&full->op, full->fd, &full->byte, 1, 0);
+		expect(rota_future_poll(&full->op.future, cx), ==, ROTA_PENDING);
+		for (unsigned i = 0; i < 20; i++)
+			full->tasks[i] = unit_spawn(get_on, NULL);
+		expect(rota_block_in_place(nothing_is_left, worker), ==, 7);
+		expect(rota__load(&worker->blocked, RELAXED), ==, 0);
+	}
+	if (rota_future_poll(&full->op.future, cx) == ROTA_PENDING)
+		return ROTA_PENDING;
+	self->status = full->op.future.status;
+	return ROTA_READY;
+}
+
+static int leave_nothing(void *arg)
+{
+	static const struct rota_future_ops ops = { .poll = full_hands_poll };
+	struct full_hands full = { .begun = false };
+	rota_task *task;
+	int pair[2];
+
+	(void)arg;
+	expect(rota_socketpair(SOCK_STREAM, pair), ==, 0);
+	full.fd = pair[0];
+	rota_future_init(&full.future, &ops);
+	task = unit_spawn_future(&full.future);
+	unit_until_resting(task);
+	expect(rota_send(pair[1], "x", 1, 0), ==, 1);
+	unit_expect_join(task, 1);
+	for (unsigned i = 0; i < 20; i++)
+		unit_expect_join(full.tasks[i], 0);
+	expect(rota_close(pair[0]), ==, 0);
+	expect(rota_close(pair[1]), ==, 0);
+	return 0;
+}
+
+UNIT_TEST(in_place, leaves_nothing_behind_and_tells_the_monitor)
+{
+	const struct rota_config config = { .workers = 1, .stall_ns = ROTA_SECONDS(1000) };
+	rota_runtime *rt = NULL;
+
+	unsetenv("ROTA_FLAVOR");
+	rota__store(&others, 0, SEQ_CST);
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, leave_nothing, NULL), ==, 0);
+	free_runtime(rt);
+}
+
 UNIT_TEST(in_place, gives_the_queue_away)
 {
 	run_on(2, queue_and_block);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Task-local values: set, got, inherited by choice, dropped once; in fibers and in stackless tasks. */
 #define _GNU_SOURCE
+#include "../../runtime/sys_internal.h"
 #include "unit.h"
 
 static struct rota_atomic_u32 dropped;
@@ -112,6 +113,84 @@ TASK_TEST(local, stackless_tasks_have_them_too)
 	expect(rota_spawn_future(&task, &s.async.future), ==, 0);
 	unit_expect_join(task, 5);
 	expect(dropped.value, ==, 36);
+	expect(rota_local_set(&more_key, NULL), ==, 0);
+}
+
+/* Where a value is dropped: in its task, which has the next one already. */
+static struct rota_atomic_u64 drop_task, drop_sees;
+static void note_drop(void *value);
+static const struct rota_local_key noted_key = { NULL, note_drop };
+
+static void note_drop(void *value)
+{
+	(void)value;
+	rota__store(&drop_task, rota_task_id(), SEQ_CST);
+	rota__store(&drop_sees, (uint64_t)(uintptr_t)rota_local_get(&noted_key), SEQ_CST);
+}
+
+static void expect_drop(uint64_t task, uint64_t sees)
+{
+	expect(rota__load(&drop_task, SEQ_CST), ==, task);
+	expect(rota__load(&drop_sees, SEQ_CST), ==, sees);
+}
+
+static int replace_and_end(void *arg)
+{
+	*(uint64_t *)arg = rota_task_id();
+	expect(rota_local_set(&noted_key, number(1)), ==, 0);
+	expect(rota_local_set(&noted_key, number(2)), ==, 0);
+	expect_drop(rota_task_id(), 2);
+	expect(rota_local_set(&noted_key, NULL), ==, 0);
+	expect_drop(rota_task_id(), 0);
+	expect(rota_local_set(&noted_key, number(3)), ==, 0);
+	rota__store(&drop_task, 0, SEQ_CST);
+	return 0;
+}
+
+TASK_TEST(local, a_value_is_dropped_in_its_task_when_it_is_gone)
+{
+	uint64_t id = 0;
+
+	unit_expect_join(unit_spawn(replace_and_end, &id), 0);
+	expect_drop(id, 0);
+}
+
+static rota_poll setter_poll(struct rota_future *self, struct rota_context *cx)
+{
+	(void)cx;
+	self->status = rota_local_set(&noted_key, number(4));
+	rota__store(&drop_task, 0, SEQ_CST);
+	return ROTA_READY;
+}
+
+TASK_TEST(local, a_stackless_task_drops_its_values_itself_too)
+{
+	static const struct rota_future_ops ops = { .poll = setter_poll };
+	struct rota_future future;
+	rota_task *task;
+	uint64_t id;
+
+	rota_future_init(&future, &ops);
+	task = unit_spawn_future(&future);
+	id = task->id; /* the handle keeps it */
+	unit_expect_join(task, 0);
+	expect_drop(id, 0);
+}
+
+/* What a task would have begun with goes, when there is no memory for it, or none for the task's stack. */
+TASK_TEST(local, a_spawn_that_fails_drops_what_was_inherited)
+{
+	static const enum rota__fault_kind lacks[] = { ROTA__FAULT_ALLOC, ROTA__FAULT_MAP };
+	const struct rota_task_attr attr = { .stack_size = 20000 };
+
+	expect(rota_local_set(&more_key, number(30)), ==, 0);
+	for (int i = 0; i < 2; i++) {
+		rota__store(&dropped, 0, SEQ_CST);
+		rota__fault_arm(lacks[i], 1, -ENOMEM);
+		expect(rota_spawn_with(NULL, &attr, set_and_end, NULL), ==, -ENOMEM);
+		rota__fault_arm(lacks[i], 0, 0);
+		expect(dropped.value, ==, 31);
+	}
 	expect(rota_local_set(&more_key, NULL), ==, 0);
 }
 
