@@ -20,6 +20,7 @@
 static struct sigaction former;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
+static bool has_exit_key;
 static _Thread_local bool prepared;
 static _Thread_local void *own_stack; /* the thread's, if it is of rota's making; so is the key's value */
 
@@ -69,7 +70,7 @@ static void install(void)
 {
 	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
-	pthread_key_create(&exit_key, thread_ends);
+	has_exit_key = pthread_key_create(&exit_key, thread_ends) == 0;
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGSEGV, &action, &former);
 }
@@ -86,8 +87,8 @@ ROTA__OPAQUE void rota__overflow_thread_start(void)
 	if (prepared)
 		return;
 	prepared = true;
-	/* A thread that has a signal stack keeps it. */
-	if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
+	/* A thread that has a signal stack keeps it. Without a key nobody would take one away. */
+	if (!has_exit_key || (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE)))
 		return;
 	own.ss_sp = rota__alloc(SIGNAL_STACK_SIZE, ROTA__CACHE_LINE);
 	if (own.ss_sp == NULL)

@@ -53,7 +53,18 @@ UNIT_TEST(park, a_thread_has_one_parker_and_one_waker)
 	rota_thread_park();
 }
 
-/* A parker that has no key of thread-specific values to be given back by must not take the place of another's value. */
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void enter(rota_runtime *rt)
+{
+	expect(rota_block_on(rt, do_nothing, NULL), ==, 0);
+}
+
+/* What a thread keeps and has no key to be given back by must not take the place of another's value. */
 UNIT_TEST(park, a_process_without_keys_keeps_its_values)
 {
 	static pthread_key_t keys[PTHREAD_KEYS_MAX];
@@ -67,6 +78,8 @@ UNIT_TEST(park, a_process_without_keys_keeps_its_values)
 	expect_pointer(pthread_getspecific(0), ==, first);
 	rota_wake_by_ref(&waker);
 	rota_thread_park();
+	unit_with_runtime(ROTA_FLAVOR_CURRENT_THREAD, enter);
+	expect_pointer(pthread_getspecific(0), ==, first);
 	for (unsigned i = 0; i < n; i++) {
 		expect_pointer(pthread_getspecific(keys[i]), ==, NULL);
 		pthread_key_delete(keys[i]);
