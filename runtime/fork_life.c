@@ -13,7 +13,7 @@ static _Thread_local struct rota_forks outside;
 
 static ROTA__OPAQUE struct rota_forks *outside_here(void)
 {
-	return &outside;
+	return rota__of_this_thread(&outside);
 }
 
 struct rota_forks rota__fork_without_memory;

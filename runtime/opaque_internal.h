@@ -15,7 +15,8 @@
 #ifndef ROTA_RUNTIME_OPAQUE_INTERNAL_H
 #define ROTA_RUNTIME_OPAQUE_INTERNAL_H
 
-/* clang has no such attribute, and draws no conclusions from a body that contains a barrier. */
+/* clang has no such attribute. It calls such a function each time, since it takes the switch for a call of something unknown;
+ * but an address that the function returns it would know from its body (rota__of_this_thread). */
 #if defined(__has_attribute) && !defined(__clang__)
 #if __has_attribute(noipa)
 #define ROTA__OPAQUE __attribute__((noipa))
@@ -24,6 +25,13 @@
 #ifndef ROTA__OPAQUE
 #define ROTA__OPAQUE __attribute__((noinline))
 #endif
+
+/* The address of a thread-local variable, to be returned by an opaque function. */
+static inline void *rota__of_this_thread(void *address)
+{
+	__asm__ volatile("" : "+r"(address));
+	return address;
+}
 
 /* A pointer to an object of the program's, of which the compiler no longer knows how large it is. It is as large as the
  * program has said elsewhere, where the compiler does not see it, so that it would warn of code for other sizes. */

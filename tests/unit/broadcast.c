@@ -18,7 +18,7 @@ static ROTA__OPAQUE const void *element(uint64_t n, size_t size)
 
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (unsigned char)(n * 31 + i * 7 + 1);
-	return bytes;
+	return rota__of_this_thread(bytes);
 }
 
 static void send_it(struct rota_broadcast *b, uint64_t n)

@@ -20,7 +20,7 @@ static ROTA__OPAQUE const void *element(unsigned n, size_t size)
 
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (unsigned char)(n * 31 + i * 7 + 1);
-	return bytes;
+	return rota__of_this_thread(bytes);
 }
 
 static void expect_element(const void *actual, unsigned n, size_t size)
