@@ -13,9 +13,15 @@
 
 bool rota__runtime_occupy(rota_runtime *rt)
 {
-	return rota__swap(&rt->occupied, 1, ACQUIRE) == 0; /* partner: the RELEASE of the thread before */
+	const bool free = rota__swap(&rt->occupied, 1, SEQ_CST) == 0; /* partner: the RELEASE of the thread before */
+
+	/* A task that is then spawned as the worker is not fenced itself. Partner: shutdown, which sets `closing` and then
+	 * looks whether somebody is inside. */
+	rota__fence(SEQ_CST);
+	return free;
 }
 
+/* A shutdown that waits for this looks again by itself. */
 void rota__runtime_vacate(rota_runtime *rt)
 {
 	rota__store(&rt->occupied, 0, RELEASE);

@@ -128,7 +128,8 @@ static int drain(rota_runtime *rt, uint64_t deadline)
 		uint32_t drained = rota__load(&rt->drained, SEQ_CST);
 		uint64_t now, again;
 
-		if (rota__runtime_alive(rt) == 0 && rota__load(&rt->guests, SEQ_CST) == 0)
+		if (rota__load(&rt->occupied, SEQ_CST) == 0 && rota__runtime_alive(rt) == 0 &&
+		    rota__load(&rt->guests, SEQ_CST) == 0)
 			return 0;
 		now = rota__sys_clock();
 		if (now >= deadline && !first)

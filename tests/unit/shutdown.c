@@ -254,6 +254,20 @@ RUNTIME_TEST(shutdown, a_shutdown_inside_a_job_is_refused, .signal = UNIT_MISUSE
 	expect_contains(capture.text, "rota_runtime_shutdown in a blocking job");
 }
 
+/* As rota_block_on, by somebody who comes no further than this before the shutdown. */
+static void be_slow_to_enter(rota_runtime *rt)
+{
+	expect(rota__runtime_occupy(rt), ==, true);
+	expect(rota_runtime_shutdown(rt, ROTA_MS(1)), ==, -ETIMEDOUT);
+	rota__runtime_vacate(rt);
+	expect(rota_block_on(rt, give, NULL), ==, -ESHUTDOWN);
+}
+
+UNIT_TEST(shutdown, a_shutdown_waits_for_who_is_about_to_play_the_worker)
+{
+	unit_with_runtime(ROTA_FLAVOR_CURRENT_THREAD, be_slow_to_enter);
+}
+
 struct blocker {
 	pthread_t thread;
 	rota_runtime *rt;
