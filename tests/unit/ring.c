@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <poll.h>
 
+#include "../../io/closing_internal.h"
 #include "../../io/fd_hint_internal.h"
 #include "../../io/ring_internal.h"
 #include "../../io/sys_internal.h"
@@ -202,6 +203,7 @@ UNIT_TEST(ring, interrupted)
 		expect(again(&op, res), ==, ROTA__MAIL_NONE); /* it is closed all the same */
 	}
 	rota_op_read(&op, 0, &byte, 1, -1);
+	expect(again(&op, -ECANCELED), ==, ROTA__MAIL_SUBMIT); /* its thread has ended; nobody has asked for that */
 	expect(again(&op, -511), ==, ROTA__MAIL_NONE);
 	expect(again(&op, -517), ==, ROTA__MAIL_NONE);
 	expect(again(&op, -EIO), ==, ROTA__MAIL_NONE);
@@ -710,4 +712,98 @@ UNIT_TEST(ring, overflow_of_a_stuck_owner_is_taken)
 	__atomic_store_n(&crowd.freed, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	plain_close(crowd.fds);
+}
+
+/* What the owner had left to do when it got stuck: entries that it has filled in, letters, and a close. */
+struct left_over {
+	struct rota__ring ring, mine; /* the owner's; the rescuer's */
+	struct rota__closing closing;
+	struct rota_op filled_in, held, wanted, closed;
+	unsigned ready, freed; /* atomic */
+	char byte[4];
+	int fds[2], other[2];
+};
+
+static void count_and_submit(struct left_over *left, struct rota_op *op)
+{
+	expect(rota__closing_enter(&left->closing, op), ==, true);
+	submit(&left->ring, op);
+}
+
+static void *leave_over(void *arg)
+{
+	struct left_over *left = arg;
+
+	expect(rota__ring_init(&left->ring, 8, false), ==, 0);
+	rota__ring_set_closing(&left->ring, &left->closing);
+	rota_op_read(&left->held, left->fds[0], &left->byte[0], 1, -1);
+	count_and_submit(left, &left->held);
+	rota_op_read(&left->closed, left->other[0], &left->byte[1], 1, -1);
+	count_and_submit(left, &left->closed);
+	rota__ring_turn(&left->ring, 0);
+	rota_op_poll(&left->filled_in, left->fds[1], POLLOUT);
+	count_and_submit(left, &left->filled_in);
+	__atomic_store_n(&left->ready, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&left->freed, __ATOMIC_ACQUIRE) == 0)
+		rota__cpu_relax(); /* never enters the kernel */
+	rota__ring_turn(&left->ring, 0);
+	rota__ring_deinit(&left->ring);
+	return NULL;
+}
+
+static int rescued(struct left_over *left, struct rota_op *op)
+{
+	expect_eventually((rota__ring_rescue(&left->ring, &left->mine), rota__ring_turn(&left->mine, 0),
+			   rota__slot_fired(&op->state_)));
+	return op->future.status;
+}
+
+/* A close of what the stuck owner waits for; what begins meanwhile is refused. */
+static void close_other(struct left_over *left)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct rota_op closer, late;
+	char byte;
+
+	rota_op_close(&closer, left->other[0]);
+	make_ready(&closer);
+	rota__store(&closer.carrier_, &left->mine, RELAXED);
+	expect(rota__closing_begin(&left->closing, &closer), ==, true);
+	rota_op_read(&late, left->other[0], &byte, 1, -1);
+	expect(left->mine.carrier.ops->start(&left->mine.carrier, &late, &waker), ==, ROTA_READY);
+	expect(late.future.status, ==, -ECANCELED);
+	expect(rescued(left, &left->closed), ==, -ECANCELED);
+	expect(finish(&left->mine, &closer), ==, 0);
+	expect(fcntl(left->other[0], F_GETFD), ==, -1);
+}
+
+UNIT_TEST(ring, what_a_stuck_owner_has_left_to_do_is_done)
+{
+	struct left_over left = { .ready = 0 };
+	pthread_t thread;
+
+	plain_pipe(left.fds);
+	plain_pipe(left.other);
+	rota__sys_nudge_threads_register();
+	expect(rota__closing_init(&left.closing), ==, 0);
+	expect(rota__ring_init(&left.mine, 8, false), ==, 0);
+	rota__ring_set_closing(&left.mine, &left.closing);
+	expect(pthread_create(&thread, NULL, leave_over, &left), ==, 0);
+	expect_eventually(__atomic_load_n(&left.ready, __ATOMIC_ACQUIRE) != 0);
+	expect(rescued(&left, &left.filled_in), ==, POLLOUT);
+	close_other(&left);
+	cancel(&left.held); /* a letter */
+	expect(rescued(&left, &left.held), ==, -ECANCELED);
+	rota_op_poll(&left.wanted, left.fds[1], POLLOUT);
+	expect(rota__closing_enter(&left.closing, &left.wanted), ==, true);
+	make_ready(&left.wanted);
+	rota__store(&left.wanted.carrier_, &left.ring, RELAXED);
+	rota__ring_mail(&left.ring, &left.wanted, ROTA__MAIL_SUBMIT);
+	expect(rescued(&left, &left.wanted), ==, POLLOUT);
+	__atomic_store_n(&left.freed, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	rota__ring_deinit(&left.mine);
+	rota__closing_deinit(&left.closing);
+	plain_close(left.fds);
+	close(left.other[1]);
 }
