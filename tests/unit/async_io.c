@@ -25,6 +25,8 @@ static struct {
 	struct msghdr message;
 	struct rota_datagram datagram;
 	struct statx statx;
+	struct rota_dir dir;
+	struct rota_dir_entry entry;
 	struct rota_address found[2];
 	int fd, client;
 } s;
@@ -50,6 +52,7 @@ static union {
 	struct rota_process_terminate_op terminate;
 	struct rota_process_run_op run;
 	struct rota_pooled_op pooled;
+	struct rota_dir_op dir;
 	struct rota_read_file_op read_file;
 	struct rota_write_file_op write_file;
 } op;
@@ -442,6 +445,38 @@ static struct rota_future *begin_readlink(void)
 	return &op.pooled.future;
 }
 
+static struct rota_future *begin_open(void)
+{
+	rota_op_open(&op.op, "/proc/self", O_RDONLY | O_DIRECTORY, 0);
+	return &op.op.future;
+}
+
+static void has_directory(void)
+{
+	expect(rota_dir_init(&s.dir, op.op.future.status), ==, 0);
+}
+
+static struct rota_future *begin_dir_next(void)
+{
+	rota_op_dir_next(&op.dir, &s.dir, &s.entry);
+	return &op.dir.future;
+}
+
+static struct rota_future *begin_close(void)
+{
+	const int fd = s.dir.fd;
+
+	rota_dir_deinit(&s.dir);
+	rota_op_close(&op.op, fd);
+	return &op.op.future;
+}
+
+static struct rota_future *begin_zero_copy(void)
+{
+	rota_op_send_zero_copy(&op.op, s.pair[1], s.text, 5, 0);
+	return &op.op.future;
+}
+
 /* --- all of them ---------------------------------------------------------------------------------------------------------- */
 
 static const struct step steps[] = {
@@ -459,6 +494,8 @@ static const struct step steps[] = {
 	{ "receive what was spliced", begin_recv, NULL, 5, has_hello },
 	{ "write all", begin_write_all, NULL, 0, NULL },
 	{ "receive what was written", begin_recv, NULL, 5, has_hello },
+	{ "send without copying", begin_zero_copy, NULL, 5, NULL },
+	{ "receive what was lent", begin_recv, NULL, 5, has_hello },
 	{ "datagrams", begin_udp_recv, send_datagram, 1, has_hello },
 	{ "send datagrams", begin_udp_send, NULL, 1, NULL },
 	{ "accept", begin_accept, connect_client, ANY_STATUS, close_accepted },
@@ -489,6 +526,9 @@ static const struct step steps[] = {
 	{ "read a file", begin_read_file, NULL, 0, has_file },
 	{ "statx", begin_statx, NULL, 0, has_size },
 	{ "readlink", begin_readlink, NULL, ANY_STATUS, NULL },
+	{ "open", begin_open, NULL, ANY_STATUS, has_directory },
+	{ "list a directory", begin_dir_next, NULL, 1, NULL },
+	{ "close", begin_close, NULL, 0, NULL },
 };
 
 static int bound_udp(void)
