@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Random reads of 4 KiB from one file. Cached: rota_pread in a fiber, beside plain pread in a loop. With O_DIRECT: 1, 32
- * and 128 fibers that each read one block after the other.
+ * and 128 fibers that each read one block after the other. They share what there is to read, so that there are as many
+ * reads in flight until the last ones, as with fio: who was lucky with the disk does not end before the others.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@ struct library {
 	uint64_t blocks;
 	uint64_t random;
 	unsigned depth;
+	atomic_int left;        /* reads that nobody has begun */
 	unsigned char *buffers; /* MOST blocks */
 };
 
@@ -88,7 +91,7 @@ static int read_direct(void *arg)
 	struct library *l = reader->library;
 	unsigned char *buffer = l->buffers + (size_t)reader->number * BLOCK;
 
-	for (int i = 0; i < READS; i++) {
+	while (atomic_fetch_sub(&l->left, 1) > 0) {
 		ssize_t n = rota_pread(l->direct, buffer, BLOCK, somewhere(l, &reader->random));
 
 		if (n != BLOCK)
@@ -104,6 +107,7 @@ static int read_at_depth(void *arg)
 	unsigned spawned = 0;
 	int rc = 0;
 
+	atomic_store(&l->left, (int)(READS * l->depth));
 	while (spawned < l->depth && rc == 0) {
 		struct reader *reader = &readers[spawned];
 
