@@ -85,7 +85,7 @@ static int worker_launch(struct rota__worker *worker)
 	char name[32];
 	int rc;
 
-	snprintf(name, sizeof(name), "rota-worker-%u", worker->index); /* up to ROTA_MAX_WORKERS: 15 characters */
+	snprintf(name, sizeof(name), "rota-worker-%u", worker->index); /* from the 1,001st on too long: none */
 	rc = rota__sys_thread(&worker->thread, name, worker_main, &report);
 	if (rc < 0)
 		return rc;
