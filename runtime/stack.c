@@ -51,11 +51,6 @@ static struct rota__stack *describe(struct rota__stack *stack, struct rota__stac
 	return stack;
 }
 
-static void discard(const struct rota__stack_pool *pool, struct rota__stack *stack)
-{
-	rota__sys_discard((unsigned char *)(stack + 1) - pool->stack_size, pool->stack_size);
-}
-
 /* Of several stacks in order of their addresses: those that lie side by side, as those of tasks that were spawned together
  * do, by one call. The guards between them stay, of either kind. */
 static void discard_all(const struct rota__stack_pool *pool, struct rota__stack *const stacks[], unsigned n)
@@ -252,12 +247,27 @@ static void sort(struct rota__stack *stacks[], unsigned n)
 	}
 }
 
-/* Pages are discarded without the lock: it interrupts each CPU that runs a worker. Until they are back in the pool the
- * stacks count as the cache's, which had room for them and is not filled meanwhile. */
+/* Puts stacks back without their pages, which are discarded without the lock: it interrupts each CPU that runs a worker. What
+ * is reserved must find a stack meanwhile, so `set_aside` of them have been reserved by the caller. At most CACHE_MAX. */
+static void put_discarded(struct rota__stack_pool *pool, struct rota__stack *stacks[], unsigned n, unsigned set_aside)
+{
+	struct rota__stack_slab *slabs[CACHE_MAX]; /* theirs, which their pages would not tell afterwards */
+
+	sort(stacks, n);
+	for (unsigned i = 0; i < n; i++)
+		slabs[i] = stacks[i]->slab;
+	discard_all(pool, stacks, n);
+	rota__spin_lock(&pool->lock);
+	for (unsigned i = 0; i < n; i++)
+		put_clean_locked(pool, stacks[i], slabs[i]);
+	pool->reserved -= set_aside;
+	rota__spin_unlock(&pool->lock);
+}
+
+/* What is discarded counts as the cache's, which had room for it and is not filled meanwhile. */
 static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache *cache, unsigned keep)
 {
 	struct rota__stack *excess[CACHE_MAX];
-	struct rota__stack_slab *slabs[CACHE_MAX]; /* theirs, which their pages would not tell afterwards */
 	unsigned n = 0;
 
 	rota__spin_lock(&pool->lock);
@@ -269,16 +279,8 @@ static void cache_drain(struct rota__stack_pool *pool, struct rota__stack_cache 
 			excess[n++] = stack;
 	}
 	rota__spin_unlock(&pool->lock);
-	if (n == 0)
-		return;
-	sort(excess, n);
-	for (unsigned i = 0; i < n; i++)
-		slabs[i] = excess[i]->slab;
-	discard_all(pool, excess, n);
-	rota__spin_lock(&pool->lock);
-	for (unsigned i = 0; i < n; i++)
-		put_clean_locked(pool, excess[i], slabs[i]);
-	rota__spin_unlock(&pool->lock);
+	if (n > 0)
+		put_discarded(pool, excess, n, 0);
 }
 
 /* Used ones in a batch. */
@@ -352,20 +354,29 @@ void rota__stack_free(struct rota__stack_pool *pool, struct rota__stack *stack)
 	rota__sys_unmap((unsigned char *)stack->limit - pool->guard_size, pool->guard_size + stack->size);
 }
 
-/* Under the lock: what is reserved must find a stack at any time. */
-void rota__stack_pool_trim(struct rota__stack_pool *pool)
+/* Takes stacks with pages that nobody has reserved, and reserves them; returns how many, at most CACHE_MAX. */
+static unsigned take_dirty(struct rota__stack_pool *pool, struct rota__stack *ret[])
 {
-	rota__spin_lock(&pool->lock);
-	while (pool->dirty != NULL) {
-		struct rota__stack *stack = pool->dirty;
-		struct rota__stack_slab *slab = stack->slab;
+	unsigned n = 0;
 
-		pool->dirty = stack->next;
+	rota__spin_lock(&pool->lock);
+	for (; n < CACHE_MAX && pool->dirty != NULL && pool->reserved < pool->capacity; n++) {
+		ret[n] = pool->dirty;
+		pool->dirty = ret[n]->next;
 		pool->dirty_count--;
-		discard(pool, stack);
-		put_clean_locked(pool, stack, slab);
+		pool->reserved++;
 	}
 	rota__spin_unlock(&pool->lock);
+	return n;
+}
+
+void rota__stack_pool_trim(struct rota__stack_pool *pool)
+{
+	struct rota__stack *dirty[CACHE_MAX];
+	unsigned n;
+
+	while ((n = take_dirty(pool, dirty)) > 0)
+		put_discarded(pool, dirty, n, n);
 }
 
 size_t rota__stack_pool_bytes(struct rota__stack_pool *pool)

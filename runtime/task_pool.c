@@ -13,7 +13,8 @@
 struct rota__task_slab {
 	struct rota__task_slab *next, *prev; /* of all */
 	struct rota__task_slab *available_next, *available_prev;
-	rota_task *free;
+	rota_task *free; /* that were used before */
+	unsigned fresh;  /* the first that was not; those after it are not touched either */
 	unsigned used;
 	bool available;
 };
@@ -63,37 +64,49 @@ static void slab_free(struct rota__task_pool *pool, struct rota__task_slab *slab
 	rota__free(slab, SLAB_SIZE, SLAB_SIZE);
 }
 
-static struct rota__task_slab *slab_new(struct rota__task_pool *pool)
+static void add_slab_locked(struct rota__task_pool *pool, struct rota__task_slab *slab)
 {
-	struct rota__task_slab *slab = rota__alloc(SLAB_SIZE, SLAB_SIZE);
-
-	if (slab == NULL)
-		return NULL;
-	/* Lowest address first: consecutive spawns then share pages. */
-	for (size_t i = SLAB_TASKS; i-- > 0;) {
-		slab_task(slab, i)->queue_next = slab->free;
-		slab->free = slab_task(slab, i);
-	}
 	slab->next = pool->slabs;
 	if (pool->slabs != NULL)
 		pool->slabs->prev = slab;
 	pool->slabs = slab;
 	make_available(pool, slab);
 	pool->empty++;
-	return slab;
 }
 
+/* Makes sure that a header is available. The memory is asked for without the lock, so of several who find none each may
+ * bring some. false: there is none. */
+static bool provide_locked(struct rota__task_pool *pool)
+{
+	struct rota__task_slab *slab;
+
+	if (pool->available != NULL)
+		return true;
+	rota__spin_unlock(&pool->lock);
+	slab = rota__alloc(SLAB_SIZE, SLAB_SIZE);
+	rota__spin_lock(&pool->lock);
+	if (slab != NULL)
+		add_slab_locked(pool, slab);
+	return pool->available != NULL;
+}
+
+/* What was used lately first, then by address: consecutive spawns share pages. */
 static rota_task *get_locked(struct rota__task_pool *pool)
 {
-	struct rota__task_slab *slab = pool->available;
+	struct rota__task_slab *slab;
+	rota_task *task;
 
-	if (slab == NULL && (slab = slab_new(pool)) == NULL)
+	if (!provide_locked(pool))
 		return NULL;
-	rota_task *task = slab->free;
-	slab->free = task->queue_next;
+	slab = pool->available;
+	task = slab->free;
+	if (task != NULL)
+		slab->free = task->queue_next;
+	else
+		task = slab_task(slab, slab->fresh++);
 	if (slab->used++ == 0)
 		pool->empty--;
-	if (slab->free == NULL)
+	if (slab->free == NULL && slab->fresh == SLAB_TASKS)
 		make_unavailable(pool, slab);
 	return task;
 }

@@ -2,7 +2,8 @@
 /*
  * Memory of task headers. Slabs of a fixed size, aligned to it, so that a header finds its slab; each worker has a
  * cache of free headers, which it fills and empties in batches at the pool. A slab whose headers are all back is
- * freed, save a few.
+ * freed, save a few. The lock is a spin lock: memory is asked for without it, and a new slab is not touched before its
+ * headers are taken.
  *
  * Slabs also are the list of all tasks: to cancel or to dump them, rota__task_pool_each walks the slabs and takes a
  * reference to each header that is alive. That costs a spawn nothing.
