@@ -101,6 +101,12 @@ static unsigned worker_poll(struct rota__worker *worker)
 	return 0;
 }
 
+static bool worker_has_news(const struct rota__worker *worker)
+{
+	(void)worker;
+	return false;
+}
+
 static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
 {
 	struct worker_part *part = worker->io;
@@ -142,6 +148,7 @@ const struct rota__driver rota__driver_epoll = {
 	.worker_leave = worker_leave,
 	.worker_free = worker_free,
 	.poll = worker_poll,
+	.has_news = worker_has_news,
 	.park = worker_park,
 	.wake = worker_wake,
 	.rescue = worker_rescue,

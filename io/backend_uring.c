@@ -130,6 +130,11 @@ static unsigned worker_poll(struct rota__worker *worker)
 	return turn(worker, 0);
 }
 
+static bool worker_has_news(const struct rota__worker *worker)
+{
+	return rota__ring_is_due(worker->io);
+}
+
 static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
 {
 	return turn(worker, timeout_ns);
@@ -160,6 +165,7 @@ const struct rota__driver rota__driver_uring = {
 	.worker_leave = worker_leave,
 	.worker_free = worker_free,
 	.poll = worker_poll,
+	.has_news = worker_has_news,
 	.park = worker_park,
 	.wake = worker_wake,
 	.rescue = worker_rescue,

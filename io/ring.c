@@ -185,6 +185,11 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 	return reaping.ended;
 }
 
+bool rota__ring_is_due(const struct rota__ring *ring)
+{
+	return rota__ring_has_news(ring) || rota__ring_completed(ring) || rota__ring_has_mail(ring);
+}
+
 bool rota__ring_unsubmitted(const struct rota__ring *ring)
 {
 	return rota__ring_has_mail(ring) || ring->backlog_first != NULL || rota__ring_unconsumed(ring) > 0;

@@ -82,7 +82,10 @@ void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_
 /* Submits and reaps; waits for a completion when timeout_ns > 0. Owner. Returns how many operations ended. */
 unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns);
 
-/* Whether something waits for the owner's next turn. Owner. */
+/* Whether a turn would find completions or mail. Owner. */
+bool rota__ring_is_due(const struct rota__ring *ring);
+
+/* Whether something waits to be submitted by the owner's next turn. Owner. */
 bool rota__ring_unsubmitted(const struct rota__ring *ring);
 
 /* Submits, cancels, and takes completions in the owner's place; what has to be submitted again goes to the ring of the

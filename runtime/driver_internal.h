@@ -29,7 +29,10 @@ struct rota__driver {
 	 * many operations ended. */
 	unsigned (*poll)(struct rota__worker *worker);
 
-	/* The same, waiting at most timeout_ns (ROTA_NEVER: no limit) for a completion or a wake. Owner. */
+	/* Whether a poll would bring something. Owner. */
+	bool (*has_news)(const struct rota__worker *worker);
+
+	/* The same as poll, waiting at most timeout_ns (ROTA_NEVER: no limit) for a completion or a wake. Owner. */
 	unsigned (*park)(struct rota__worker *worker, uint64_t timeout_ns);
 
 	/* Ends the worker's present park, or its next. Any thread. */

@@ -36,7 +36,7 @@ static void wake_when_it_pays(struct rota__forks *forks)
 
 static void heed_thieves(struct rota__forks *forks)
 {
-	rota__fetch_and(&forks->outer.asked_, ~(uint32_t)ROTA__ASKED_SHARE, RELAXED);
+	rota__fetch_and(&forks->asked, ~(uint32_t)ROTA__ASKED_SHARE, RELAXED);
 	if (forks->rt->worker_count < 2)
 		return;
 	if (!rota__fork_any(forks))
@@ -46,13 +46,21 @@ static void heed_thieves(struct rota__forks *forks)
 
 void rota_fork_heed(struct rota_forks *outer)
 {
-	struct rota__forks *forks = rota__forks_of(outer);
-	uint32_t asked = rota__load(&outer->asked_, RELAXED);
+	struct rota__worker *worker = rota__worker_self();
+	struct rota__forks *forks = worker != NULL ? rota__load(&worker->forks, RELAXED) : NULL;
+	uint32_t asked;
 
+	if (forks == NULL || &forks->outer != outer) { /* no fiber's: nobody asks */
+		rota__store(&outer->credit_, UINT32_MAX, RELAXED);
+		return;
+	}
+	rota__store(&outer->credit_, forks->refill, RELAXED); /* first: who asks from here on takes it away again */
+	asked = rota__load(&forks->asked, RELAXED);
 	if (asked & ROTA__ASKED_CANCEL)
 		rota__fork_heed_cancel(forks);
 	if (asked & ROTA__ASKED_SHARE)
 		heed_thieves(forks);
+	rota__fork_look_around(forks, asked != 0);
 }
 
 /* --- join: the frame is not private ------------------------------------------------------------------------------- */

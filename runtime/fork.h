@@ -19,6 +19,8 @@
  *  - A frame that another worker took runs in a fiber of its own, with a stack as large as the forker's: it may wait,
  *    and rota_task_id tells another number. Its join helps with what that frame has forked in turn, and otherwise
  *    suspends; it never blocks a worker. It is no cancellation point by itself: it returns when the frame has ended.
+ *  - A fork may let the other tasks of its worker run, as rota_yield does, when something waits there: I/O that is
+ *    complete, timers, tasks. So do not hold a lock of pthread across it, nor the address of a thread-local variable.
  *  - Inside the poll of a stackless task the join of a frame that was taken cannot suspend: it helps, and otherwise
  *    spins until the frame has ended. The rule of polls holds for such frames wherever they run: a wait is refused
  *    (-EDEADLK).
@@ -57,8 +59,8 @@ struct rota_fork_base {
 
 /* The forks of one fiber. Programs only pass it on. */
 struct rota_forks {
-	struct rota_fork_base *head_; /* the latest frame that is not joined; only the fiber touches it */
-	__attribute__((aligned(64))) struct rota_atomic_u32 asked_; /* somebody wants something: look at the next fork */
+	struct rota_fork_base *head_;   /* the latest frame that is not joined; only the fiber touches it */
+	struct rota_atomic_u32 credit_; /* forks before the fiber looks around; others write 0 to be seen at the next */
 };
 
 /* What is to be done with a frame that is joined. */
@@ -81,11 +83,14 @@ ROTA_API struct rota_forks *rota_forks_self(void);
 /* A fork, for those who have a frame and a function of their own (fork_task.h). */
 static inline void rota_fork_push(struct rota_forks *forks, struct rota_fork_base *base, rota_fork_run *run)
 {
+	const uint32_t credit = __atomic_load_n(&forks->credit_.value, __ATOMIC_RELAXED);
+
 	base->prev_ = forks->head_;
 	__atomic_store_n(&base->state_.value, (uint64_t)(uintptr_t)run, __ATOMIC_RELAXED);
 	forks->head_ = base;
-	/* RELAXED: whoever asks is content with an answer at a later fork. */
-	if (__builtin_expect(__atomic_load_n(&forks->asked_.value, __ATOMIC_RELAXED) != 0, 0))
+	/* RELAXED, and a 0 that is written meanwhile may be lost: whoever asks is content with an answer at a later fork. */
+	__atomic_store_n(&forks->credit_.value, credit - 1, __ATOMIC_RELAXED);
+	if (__builtin_expect(credit == 0, 0))
 		rota_fork_heed(forks);
 }
 
@@ -111,7 +116,7 @@ struct rota_frame {
 	int status_;
 };
 
-/* Forks fn(arg). The frame's former content does not matter. Anywhere; never waits, never fails. */
+/* Forks fn(arg). The frame's former content does not matter. Anywhere; never waits for anything, never fails. */
 ROTA_API void rota_fork(struct rota_frame *frame, rota_fn *fn, void *arg);
 
 /* Joins the latest frame that was forked: its status, or why it was given up. Runs it, or waits for it.

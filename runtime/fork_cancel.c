@@ -33,7 +33,7 @@ void rota__fork_cancel_thief(struct rota_fork_base *base)
 	if (!rota__slot_fired(&base->done_) && thief->task != NULL && thief->frame == base) {
 		if (rota__state_cancel(&thief->task->state) == ROTA__WAKE_SUBMIT)
 			claimed = thief->task;
-		rota__fetch_or(&thief->outer.asked_, ROTA__ASKED_CANCEL, RELAXED); /* the lock orders it */
+		rota__fork_ask(thief, ROTA__ASKED_CANCEL); /* the lock orders it */
 	}
 	rota__spin_unlock(&thief->lock);
 	if (claimed != NULL)
@@ -87,12 +87,12 @@ void rota__fork_heed_cancel(struct rota__forks *forks)
 	const rota_task *task = forks->task;
 	struct rota_fork_base *floor;
 
-	rota__fetch_and(&forks->outer.asked_, ~(uint32_t)ROTA__ASKED_CANCEL, RELAXED);
+	rota__fetch_and(&forks->asked, ~(uint32_t)ROTA__ASKED_CANCEL, RELAXED);
 	rota__fence(SEQ_CST); /* partner: tell_cancelled */
 	if (!rota__state_asked(&task->state))
 		return;
 	/* As long as it is so, each fork comes here. */
-	rota__fetch_or(&forks->outer.asked_, ROTA__ASKED_CANCEL, RELAXED);
+	rota__fork_ask(forks, ROTA__ASKED_CANCEL);
 	if (task->shield == 0 && find_floor(task, &floor))
 		rota__fork_give_up(forks, floor);
 }

@@ -10,9 +10,9 @@
  *
  * Private frames are the fiber's alone: forking and joining them needs no atomic read-modify-write and no fence.
  * Shared frames can be taken, the oldest first, and taken back by the fiber, the latest first; both under `lock`. The
- * boundary moves when a thief has found nothing to take and leaves a request in `asked_`, which the fiber sees at its
- * next fork by a plain load: it then shares the older half of its private frames. Joining a shared frame takes it back,
- * and makes the younger half of what is left private again.
+ * boundary moves when a thief has found nothing to take and leaves a request in `asked`, and takes the fiber's credit away,
+ * so that it looks at its next fork: it then shares the older half of its private frames. Joining a shared frame takes it
+ * back, and makes the younger half of what is left private again.
  *
  * A frame's state:
  *
@@ -25,7 +25,8 @@
  * done_ is a slot; the waker of whoever joins lies in `held`, since one frame at a time is waited for.
  *
  * Where thieves look. The forks follow their fiber: while it runs they are published in worker->forks; while it waits
- * and has frames these are all shared and the forks are in the registry's list of resting ones; so nothing is tied to the
+ * and has frames these are all shared and the forks are in the registry's list of resting ones, save that one which has
+ * only let others run (fork_turns.c) keeps what is private, since it goes on soon; so nothing is tied to the
  * worker that forked, and a fiber may suspend and migrate between a fork and its join. The memory of forks is
  * reused for other fibers, and freed only with the runtime: a thief that looks at forks that have changed hands takes a
  * frame of their new owner, which is as good.
@@ -40,12 +41,12 @@
  * from them (ROTA__TASK_NO_WAIT): waits are refused there, joins spin. Such a frame is always being run by some
  * thread, so every spin ends.
  *
- * No parallelism is lost to sleep: forks are published with a request in `asked_`. A worker that found nothing leaves
+ * No parallelism is lost to sleep: forks are published with a request in `asked`. A worker that found nothing leaves
  * requests, registers as asleep, and looks again (idle_internal.h); a fiber that answers a request shares, fences, and
  * wakes a sleeper if nobody searches. It holds that back until the wake is likely to pay: FORK_WAKE_NS after the fiber's
  * first fork, and FORK_WAKE_AGAIN_NS after its last wake (fork.c).
  *
- * Cancellation comes as a bit in `asked_`, which whoever cancels a task or a scope sets in the forks of all fibers that
+ * Cancellation comes as a bit in `asked`, which whoever cancels a task or a scope sets in the forks of all fibers that
  * run, and which is set when a fiber resumes. The fiber then looks whether it is meant. If so, it gives up what is private
  * or shared and was forked inside of what was cancelled, and cancels the tasks of the thieves of the rest, which do the
  * same.
@@ -64,6 +65,8 @@ enum rota__frame_state { ROTA__FRAME_SHARED = 1, ROTA__FRAME_TAKEN, ROTA__FRAME_
 
 enum { ROTA__ASKED_SHARE = 1, ROTA__ASKED_CANCEL = 2 };
 
+#define ROTA__FORK_FIRST_CREDIT 16u /* nobody knows yet how much comes between two forks */
+
 struct rota__forks {
 	struct rota_forks outer; /* first: what programs have is a pointer to it */
 
@@ -74,9 +77,16 @@ struct rota__forks {
 	bool local;                        /* of a task that never leaves its thread: nobody else may run its frames */
 	bool rests;                        /* was put among the resting ones */
 	uint64_t wake_at;                  /* clock before which nobody is woken */
+	uint32_t refill;                   /* forks between two looks (fork_turns.c) */
+	uint64_t looked_at;                /* clock of the latest */
+	uint64_t gave_way;                 /* clock when the fiber let others run; 0: it did not */
+	uint64_t turn_ends;                /* clock before which it does not */
 	struct rota_fork_base *mended;     /* from this frame down to `floor` all have been given up */
 	struct rota_fork_base *floor;
 	struct rota_waker held; /* of the join, by the protocol of the joined frame's done_ */
+
+	/* anybody */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 asked; /* somebody wants something */
 
 	/* thieves too, under the lock; `first` is also peeped at */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 lock;
@@ -131,6 +141,15 @@ void rota__forks_attach(struct rota__forks *forks);
 void rota__forks_resume(struct rota__worker *worker, rota_task *task);
 ROTA__OPAQUE void rota__forks_rest(struct rota__worker *worker, rota_task *task);
 
+/* --- fork_turns.c: beside the other tasks of the worker --------------------------------------------------------------- */
+
+/* The fiber that owns the forks begins to run, or goes on. */
+void rota__fork_take_turn(struct rota__forks *forks);
+
+/* Lets others run, if there is something for them and it is their turn. By the fiber, whose credit was used up, or taken
+ * away (`hurried`). */
+void rota__fork_look_around(struct rota__forks *forks, bool hurried);
+
 /* --- fork_share.c: the boundary ----------------------------------------------------------------------------------- */
 
 /* Shares the older half of the private frames, or all. By the fiber, or in its place while it is off its stack. */
@@ -153,11 +172,19 @@ static inline bool rota__fork_any(const struct rota__forks *forks)
 	return rota__load(&forks->first, RELAXED) != NULL; /* a hint: the lock decides */
 }
 
-/* Asks the fiber to look at its next fork. Any thread. */
+/* Makes the fiber look around at its next fork, or, when that is under way, at a later one. Any thread. */
+static inline void rota__fork_hurry(struct rota__forks *forks)
+{
+	rota__store(&forks->outer.credit_, 0, RELAXED);
+}
+
+/* Asks the fiber something, which it sees when it looks around. Any thread. */
 static inline void rota__fork_ask(struct rota__forks *forks, uint32_t what)
 {
-	if ((rota__load(&forks->outer.asked_, RELAXED) & what) != what)
-		rota__fetch_or(&forks->outer.asked_, what, RELAXED); /* a hint, or ordered by a fence */
+	if ((rota__load(&forks->asked, RELAXED) & what) != what) {
+		rota__fetch_or(&forks->asked, what, RELAXED); /* a hint, or ordered by a fence */
+		rota__fork_hurry(forks);
+	}
 }
 
 /* --- fork_steal.c: thieves ------------------------------------------------------------------------------------------ */

@@ -62,10 +62,13 @@ struct rota__forks *rota__forks_new(rota_task *task, size_t stack_size)
 	forks->local = (task->flags & ROTA__TASK_PINNED) != 0;
 	forks->rests = false;
 	forks->wake_at = 0;
+	forks->refill = ROTA__FORK_FIRST_CREDIT;
+	forks->gave_way = 0;
 	forks->mended = NULL;
 	forks->floor = NULL;
 	/* Whoever wanted something before this did not find it. */
-	rota__store(&forks->outer.asked_, ROTA__ASKED_SHARE | ROTA__ASKED_CANCEL, RELAXED);
+	rota__store(&forks->asked, ROTA__ASKED_SHARE | ROTA__ASKED_CANCEL, RELAXED);
+	rota__fork_hurry(forks);
 	rota__spin_lock(&forks->lock);
 	forks->task = task;
 	forks->frame = NULL;
@@ -96,6 +99,7 @@ void rota__forks_attach(struct rota__forks *forks)
 		task->stack->forks = forks;
 		task->flags |= ROTA__TASK_FORKED;
 	}
+	rota__fork_take_turn(forks);
 	rota__store(&worker->forks, forks, RELEASE); /* partner: thieves, who find its memory made */
 }
 
@@ -163,6 +167,7 @@ void rota__forks_resume(struct rota__worker *worker, rota_task *task)
 		delist(&worker->rt->forks, forks);
 	/* On behalf of those who did not find it. */
 	rota__fork_ask(forks, ROTA__ASKED_SHARE | ROTA__ASKED_CANCEL);
+	rota__fork_take_turn(forks);
 	rota__store(&worker->forks, forks, RELEASE); /* partner: thieves */
 }
 
@@ -188,7 +193,8 @@ void rota__forks_rest(struct rota__worker *worker, rota_task *task)
 	}
 	if (forks->outer.head_ == NULL)
 		return;
-	rota__fork_share(forks, true);
+	if (forks->gave_way == 0) /* else it goes on soon */
+		rota__fork_share(forks, true);
 	if (rota__fork_any(forks))
 		enlist(&worker->rt->forks, forks);
 }

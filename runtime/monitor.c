@@ -13,7 +13,7 @@
 
 /* What the monitor remembers of a worker. */
 struct rota__watch {
-	uint64_t runs;    /* at the last look */
+	uint64_t moves;   /* tasks run, and looks around, at the last look */
 	uint64_t counted; /* `runs` of the last stall that was counted */
 	uint64_t cpu;     /* of a spare on duty: its CPU time at the last look */
 	struct rota__stall_watch stall;
@@ -38,7 +38,7 @@ static size_t watch_size(const rota_runtime *rt)
 static void forget(rota_runtime *rt)
 {
 	for (unsigned i = 0; i < rt->worker_places; i++)
-		rt->monitor.watch[i].runs = UINT64_MAX;
+		rt->monitor.watch[i].moves = UINT64_MAX;
 }
 
 int rota__monitor_init(rota_runtime *rt)
@@ -83,7 +83,7 @@ static bool all_asleep(rota_runtime *rt)
  * queue; queued tasks become worth stealing. Returns whether there was anything. */
 static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
 {
-	const struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: rota_forks_self, resume */
+	struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: rota_forks_self, resume */
 	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
 		      rota__inject_length(&rt->inject) > 0;
 
@@ -96,6 +96,8 @@ static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 		behind = true;
 	if (rota__wheel_expire(&worker->wheel, now) > 0)
 		behind = true;
+	if (forks != NULL)
+		rota__fork_hurry(forks);
 	/* Frames are for who has nothing to do: a spare would not take them. */
 	if (behind || (forks != NULL && rota__fork_any(forks)))
 		rota__idle_wake_one(rt);
@@ -145,8 +147,9 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 	struct rota__watch *watch = &rt->monitor.watch[i];
 	const bool spare = i >= rt->worker_count;
 	const uint64_t runs = rota__load(&worker->runs, RELAXED);
+	const uint64_t moves = runs + rota__load(&worker->looks, RELAXED);
 	const bool blocked = rota__load(&worker->blocked, ACQUIRE); /* partner: rota_block_in_place */
-	const bool moved = runs != watch->runs || only_blocked;
+	const bool moved = moves != watch->moves || only_blocked;
 
 	if (asleep(worker)) {
 		sight->asleep |= !spare;
@@ -174,7 +177,7 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 		rota__stall_moved(&watch->stall, now);
 	rota__stall_flush(rt, worker, &watch->stall, now);
 	sight->moved |= moved;
-	watch->runs = runs;
+	watch->moves = moves;
 }
 
 static struct sight look_around(rota_runtime *rt, uint64_t now, bool only_blocked)

@@ -297,6 +297,25 @@ static void poll(struct rota__worker *worker)
 	rota__wheel_expire(&worker->wheel, now);
 }
 
+/* Whether there is something to do besides the task that runs. */
+static bool is_wanted(const struct rota__worker *worker, uint64_t now)
+{
+	return !rota__worker_alone(worker) || has_guests(worker) || rota__wheel_next(&worker->wheel) <= now ||
+	       worker->rt->driver->has_news(worker) || !rota__spare_serves(worker);
+}
+
+bool rota__worker_is_wanted(struct rota__worker *worker, uint64_t now)
+{
+	if (!is_wanted(worker, now))
+		return false;
+	poll(worker);
+	if (!is_wanted(worker, now))
+		return false;
+	if (has_guests(worker))
+		worker->look_at = 0; /* the loop, which has just polled, would not look for them */
+	return true;
+}
+
 /* A task from the worker's own queues. */
 static rota_task *take_local(struct rota__worker *worker)
 {
@@ -322,7 +341,7 @@ static rota_task *take_local(struct rota__worker *worker)
  * of which nobody knows how long it takes, or when tasks take long of late. */
 static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
 {
-	return task->flags & ROTA__TASK_FRESH || rota__load(&worker->mean, RELAXED) >= ROTA__WAKE_COST_NS;
+	return task->flags & (ROTA__TASK_FRESH | ROTA__TASK_FORKED) || rota__load(&worker->mean, RELAXED) >= ROTA__WAKE_COST_NS;
 }
 
 static void look_after(struct rota__worker *worker, unsigned tasks)

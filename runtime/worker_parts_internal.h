@@ -67,6 +67,12 @@ void rota__worker_found(struct rota__worker *worker);
 /* Whether something waits that the worker should not sleep over. */
 bool rota__worker_work_visible(struct rota__worker *worker);
 
+/* --- polling ----------------------------------------------------------------------------------------------------- */
+
+/* Polls, inside a fiber, if that would bring something; whether there is something to do besides that fiber, which is then
+ * to yield. */
+bool rota__worker_is_wanted(struct rota__worker *worker, uint64_t now);
+
 /* --- parking ----------------------------------------------------------------------------------------------------- */
 
 /* Learns from the tasks since the last look how long one takes. */

@@ -142,9 +142,9 @@ static int taken_fn(void *arg)
 	return 0;
 }
 
-static void on_workers(unsigned workers, rota_fn *fn)
+static void on_flavor(enum rota_flavor flavor, unsigned workers, rota_fn *fn)
 {
-	const struct rota_config config = { .workers = workers };
+	const struct rota_config config = { .flavor = flavor, .workers = workers };
 	rota_runtime *rt;
 
 	unsetenv("ROTA_FLAVOR");
@@ -152,6 +152,11 @@ static void on_workers(unsigned workers, rota_fn *fn)
 	expect(rota_block_on(rt, fn, NULL), ==, 0);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	rota_runtime_free(rt);
+}
+
+static void on_workers(unsigned workers, rota_fn *fn)
+{
+	on_flavor(ROTA_FLAVOR_MULTI_THREAD, workers, fn);
 }
 
 UNIT_TEST(fork, a_frame_that_was_taken_may_wait)
@@ -541,6 +546,8 @@ static int exchange_beside_forks(void *arg)
 
 UNIT_TEST(fork, completions_arrive_while_all_workers_fork)
 {
+	/* Nobody else is there: the forker itself must see that there is something to do. */
+	on_flavor(ROTA_FLAVOR_CURRENT_THREAD, 0, exchange_beside_forks);
 	on_workers(1, exchange_beside_forks);
 	on_workers(2, exchange_beside_forks);
 }
