@@ -41,7 +41,7 @@ static void enter(struct rota__worker *worker)
 {
 	worker->hears_sigpipe = true;
 	worker->hushed = false;
-	if (worker->writes)
+	if (worker->writes || !ROTA__FIBERS_KEEP_SIGNALS)
 		rota__worker_hush_player(worker);
 	rota__worker_enter(worker);
 }

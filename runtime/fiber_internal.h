@@ -33,6 +33,13 @@ struct rota__fiber_host {
 #endif
 };
 
+/* Whether signals that a fiber blocks stay blocked in its thread after it. Not so where all are held back meanwhile. */
+#ifdef ROTA__TSAN
+#define ROTA__FIBERS_KEEP_SIGNALS false
+#else
+#define ROTA__FIBERS_KEEP_SIGNALS true
+#endif
+
 /* Called on the host's thread before its first resume. */
 void rota__fiber_host_init(struct rota__fiber_host *host);
 
