@@ -130,7 +130,7 @@ UNIT_TEST(accept_stream, calls)
 static void stop_script(const struct place *place)
 {
 	for (unsigned closes = 0; closes < 2; closes++) {
-		const unsigned before = unit_descriptors();
+		const unsigned before = unit_own_descriptors();
 		struct rota_accept_stream stream;
 		int clients[MANY], port, fd;
 		int listener = plain_listen(MANY, &port);
@@ -156,7 +156,7 @@ static void stop_script(const struct place *place)
 		for (unsigned i = 0; i < MANY; i++)
 			close(clients[i]);
 		close(listener);
-		expect(unit_descriptors(), ==, before);
+		expect(unit_own_descriptors(), ==, before);
 	}
 }
 

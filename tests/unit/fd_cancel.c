@@ -302,11 +302,11 @@ static void shutdown_with_waiters(enum rota_flavor flavor)
 
 UNIT_TEST(fd, shutdown_cancels_waits)
 {
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 
 	shutdown_with_waiters(ROTA_FLAVOR_MULTI_THREAD);
 	shutdown_with_waiters(ROTA_FLAVOR_CURRENT_THREAD);
-	expect(unit_descriptors(), ==, before);
+	expect(unit_own_descriptors(), ==, before);
 }
 
 /* The current-thread flavour: the thread that started a read has ended when the bytes come. */

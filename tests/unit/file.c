@@ -223,7 +223,7 @@ static int open_one(void *arg)
 
 static void cancel_script(const struct place *place)
 {
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	char path[256];
 	int opened = 0, cancelled = 0;
 
@@ -244,7 +244,7 @@ static void cancel_script(const struct place *place)
 		cancelled += status < 0;
 	}
 	expect(opened + cancelled, ==, 200);
-	expect(unit_descriptors(), ==, before);
+	expect(unit_own_descriptors(), ==, before);
 	unlink(path);
 }
 

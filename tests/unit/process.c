@@ -748,7 +748,7 @@ static void closed_script(const struct place *place)
 {
 	struct rota_process_config killed = { .argv = ARGV("sleep", "1000"), .flags = ROTA_PROCESS_KILL_ON_CLOSE };
 	struct rota_process_config goes_on = { .argv = ARGV("sleep", "0.05"), .in = { ROTA_PROCESS_PIPE, 0 } };
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	struct rota_process process[6];
 
 	for (int i = 0; i < 6; i++) {
@@ -761,7 +761,7 @@ static void closed_script(const struct place *place)
 	for (int i = 0; i < 6; i += 2)
 		expect_eventually(kill(process[i].pid, 0) < 0); /* no zombie either */
 	expect_eventually(no_child());
-	expect_eventually(unit_descriptors() == before);
+	expect_eventually(unit_own_descriptors() == before);
 }
 
 UNIT_TEST(process, closed_before_their_end)
@@ -779,7 +779,7 @@ UNIT_TEST(process, closed_before_their_end_without_pidfd)
 static void many_closed_script(const struct place *place)
 {
 	struct rota_process_config config = { .argv = ARGV("sleep", "0.1") };
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	struct rota_process process[100];
 
 	(void)place;
@@ -792,7 +792,7 @@ static void many_closed_script(const struct place *place)
 		rota_process_close(&process[i]);
 	}
 	expect_eventually(no_child());
-	expect_eventually(unit_descriptors() == before);
+	expect_eventually(unit_own_descriptors() == before);
 }
 
 UNIT_TEST(process, many_closed_before_their_end)

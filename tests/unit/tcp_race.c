@@ -133,7 +133,7 @@ static void silent_script(const struct place *place)
 	const struct rota_tcp_options options = { .attempt_delay_ns = ROTA_MS(5) };
 	struct silent silent = silent_start();
 	struct rota_address list[ROTA_RESOLVE_MAX];
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	int port;
 	int listener = plain_listen(5, &port);
 
@@ -143,7 +143,7 @@ static void silent_script(const struct place *place)
 	int fd = connect_to(place, list, 4, &options);
 	expect(fd, >=, 0);
 	expect(peer_port(fd), ==, port);
-	expect(unit_descriptors(), ==, before + 2);
+	expect(unit_own_descriptors(), ==, before + 2);
 	close(fd);
 	fd = connect_to(place, list, 4, NULL); /* the usual head start */
 	expect(fd, >=, 0);
@@ -244,7 +244,7 @@ static void cancel_script(const struct place *place)
 {
 	struct silent silent = silent_start();
 	struct caller caller = { .n = ROTA_RESOLVE_MAX };
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	int port;
 
 	(void)place;
@@ -252,7 +252,7 @@ static void cancel_script(const struct place *place)
 		caller.list[i] = address_of("127.0.0.1", silent.port);
 	for (uint64_t i = 0; i < 20; i++) {
 		expect(cancel_call(&caller, i * ROTA_US(150)), ==, -ECANCELED);
-		expect(unit_descriptors(), ==, before);
+		expect(unit_own_descriptors(), ==, before);
 	}
 	/* Races with a connection: whatever wins, nothing is left. */
 	int listener = plain_listen(64, &port);
@@ -260,7 +260,7 @@ static void cancel_script(const struct place *place)
 	for (uint64_t i = 0; i < 40; i++) {
 		if (cancel_call(&caller, i * ROTA_US(20)) < 0)
 			expect(caller.status, ==, -ECANCELED);
-		expect(unit_descriptors(), ==, before + 1);
+		expect(unit_own_descriptors(), ==, before + 1);
 	}
 	close(listener);
 	silent_end(&silent);

@@ -327,8 +327,12 @@ static inline unsigned unit_entries(const char *path)
 	return n;
 }
 
-/* Open descriptors, but for files of /proc: the monitor has one open for a moment when it looks why a worker is stuck. */
-static inline unsigned unit_descriptors(void)
+static inline bool unit_starts_with_(const char *target, ssize_t len, const char *prefix)
+{
+	return len >= (ssize_t)strlen(prefix) && memcmp(target, prefix, strlen(prefix)) == 0;
+}
+
+static inline unsigned unit_count_descriptors_(bool runtimes)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -336,13 +340,29 @@ static inline unsigned unit_descriptors(void)
 
 	expect_pointer(dir, !=, NULL);
 	while ((entry = readdir(dir)) != NULL) {
-		char target[8];
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+		char target[32];
+		const ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
 
-		n += len > 0 && !(len >= 6 && memcmp(target, "/proc/", 6) == 0);
+		if (len <= 0 || unit_starts_with_(target, len, "/proc/"))
+			continue;
+		n += runtimes || !(unit_starts_with_(target, len, "anon_inode:[io_uring]") ||
+				   unit_starts_with_(target, len, "anon_inode:[eventfd]"));
 	}
 	closedir(dir);
 	return n;
+}
+
+/* Open descriptors, but for files of /proc: the monitor has one open for a moment when it looks why a worker is stuck. */
+static inline unsigned unit_descriptors(void)
+{
+	return unit_count_descriptors_(true);
+}
+
+/* The same without rings and eventfds, of which a runtime that runs opens more when it calls a spare; that it does where
+ * a thread has no CPU for long. */
+static inline unsigned unit_own_descriptors(void)
+{
+	return unit_count_descriptors_(false);
 }
 
 static inline unsigned unit_threads(void)

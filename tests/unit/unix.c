@@ -249,7 +249,7 @@ static int carry_recv(const struct place *place, int fd, char *buf, size_t size,
 
 static void pass(const struct place *place, int type)
 {
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	struct rota_unix_received received = { 0 };
 	int pair[2], ends[2], fds[ROTA_UNIX_MAX_FDS], many[ROTA_UNIX_MAX_FDS + 1];
 	char buf[16];
@@ -273,7 +273,7 @@ static void pass(const struct place *place, int type)
 	close(fds[0]);
 	expect(carry_send(place, pair[0], "two", ends, 2), ==, 3);
 	expect(carry_recv(place, pair[1], buf, sizeof(buf), NULL, 0, NULL), ==, 3);
-	expect(unit_descriptors(), ==, before + 4);
+	expect(unit_own_descriptors(), ==, before + 4);
 	/* As many as there can be; one more. */
 	for (unsigned i = 0; i <= ROTA_UNIX_MAX_FDS; i++)
 		many[i] = ends[1];
@@ -295,7 +295,7 @@ static void pass(const struct place *place, int type)
 	expect(received.fds, ==, 0);
 	plain_close(ends);
 	plain_close(pair);
-	expect(unit_descriptors(), ==, before);
+	expect(unit_own_descriptors(), ==, before);
 }
 
 static void pass_script(const struct place *place)
@@ -404,7 +404,7 @@ static int call_recv(void *arg)
 /* A descriptor that comes while the cancel is under way is handed out, or is still under way. */
 static void race_script(const struct place *place)
 {
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	struct caller caller;
 	int pair[2];
 
@@ -424,7 +424,7 @@ static void race_script(const struct place *place)
 			if (i % 3 != 0)
 				expect(call_recv(&caller), ==, 1);
 		}
-		expect(unit_descriptors(), ==, before + 2);
+		expect(unit_own_descriptors(), ==, before + 2);
 	}
 	plain_close(pair);
 }

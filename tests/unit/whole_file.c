@@ -272,7 +272,7 @@ static int write_new(void *arg)
 /* Cancelled somewhere on its way. */
 static void cancel_script(const struct place *place)
 {
-	const unsigned before = unit_descriptors();
+	const unsigned before = unit_own_descriptors();
 	struct yard yard;
 	int cancelled = 0;
 
@@ -297,7 +297,7 @@ static void cancel_script(const struct place *place)
 		free(bytes);
 	}
 	expect(cancelled, >, 0); /* those that were cancelled at once */
-	expect(unit_descriptors(), ==, before);
+	expect(unit_own_descriptors(), ==, before);
 	yard_deinit(&yard);
 }
 
