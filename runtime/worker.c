@@ -341,7 +341,8 @@ static rota_task *take_local(struct rota__worker *worker)
  * of which nobody knows how long it takes, or when tasks take long of late. */
 static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
 {
-	return task->flags & (ROTA__TASK_FRESH | ROTA__TASK_FORKED) || rota__load(&worker->mean, RELAXED) >= ROTA__WAKE_COST_NS;
+	return task->flags & (ROTA__TASK_FRESH | ROTA__TASK_FORKED) ||
+	       rota__load(&worker->mean, RELAXED) >= ROTA__WAKE_COST_NS;
 }
 
 static void look_after(struct rota__worker *worker, unsigned tasks)

@@ -60,8 +60,8 @@ struct rota__worker {
 	struct rota_atomic_u64 fresh_mean; /* the same of tasks that had not run before */
 	struct rota_atomic_u32 fresh;      /* about how many such tasks are in the run queue */
 	struct rota_atomic_u64 runs;       /* tasks run; the monitor sees by it whether the worker moves */
-	struct rota_atomic_u64 looks;      /* times that a fiber which forks looked around; moves, too, for the monitor */
-	struct rota_atomic_ptr running;    /* `current` for the monitor's reports: NULL before the task may be freed */
+	struct rota_atomic_u64 looks;   /* times that a fiber which forks looked around; moves, too, for the monitor */
+	struct rota_atomic_ptr running; /* `current` for the monitor's reports: NULL before the task may be freed */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
 	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
 	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
