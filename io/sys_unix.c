@@ -21,8 +21,9 @@ int rota__sys_socketpair(int type, int ret_fds[2])
 	int fds[2];
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
-	if (rc == 0)
-		rc = result(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
+	if (rc < 0)
+		return rc;
+	rc = result(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
 	if (rc < 0)
 		return rc;
 	ret_fds[0] = fds[0];
