@@ -23,7 +23,7 @@ struct works {
 static int read_all(void *arg)
 {
 	struct works *works = arg;
-	uint64_t sum = 0, value;
+	uint64_t sum = 0, value = 0;
 
 	for (uint64_t i = 0; i < works->values; i++) {
 		rota_watch_get(&works->watch, &value);

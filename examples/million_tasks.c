@@ -149,11 +149,12 @@ static int end_all(struct crowd *crowd, size_t started, int rc)
 
 static int run(struct crowd *crowd)
 {
+	const size_t count = crowd->count;
 	uint64_t memory = memory_in_use(), start = rota_now(), up, down;
 	size_t started = 0;
 	int rc = 0;
 
-	for (; started < crowd->count && rc == 0; started += rc == 0)
+	for (; started < count && rc == 0; started += rc == 0)
 		rc = start_one(crowd, started);
 	if (rc == 0)
 		rc = rota_wait_group_wait(&crowd->waiting);
@@ -163,9 +164,8 @@ static int run(struct crowd *crowd)
 	rc = end_all(crowd, started, rc);
 	if (rc < 0)
 		return rc;
-	printf("%8zu %-8s %8" PRIu64 " B %10.0f ns %10.0f ns\n", crowd->count, crowd->stackless ? "futures" : "fibers",
-	       memory / crowd->count, (double)(up - start) / (double)crowd->count,
-	       (double)(rota_now() - down) / (double)crowd->count);
+	printf("%8zu %-8s %8" PRIu64 " B %10.0f ns %10.0f ns\n", count, crowd->stackless ? "futures" : "fibers",
+	       memory / count, (double)(up - start) / (double)count, (double)(rota_now() - down) / (double)count);
 	fflush(stdout);
 	return 0;
 }
