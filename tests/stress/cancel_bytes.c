@@ -9,20 +9,15 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "flow.h"
 #include "torment.h"
 
 #define SAID 4u /* bytes that come at once */
-#define CHUNK 20000u
-
-/* Bytes on their way, each of which has a number. */
-struct flow {
-	uint64_t said, moved, heard;
-};
+#define CHUNK FLOW_LONGEST
 
 /* From the leader's end to the leader's end, through what victims do. */
 struct passage {
@@ -50,45 +45,6 @@ struct leader {
 	struct rota_duplex duplex;
 	struct rota_stream near, far;
 };
-
-/* --- numbered bytes ---------------------------------------------------------------------------------------------------- */
-
-static unsigned char numbers[CHUNK + 251];
-
-static const unsigned char *numbered(uint64_t from)
-{
-	return numbers + from % 251;
-}
-
-static void hear(struct flow *flow, const unsigned char *bytes, ssize_t n)
-{
-	expect(memcmp(bytes, numbered(flow->heard), (size_t)n), ==, 0);
-	flow->heard += (uint64_t)n;
-}
-
-/* All that is there to be read from a socket or a pipe. */
-static void drain(struct flow *flow, int fd)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	unsigned char bytes[4096];
-
-	while (poll(&ready, 1, 0) == 1)
-		hear(flow, bytes, read(fd, bytes, sizeof(bytes)));
-}
-
-static void say(struct flow *flow, int fd, size_t n)
-{
-	expect(write(fd, numbered(flow->said), n), ==, (ssize_t)n);
-	flow->said += n;
-}
-
-static uint64_t bytes_in(int fd)
-{
-	int n = -1;
-
-	expect(ioctl(fd, FIONREAD, &n), ==, 0);
-	return (uint64_t)n;
-}
 
 /* --- streams of connections and of buffers ------------------------------------------------------------------------------ */
 
@@ -789,7 +745,6 @@ int main(int argc, char **argv)
 		.finish = leader_finish,
 	};
 
-	for (size_t i = 0; i < sizeof(numbers); i++)
-		numbers[i] = (unsigned char)(i % 251);
+	flow_number();
 	return torment_main(argc, argv, &plan);
 }

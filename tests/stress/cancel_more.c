@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -232,15 +231,6 @@ static void byte_once(struct leader *l, bool taken)
 	expect(fcntl(l->pipe[0], F_SETFL, 0), ==, 0);
 }
 
-/* How many bytes lie in the pipe that is kept full. */
-static int bytes_in(int fd)
-{
-	int n = -1;
-
-	expect(ioctl(fd, FIONREAD, &n), ==, 0);
-	return n;
-}
-
 static int write_into_full(struct leader *l)
 {
 	static const char page[4096] = "w";
@@ -259,7 +249,7 @@ static void full_again(struct leader *l, bool taken)
 {
 	static const char page[4096] = "f";
 
-	expect(bytes_in(l->full[0]), ==, (int)(65536 - (l->t.come ? sizeof(page) : 0) + (taken ? sizeof(page) : 0)));
+	expect(bytes_in(l->full[0]), ==, 65536 - (l->t.come ? sizeof(page) : 0) + (taken ? sizeof(page) : 0));
 	if (l->t.come && !taken)
 		expect(write(l->full[1], page, sizeof(page)), ==, (ssize_t)sizeof(page));
 }

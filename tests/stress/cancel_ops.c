@@ -10,21 +10,21 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "flow.h"
 #include "torment.h"
 
 #define SAID 4u /* bytes that come at once */
-#define CHUNK 20000u
+#define CHUNK FLOW_LONGEST
 #define FILE_SIZE 100u
 
-/* Bytes on their way, each of which has a number. */
-struct flow {
+/* A connection and the bytes on it. */
+struct line {
+	struct flow flow;
 	int in, out; /* written to, read from */
-	uint64_t said, heard;
 };
 
 union any_op {
@@ -59,53 +59,16 @@ struct leader {
 	struct rota_datagram datagrams[2];
 	char directory[64];
 	int dir, file, copy;
-	struct flow silent, letters, wide;
+	struct line silent, letters, wide;
 	int descriptors[2], null, udp[2], letters_got, named, tcp, client;
 	struct sockaddr_un address;
 	socklen_t address_len;
 	char name[48], port[8];
 	struct rota_stream from, to;
-	struct flow read, written;
+	struct line read, written;
 	struct rota_stream brief;
 	int brief_end;
 };
-
-static unsigned char numbers[CHUNK + 251];
-
-static const unsigned char *numbered(uint64_t from)
-{
-	return numbers + from % 251;
-}
-
-static void hear(struct flow *flow, const unsigned char *bytes, size_t n)
-{
-	expect(memcmp(bytes, numbered(flow->heard), n), ==, 0);
-	flow->heard += n;
-}
-
-static void say(struct flow *flow)
-{
-	expect(write(flow->in, numbered(flow->said), SAID), ==, SAID);
-	flow->said += SAID;
-}
-
-static uint64_t bytes_in(int fd)
-{
-	int n = -1;
-
-	expect(ioctl(fd, FIONREAD, &n), ==, 0);
-	return (uint64_t)n;
-}
-
-/* All that is there to be read. */
-static void drain(struct flow *flow)
-{
-	struct pollfd ready = { .fd = flow->out, .events = POLLIN };
-	unsigned char bytes[4096];
-
-	while (poll(&ready, 1, 0) == 1)
-		hear(flow, bytes, (size_t)read(flow->out, bytes, sizeof(bytes)));
-}
 
 /* --- what comes --------------------------------------------------------------------------------------------------------- */
 
@@ -123,9 +86,9 @@ static int hear_parts(struct flow *flow, struct leader *l, int rc)
 
 	if (rc <= 0)
 		return rc;
-	hear(flow, l->bytes, (size_t)rc < first ? (size_t)rc : first);
+	hear(flow, l->bytes, (size_t)rc < first ? rc : (ssize_t)first);
 	if ((size_t)rc > first)
-		hear(flow, l->more, (size_t)rc - first);
+		hear(flow, l->more, rc - (ssize_t)first);
 	return rc;
 }
 
@@ -138,18 +101,18 @@ static struct rota_future *begin_readv(struct leader *l)
 
 static int take_silent(struct leader *l, int rc)
 {
-	return hear_parts(&l->silent, l, rc);
+	return hear_parts(&l->silent.flow, l, rc);
 }
 
 static void say_silent(struct leader *l)
 {
-	say(&l->silent);
+	say(&l->silent.flow, l->silent.in, SAID);
 }
 
 static void silent_rest_is_there(struct leader *l, bool taken)
 {
 	(void)taken;
-	expect(bytes_in(l->silent.out), ==, l->silent.said - l->silent.heard);
+	expect(bytes_in(l->silent.out), ==, l->silent.flow.said - l->silent.flow.heard);
 }
 
 static struct rota_future *begin_recvmsg(struct leader *l)
@@ -161,7 +124,7 @@ static struct rota_future *begin_recvmsg(struct leader *l)
 
 static int take_letters(struct leader *l, int rc)
 {
-	return hear_parts(&l->letters, l, rc);
+	return hear_parts(&l->letters.flow, l, rc);
 }
 
 static struct rota_future *begin_recv(struct leader *l)
@@ -180,13 +143,13 @@ static struct rota_future *begin_recvfrom(struct leader *l)
 
 static void say_letters(struct leader *l)
 {
-	say(&l->letters);
+	say(&l->letters.flow, l->letters.in, SAID);
 }
 
 static void letters_rest_is_there(struct leader *l, bool taken)
 {
 	(void)taken;
-	expect(bytes_in(l->letters.out), ==, l->letters.said - l->letters.heard);
+	expect(bytes_in(l->letters.out), ==, l->letters.flow.said - l->letters.flow.heard);
 }
 
 /* --- what goes, if there is room ---------------------------------------------------------------------------------------- */
@@ -195,8 +158,8 @@ static void set_chunk(struct leader *l)
 {
 	const size_t len = 1 + l->t.dice % CHUNK, first = len / 3;
 
-	l->parts[0] = (struct iovec){ (void *)(uintptr_t)numbered(l->wide.said), first };
-	l->parts[1] = (struct iovec){ (void *)(uintptr_t)numbered(l->wide.said + first), len - first };
+	l->parts[0] = (struct iovec){ (void *)(uintptr_t)numbered(l->wide.flow.said), first };
+	l->parts[1] = (struct iovec){ (void *)(uintptr_t)numbered(l->wide.flow.said + first), len - first };
 	l->message = (struct msghdr){ .msg_iov = l->parts, .msg_iovlen = 2 };
 }
 
@@ -224,33 +187,33 @@ static struct rota_future *begin_sendmsg_zero_copy(struct leader *l)
 
 static struct rota_future *begin_send(struct leader *l)
 {
-	rota_op_send(&l->any.op, l->wide.in, numbered(l->wide.said), 1 + l->t.dice % CHUNK, 0);
+	rota_op_send(&l->any.op, l->wide.in, numbered(l->wide.flow.said), 1 + l->t.dice % CHUNK, 0);
 	return &l->any.op.future;
 }
 
 static struct rota_future *begin_sendto(struct leader *l)
 {
-	rota_op_sendto(&l->any.message, l->wide.in, numbered(l->wide.said), 1 + l->t.dice % CHUNK, 0, NULL, 0);
+	rota_op_sendto(&l->any.message, l->wide.in, numbered(l->wide.flow.said), 1 + l->t.dice % CHUNK, 0, NULL, 0);
 	return &l->any.message.future;
 }
 
 static int take_sent(struct leader *l, int rc)
 {
 	if (rc > 0)
-		l->wide.said += (uint64_t)rc;
+		l->wide.flow.said += (uint64_t)rc;
 	return rc;
 }
 
 static void drain_wide(struct leader *l)
 {
-	drain(&l->wide);
+	drain(&l->wide.flow, l->wide.out);
 }
 
 static void sent_is_heard(struct leader *l, bool taken)
 {
 	(void)taken;
 	drain_wide(l);
-	expect(l->wide.heard, ==, l->wide.said);
+	expect(l->wide.flow.heard, ==, l->wide.flow.said);
 }
 
 /* Without room, or with room for one of the two that are sent. */
@@ -561,14 +524,14 @@ static struct rota_future *begin_copy(struct leader *l)
 
 static struct rota_future *begin_pwrite(struct leader *l)
 {
-	rota_op_write(&l->any.op, l->copy, numbers, FILE_SIZE, 0);
+	rota_op_write(&l->any.op, l->copy, flow_numbers, FILE_SIZE, 0);
 	return &l->any.op.future;
 }
 
 static struct rota_future *begin_pwritev(struct leader *l)
 {
-	l->parts[0] = (struct iovec){ numbers, 7 };
-	l->parts[1] = (struct iovec){ numbers + 7, FILE_SIZE - 7 };
+	l->parts[0] = (struct iovec){ flow_numbers, 7 };
+	l->parts[1] = (struct iovec){ flow_numbers + 7, FILE_SIZE - 7 };
 	rota_op_writev(&l->any.op, l->copy, l->parts, 2, 0);
 	return &l->any.op.future;
 }
@@ -610,7 +573,7 @@ static void copied_if_it_says_so(struct leader *l, bool taken)
 
 	expect(size_of(l->copy), ==, taken ? l->got : 0);
 	expect(pread(l->copy, bytes, sizeof(bytes), 0), ==, taken ? l->got : 0);
-	expect(memcmp(bytes, numbers, taken ? (size_t)l->got : 0), ==, 0);
+	expect(memcmp(bytes, flow_numbers, taken ? (size_t)l->got : 0), ==, 0);
 }
 
 static void grown_if_it_says_so(struct leader *l, bool taken)
@@ -630,8 +593,8 @@ static int take_preadv(struct leader *l, int rc)
 	if (rc >= 0)
 		expect(rc, ==, l->parts[0].iov_len + l->parts[1].iov_len);
 	if (rc > 0)
-		expect(memcmp(l->bytes, numbers, l->parts[0].iov_len) == 0 &&
-			       memcmp(l->more, numbers + l->parts[0].iov_len, l->parts[1].iov_len) == 0,
+		expect(memcmp(l->bytes, flow_numbers, l->parts[0].iov_len) == 0 &&
+			       memcmp(l->more, flow_numbers + l->parts[0].iov_len, l->parts[1].iov_len) == 0,
 		       ==, 1);
 	return rc;
 }
@@ -671,14 +634,15 @@ static struct rota_future *begin_read_to_end(struct leader *l)
 /* Until the fifth byte from here. */
 static struct rota_future *begin_read_until(struct leader *l)
 {
-	rota_op_stream_read_until(&l->any.stream, &l->from, numbered(l->read.heard + 4), 1, l->bytes, sizeof(l->bytes));
+	rota_op_stream_read_until(&l->any.stream, &l->from, numbered(l->read.flow.heard + 4), 1, l->bytes,
+				  sizeof(l->bytes));
 	return &l->any.stream.future;
 }
 
 /* What was moved to the caller's buffer is said in any case. */
 static int take_from_stream(struct leader *l, int rc)
 {
-	hear(&l->read, l->bytes, l->any.stream.done);
+	hear(&l->read.flow, l->bytes, (ssize_t)l->any.stream.done);
 	if (rc == -EMSGSIZE)
 		return 1; /* there is more */
 	return rc < 0 && l->any.stream.done > 0 ? (int)l->any.stream.done : rc;
@@ -686,7 +650,7 @@ static int take_from_stream(struct leader *l, int rc)
 
 static void say_to_stream(struct leader *l)
 {
-	say(&l->read);
+	say(&l->read.flow, l->read.in, SAID);
 }
 
 static void stream_rest_is_there(struct leader *l, bool taken)
@@ -695,18 +659,18 @@ static void stream_rest_is_there(struct leader *l, bool taken)
 
 	(void)taken;
 	rota_stream_peek(&l->from, &buffered);
-	expect(buffered + bytes_in(l->read.out), ==, l->read.said - l->read.heard);
+	expect(buffered + bytes_in(l->read.out), ==, l->read.flow.said - l->read.flow.heard);
 }
 
 static struct rota_future *begin_stream_write(struct leader *l)
 {
-	rota_op_stream_write_all(&l->any.stream, &l->to, numbered(l->written.said), 1 + l->t.dice % CHUNK);
+	rota_op_stream_write_all(&l->any.stream, &l->to, numbered(l->written.flow.said), 1 + l->t.dice % CHUNK);
 	return &l->any.stream.future;
 }
 
 static int take_stream_written(struct leader *l, int rc)
 {
-	l->written.said += l->any.stream.done;
+	l->written.flow.said += l->any.stream.done;
 	return rc;
 }
 
@@ -724,15 +688,15 @@ static struct rota_future *begin_stream_flush(struct leader *l)
 
 static void drain_stream(struct leader *l)
 {
-	drain(&l->written);
+	drain(&l->written.flow, l->written.out);
 }
 
 static void written_is_heard_or_kept(struct leader *l, bool taken)
 {
 	(void)taken;
 	drain_stream(l);
-	expect(l->written.heard, ==, rota_stream_written(&l->to));
-	expect(l->written.said - l->written.heard, ==, rota_stream_unwritten(&l->to));
+	expect(l->written.flow.heard, ==, rota_stream_written(&l->to));
+	expect(l->written.flow.said - l->written.flow.heard, ==, rota_stream_unwritten(&l->to));
 }
 
 /* A stream of its own, with something in its buffer. Its descriptor, which a ring closes, is one that the thread sanitizer has
@@ -931,21 +895,21 @@ static void fill_in_kinds(void)
 
 /* --- the leader ----------------------------------------------------------------------------------------------------------- */
 
-static void open_flow(struct flow *flow, bool narrow)
+static void open_line(struct line *line, bool narrow)
 {
 	int pair[2];
 
 	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
-	flow->in = pair[0];
-	flow->out = pair[1];
+	line->in = pair[0];
+	line->out = pair[1];
 	if (narrow)
-		expect(setsockopt(flow->in, SOL_SOCKET, SO_SNDBUF, &(int){ 1 }, sizeof(int)), ==, 0);
+		expect(setsockopt(line->in, SOL_SOCKET, SO_SNDBUF, &(int){ 1 }, sizeof(int)), ==, 0);
 }
 
-static void close_flow(const struct flow *flow)
+static void close_line(const struct line *line)
 {
-	close(flow->in);
-	close(flow->out);
+	close(line->in);
+	close(line->out);
 }
 
 static void make_files(struct leader *l)
@@ -955,7 +919,7 @@ static void make_files(struct leader *l)
 	l->dir = open(l->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	l->file = openat(l->dir, "file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	l->copy = openat(l->dir, "copy", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	expect(write(l->file, numbers, FILE_SIZE), ==, FILE_SIZE);
+	expect(write(l->file, flow_numbers, FILE_SIZE), ==, FILE_SIZE);
 	expect(symlinkat("file", l->dir, "link"), ==, 0);
 }
 
@@ -1000,11 +964,11 @@ static void leader_init(struct leader *l)
 {
 	make_files(l);
 	open_sockets(l);
-	open_flow(&l->silent, false);
-	open_flow(&l->letters, false);
-	open_flow(&l->wide, true);
-	open_flow(&l->read, false);
-	open_flow(&l->written, true);
+	open_line(&l->silent, false);
+	open_line(&l->letters, false);
+	open_line(&l->wide, true);
+	open_line(&l->read, false);
+	open_line(&l->written, true);
 	expect(rota_stream_init_fd(&l->from, l->read.out, NULL), ==, 0);
 	expect(rota_stream_init_fd(&l->to, l->written.in, &(struct rota_stream_buffers){ .out_size = 512 }), ==, 0);
 }
@@ -1014,11 +978,11 @@ static void leader_deinit(struct leader *l)
 	remove_files(l);
 	rota_stream_deinit(&l->from);
 	rota_stream_deinit(&l->to);
-	close_flow(&l->silent);
-	close_flow(&l->letters);
-	close_flow(&l->wide);
-	close_flow(&l->read);
-	close_flow(&l->written);
+	close_line(&l->silent);
+	close_line(&l->letters);
+	close_line(&l->wide);
+	close_line(&l->read);
+	close_line(&l->written);
 	close(l->udp[0]);
 	close(l->udp[1]);
 	close(l->tcp);
@@ -1039,8 +1003,7 @@ int main(int argc, char **argv)
 		.deinit = leader_deinit,
 	};
 
-	for (size_t i = 0; i < sizeof(numbers); i++)
-		numbers[i] = (unsigned char)(i % 251);
+	flow_number();
 	fill_in_kinds();
 	return torment_main(argc, argv, &plan);
 }

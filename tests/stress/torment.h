@@ -9,6 +9,7 @@
 #define TESTS_STRESS_TORMENT_H
 
 #include <errno.h>
+#include <sys/ioctl.h>
 
 #include "runtime_report.h"
 #include "stress.h"
@@ -108,6 +109,15 @@ static inline int take_descriptor(int fd)
 		return fd;
 	close_shielded(fd);
 	return 1;
+}
+
+/* How many bytes there are to be read. */
+static inline uint64_t bytes_in(int fd)
+{
+	int n = -1;
+
+	expect(ioctl(fd, FIONREAD, &n), ==, 0);
+	return (uint64_t)n;
 }
 
 /* --- one victim ---------------------------------------------------------------------------------------------------- */
