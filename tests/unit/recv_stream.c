@@ -64,33 +64,52 @@ static void send_load(void *arg)
 	free(bytes);
 }
 
+/* A stream, and who sends it a load. */
+struct reading {
+	struct rota_recv_stream stream;
+	struct party party;
+	struct load load;
+	int fds[2];
+	size_t total; /* read so far */
+};
+
+static void reading_begin(struct reading *reading, size_t len)
+{
+	plain_connection(reading->fds);
+	reading->load = (struct load){ reading->fds[1], len };
+	reading->total = 0;
+	party_start(&reading->party, send_load, &reading->load);
+	party_go(&reading->party);
+	rota_recv_stream_init(&reading->stream, reading->fds[0]);
+}
+
+/* After the end was seen. */
+static void reading_end(struct reading *reading, const struct place *place)
+{
+	expect(reading->total, ==, reading->load.len);
+	party_join(&reading->party);
+	carry_stop(place, &reading->stream);
+	rota_recv_stream_close(&reading->stream);
+	plain_close(reading->fds);
+}
+
 static void all_script(const struct place *place)
 {
-	struct rota_recv_stream stream;
+	struct reading reading;
 	struct rota_buffer buffer;
-	struct party party;
-	size_t total = 0;
-	int fds[2], n;
+	int n;
 
-	plain_connection(fds);
-	struct load load = { fds[1], LOAD };
-	party_start(&party, send_load, &load);
-	party_go(&party);
-	rota_recv_stream_init(&stream, fds[0]);
-	while ((n = carry_next(place, &stream, &buffer)) > 0) {
+	reading_begin(&reading, LOAD);
+	while ((n = carry_next(place, &reading.stream, &buffer)) > 0) {
 		expect(n, ==, buffer.len);
-		total += check_buffer(&buffer, total);
+		reading.total += check_buffer(&buffer, reading.total);
 		memset(buffer.data, 0, buffer.len); /* it may be written to */
 		rota_buffer_release(&buffer);
 		expect_pointer(buffer.data, ==, NULL);
 	}
 	expect(n, ==, 0);
-	expect(total, ==, LOAD);
-	expect(carry_next(place, &stream, &buffer), ==, 0); /* as often as it is asked */
-	party_join(&party);
-	carry_stop(place, &stream);
-	rota_recv_stream_close(&stream);
-	plain_close(fds);
+	expect(carry_next(place, &reading.stream, &buffer), ==, 0); /* as often as it is asked */
+	reading_end(&reading, place);
 }
 
 UNIT_TEST(recv_stream, all)
@@ -114,32 +133,22 @@ UNIT_TEST(recv_stream, buffers_refused)
 /* A wait without a buffer ends when there is one, takes nothing, and may be made again; then the buffer is there at once. */
 static void seen_script(const struct place *place)
 {
-	struct rota_recv_stream stream;
+	struct reading reading;
 	struct rota_buffer buffer;
-	struct party party;
-	size_t total = 0;
-	int fds[2], n;
+	int n;
 
-	plain_connection(fds);
-	struct load load = { fds[1], LOAD / 10 };
-	party_start(&party, send_load, &load);
-	party_go(&party);
-	rota_recv_stream_init(&stream, fds[0]);
-	for (unsigned turn = 0; (n = carry_next(place, &stream, NULL)) > 0; turn++) {
+	reading_begin(&reading, LOAD / 10);
+	for (unsigned turn = 0; (n = carry_next(place, &reading.stream, NULL)) > 0; turn++) {
 		for (unsigned again = 0; again < turn % 3; again++)
-			expect(carry_next(place, &stream, NULL), ==, n);
-		expect(carry_next(place, &stream, &buffer), ==, n);
+			expect(carry_next(place, &reading.stream, NULL), ==, n);
+		expect(carry_next(place, &reading.stream, &buffer), ==, n);
 		expect(buffer.len, ==, n);
-		total += check_buffer(&buffer, total);
+		reading.total += check_buffer(&buffer, reading.total);
 		rota_buffer_release(&buffer);
 	}
 	expect(n, ==, 0);
-	expect(total, ==, load.len);
-	expect(carry_next(place, &stream, NULL), ==, 0);
-	party_join(&party);
-	carry_stop(place, &stream);
-	rota_recv_stream_close(&stream);
-	plain_close(fds);
+	expect(carry_next(place, &reading.stream, NULL), ==, 0);
+	reading_end(&reading, place);
 }
 
 UNIT_TEST(recv_stream, seen_before_it_is_taken)

@@ -232,6 +232,19 @@ UNIT_TEST(ring, opcode_that_is_hidden)
 	plain_close(fds);
 }
 
+/* Polls of one pipe, more than a completion queue of two has room for, all of which are ready at once. */
+static void overflow(struct rota__ring *ring, struct rota_op *op, int many, int ret_fds[2])
+{
+	plain_pipe(ret_fds);
+	expect(rota__ring_init(ring, 1, false), ==, 0);
+	for (int i = 0; i < many; i++) {
+		rota_op_poll(&op[i], ret_fds[0], POLLIN);
+		submit(ring, &op[i]);
+	}
+	rota__ring_turn(ring, 0);
+	expect(write(ret_fds[1], "x", 1), ==, 1);
+}
+
 /* More completions at once than the queue holds. */
 UNIT_TEST(ring, overflow)
 {
@@ -240,14 +253,7 @@ UNIT_TEST(ring, overflow)
 	struct rota__ring ring;
 	int fds[2];
 
-	plain_pipe(fds);
-	expect(rota__ring_init(&ring, 1, false), ==, 0);
-	for (int i = 0; i < MANY; i++) {
-		rota_op_poll(&op[i], fds[0], POLLIN);
-		submit(&ring, &op[i]);
-	}
-	rota__ring_turn(&ring, 0);
-	expect(write(fds[1], "x", 1), ==, 1);
+	overflow(&ring, op, MANY, fds);
 	for (int i = 0; i < MANY; i++)
 		expect(finish(&ring, &op[i]), ==, POLLIN);
 	rota__ring_wake(&ring); /* still heard */
@@ -265,14 +271,7 @@ UNIT_TEST(ring, overflow_is_fetched_without_waiting)
 	unsigned ended = 0;
 	int fds[2];
 
-	plain_pipe(fds);
-	expect(rota__ring_init(&ring, 1, false), ==, 0);
-	for (int i = 0; i < MANY; i++) {
-		rota_op_poll(&op[i], fds[0], POLLIN);
-		submit(&ring, &op[i]);
-	}
-	rota__ring_turn(&ring, 0);
-	expect(write(fds[1], "x", 1), ==, 1);
+	overflow(&ring, op, MANY, fds);
 	for (int i = 0; i < MANY; i++)
 		ended += rota__ring_turn(&ring, 0); /* each has room for two */
 	expect(ended, ==, MANY);

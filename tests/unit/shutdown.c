@@ -219,14 +219,19 @@ static int shut_down_inside(void *rt)
 	return 5;
 }
 
-RUNTIME_TEST(shutdown, a_shutdown_inside_a_task_is_refused, .signal = UNIT_MISUSE_SIGNAL)
+static void expect_refused(rota_runtime *rt, rota_fn *inside, int status, unsigned lines, const char *text)
 {
 	struct unit_capture capture;
 
 	unit_capture_begin(&capture);
-	expect(rota_block_on(rt, shut_down_inside, rt), ==, 5);
-	expect(unit_lines(unit_capture_end(&capture)), ==, 2);
-	expect_contains(capture.text, "rota_runtime_shutdown inside task");
+	expect(rota_block_on(rt, inside, rt), ==, status);
+	expect(unit_lines(unit_capture_end(&capture)), ==, lines);
+	expect_contains(capture.text, text);
+}
+
+RUNTIME_TEST(shutdown, a_shutdown_inside_a_task_is_refused, .signal = UNIT_MISUSE_SIGNAL)
+{
+	expect_refused(rt, shut_down_inside, 5, 2, "rota_runtime_shutdown inside task");
 }
 
 static int shut_down_in_job(void *rt)
@@ -246,12 +251,7 @@ static int spawn_job_that_shuts_down(void *rt)
 
 RUNTIME_TEST(shutdown, a_shutdown_inside_a_job_is_refused, .signal = UNIT_MISUSE_SIGNAL)
 {
-	struct unit_capture capture;
-
-	unit_capture_begin(&capture);
-	expect(rota_block_on(rt, spawn_job_that_shuts_down, rt), ==, 0);
-	expect(unit_lines(unit_capture_end(&capture)), ==, 1);
-	expect_contains(capture.text, "rota_runtime_shutdown in a blocking job");
+	expect_refused(rt, spawn_job_that_shuts_down, 0, 1, "rota_runtime_shutdown in a blocking job");
 }
 
 /* As rota_block_on, by somebody who comes no further than this before the shutdown. */
