@@ -4,18 +4,9 @@
 # public header compiles alone; program.c and contract.c run with the shared and with the static library; all as C11 and
 # as C++17.
 # Environment: SOURCE, BUILD, MESON; CC and CXX, which may be several words.
-# shellcheck disable=SC2086
+# shellcheck disable=SC1091,SC2086,SC2154
 set -eu
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-strict="-Wall -Wextra -Werror -pedantic"
-failed=0
-
-fail()
-{
-	echo "^ $*"
-	failed=1
-}
+. "$SOURCE/tests/api/scratch.sh"
 
 "$MESON" install -C "$BUILD" --no-rebuild --destdir "$scratch/root" >"$scratch/log" 2>&1 ||
 	{ cat "$scratch/log"; exit 1; }

@@ -4,18 +4,9 @@
 # linked with programs, which are compiled for it and not, without a warning; what they do then is right; and errno, whose
 # address a compiler takes for constant, is reached from no function that might wait.
 # Environment: SOURCE, MESON; CC, which may be several words.
-# shellcheck disable=SC2086
+# shellcheck disable=SC1091,SC2086,SC2154
 set -eu
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-strict="-Wall -Wextra -Werror -pedantic"
-failed=0
-
-fail()
-{
-	echo "^ $*"
-	failed=1
-}
+. "$SOURCE/tests/api/scratch.sh"
 
 lto=-flto=auto
 if $CC --version | grep -q clang; then
