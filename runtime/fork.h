@@ -81,17 +81,30 @@ ROTA_API void rota_fork_disorder(const struct rota_forks *forks, const struct ro
 /* The forks of the calling fiber. It may be kept as long as the fiber lives. */
 ROTA_API struct rota_forks *rota_forks_self(void);
 
+/* Takes one off; true: there was none. RELAXED, and a 0 that is written meanwhile may be lost: whoever asks is content with
+ * an answer at a later fork. The compiler would make three instructions of what is one, without a lock. */
+static inline bool rota_fork_spend_(struct rota_atomic_u32 *credit)
+{
+#if defined(__x86_64__)
+	bool none;
+
+	__asm__("subl $1, %0" : "+m"(credit->value), "=@ccc"(none));
+	return none;
+#else
+	const uint32_t before = __atomic_load_n(&credit->value, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&credit->value, before - 1, __ATOMIC_RELAXED);
+	return before == 0;
+#endif
+}
+
 /* A fork, for those who have a frame and a function of their own (fork_task.h). */
 static inline void rota_fork_push(struct rota_forks *forks, struct rota_fork_base *base, rota_fork_run *run)
 {
-	const uint32_t credit = __atomic_load_n(&forks->credit_.value, __ATOMIC_RELAXED);
-
 	base->prev_ = forks->head_;
 	__atomic_store_n(&base->state_.value, (uint64_t)(uintptr_t)run, __ATOMIC_RELAXED);
 	forks->head_ = base;
-	/* RELAXED, and a 0 that is written meanwhile may be lost: whoever asks is content with an answer at a later fork. */
-	__atomic_store_n(&forks->credit_.value, credit - 1, __ATOMIC_RELAXED);
-	if (__builtin_expect(credit == 0, 0))
+	if (__builtin_expect(rota_fork_spend_(&forks->credit_), 0))
 		rota_fork_heed(forks);
 }
 
