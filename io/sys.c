@@ -23,11 +23,6 @@
 
 #define NSEC_PER_SEC 1000000000u
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns)
 {
 	const uint64_t ns = rota__sys_wait_at_once(timeout_ns);
@@ -41,8 +36,8 @@ int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsig
 		flags |= IORING_ENTER_REGISTERED_RING;
 	if (wait > 0)
 		flags |= IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-	rc = result(syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit, wait, flags, wait > 0 ? &arg : NULL,
-			    wait > 0 ? sizeof(arg) : 0));
+	rc = rota__sys_result(syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit, wait, flags,
+				      wait > 0 ? &arg : NULL, wait > 0 ? sizeof(arg) : 0));
 	return rc == -ETIME ? 0 : rc;
 }
 
@@ -62,7 +57,7 @@ int rota__sys_cancel_for(struct io_uring *ring, uint64_t user_data, int fd)
 		.flags = fd >= 0 ? IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL : 0,
 	};
 
-	return result(syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1));
+	return rota__sys_result(syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1));
 }
 
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params)
@@ -173,7 +168,7 @@ bool rota__sys_is_cached(int fd)
 
 int rota__sys_read_cached(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 {
-	return result(preadv2(fd, iov, iovcnt, offset, RWF_NOWAIT));
+	return rota__sys_result(preadv2(fd, iov, iovcnt, offset, RWF_NOWAIT));
 }
 
 int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max)

@@ -19,11 +19,6 @@
 #include "../runtime/sys_internal.h"
 #include "sys_internal.h"
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 static void *address(const struct rota_op *op)
 {
 	return (void *)(uintptr_t)op->addr_;
@@ -44,7 +39,7 @@ static int ready_events(int fd, short events)
 
 	if (fd < 0)
 		return -EBADF; /* poll(2) would pass it over */
-	rc = result(poll(&pfd, 1, 0));
+	rc = rota__sys_result(poll(&pfd, 1, 0));
 	if (rc <= 0)
 		return rc;
 	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
@@ -74,26 +69,28 @@ static int make_when_ready(const struct rota_op *op, int (*call)(const struct ro
 
 static int read_plainly(const struct rota_op *op)
 {
-	return result(op->offset_ == UINT64_MAX ? read(op->fd_, address(op), op->len_)
-						: pread(op->fd_, address(op), op->len_, (off_t)op->offset_));
+	return rota__sys_result(op->offset_ == UINT64_MAX ? read(op->fd_, address(op), op->len_)
+							  : pread(op->fd_, address(op), op->len_, (off_t)op->offset_));
 }
 
 static int readv_plainly(const struct rota_op *op)
 {
-	return result(op->offset_ == UINT64_MAX ? readv(op->fd_, address(op), (int)op->len_)
-						: preadv(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
+	return rota__sys_result(op->offset_ == UINT64_MAX
+					? readv(op->fd_, address(op), (int)op->len_)
+					: preadv(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
 }
 
 static int write_plainly(const struct rota_op *op)
 {
-	return result(op->offset_ == UINT64_MAX ? write(op->fd_, address(op), op->len_)
-						: pwrite(op->fd_, address(op), op->len_, (off_t)op->offset_));
+	return rota__sys_result(op->offset_ == UINT64_MAX ? write(op->fd_, address(op), op->len_)
+							  : pwrite(op->fd_, address(op), op->len_, (off_t)op->offset_));
 }
 
 static int writev_plainly(const struct rota_op *op)
 {
-	return result(op->offset_ == UINT64_MAX ? writev(op->fd_, address(op), (int)op->len_)
-						: pwritev(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
+	return rota__sys_result(op->offset_ == UINT64_MAX
+					? writev(op->fd_, address(op), (int)op->len_)
+					: pwritev(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
 }
 
 /* A socket of a kernel that does not know RWF_NOWAIT on it; -ENOTSOCK. */
@@ -101,8 +98,8 @@ static int move_on_socket(const struct rota_op *op, struct iovec *parts, size_t 
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
 
-	return result(writes ? sendmsg(op->fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
-			     : recvmsg(op->fd_, &message, MSG_DONTWAIT));
+	return rota__sys_result(writes ? sendmsg(op->fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+				       : recvmsg(op->fd_, &message, MSG_DONTWAIT));
 }
 
 static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (*plainly)(const struct rota_op *op))
@@ -111,8 +108,8 @@ static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (
 	struct iovec *parts = vector ? address(op) : &one;
 	const int count = vector ? (int)op->len_ : 1;
 	const off_t offset = op->offset_ == UINT64_MAX ? -1 : (off_t)op->offset_;
-	int rc = result(writes ? pwritev2(op->fd_, parts, count, offset, RWF_NOWAIT)
-			       : preadv2(op->fd_, parts, count, offset, RWF_NOWAIT));
+	int rc = rota__sys_result(writes ? pwritev2(op->fd_, parts, count, offset, RWF_NOWAIT)
+					 : preadv2(op->fd_, parts, count, offset, RWF_NOWAIT));
 
 	if (rc != -EOPNOTSUPP)
 		return rc;
@@ -162,27 +159,27 @@ static int message_flags(const struct rota_op *op, bool nowait)
 
 static int make_recv(const struct rota_op *op, bool nowait)
 {
-	return result(recv(op->fd_, address(op), op->len_, message_flags(op, nowait)));
+	return rota__sys_result(recv(op->fd_, address(op), op->len_, message_flags(op, nowait)));
 }
 
 static int make_send(const struct rota_op *op, bool nowait)
 {
-	return result(send(op->fd_, address(op), op->len_, message_flags(op, nowait)));
+	return rota__sys_result(send(op->fd_, address(op), op->len_, message_flags(op, nowait)));
 }
 
 static int make_recvmsg(const struct rota_op *op, bool nowait)
 {
-	return result(recvmsg(op->fd_, address(op), message_flags(op, nowait)));
+	return rota__sys_result(recvmsg(op->fd_, address(op), message_flags(op, nowait)));
 }
 
 static int make_sendmsg(const struct rota_op *op, bool nowait)
 {
-	return result(sendmsg(op->fd_, address(op), message_flags(op, nowait)));
+	return rota__sys_result(sendmsg(op->fd_, address(op), message_flags(op, nowait)));
 }
 
 static int accept_plainly(const struct rota_op *op)
 {
-	return result(accept4(op->fd_, address(op), second_address(op), (int)op->flags_));
+	return rota__sys_result(accept4(op->fd_, address(op), second_address(op), (int)op->flags_));
 }
 
 static bool is_listening(int fd)
@@ -220,7 +217,7 @@ static int make_accept(const struct rota_op *op, bool nowait)
 
 static int connect_plainly(const struct rota_op *op)
 {
-	return result(connect(op->fd_, address(op), (socklen_t)op->offset_));
+	return rota__sys_result(connect(op->fd_, address(op), (socklen_t)op->offset_));
 }
 
 /* There is no flag for connect(2): for the time of the call the socket is non-blocking. */
@@ -270,7 +267,7 @@ static int make_poll(const struct rota_op *op, bool nowait)
 	}
 	if (op->fd_ < 0)
 		return -EBADF; /* poll(2) would pass it over, and wait for ever */
-	rc = result(poll(&pfd, 1, -1));
+	rc = rota__sys_result(poll(&pfd, 1, -1));
 	if (rc < 0)
 		return rc;
 	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
@@ -279,25 +276,25 @@ static int make_poll(const struct rota_op *op, bool nowait)
 static int make_open(const struct rota_op *op, bool nowait)
 {
 	(void)nowait;
-	return result(openat(op->fd_, address(op), (int)op->flags_, (mode_t)op->len_));
+	return rota__sys_result(openat(op->fd_, address(op), (int)op->flags_, (mode_t)op->len_));
 }
 
 static int make_close(const struct rota_op *op, bool nowait)
 {
 	(void)nowait;
-	return result(close(op->fd_));
+	return rota__sys_result(close(op->fd_));
 }
 
 static int make_fsync(const struct rota_op *op, bool nowait)
 {
 	(void)nowait;
-	return result(op->flags_ & IORING_FSYNC_DATASYNC ? fdatasync(op->fd_) : fsync(op->fd_));
+	return rota__sys_result(op->flags_ & IORING_FSYNC_DATASYNC ? fdatasync(op->fd_) : fsync(op->fd_));
 }
 
 static int make_statx(const struct rota_op *op, bool nowait)
 {
 	(void)nowait;
-	return result(statx(op->fd_, address(op), (int)op->flags_, op->len_, second_address(op)));
+	return rota__sys_result(statx(op->fd_, address(op), (int)op->flags_, op->len_, second_address(op)));
 }
 
 static int make_unknown(const struct rota_op *op, bool nowait)

@@ -17,16 +17,11 @@
 #define SYS_epoll_pwait2 441
 #endif
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 int rota__sys_epoll(void)
 {
 	int rc = rota__fault(ROTA__FAULT_EPOLL);
 
-	return rc < 0 ? rc : result(epoll_create1(EPOLL_CLOEXEC));
+	return rc < 0 ? rc : rota__sys_result(epoll_create1(EPOLL_CLOEXEC));
 }
 
 int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events)
@@ -37,15 +32,15 @@ int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events)
 	if (rc < 0)
 		return rc;
 	/* The number may mean another file than last time, which the kernel knows best. */
-	rc = result(epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event));
-	return rc == -ENOENT ? result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) : rc;
+	rc = rota__sys_result(epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event));
+	return rc == -ENOENT ? rota__sys_result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) : rc;
 }
 
 int rota__sys_epoll_add_bell(int epoll_fd, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data = { .fd = fd } };
 
-	return result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event));
+	return rota__sys_result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event));
 }
 
 /* By the millisecond, for a kernel, or a filter of calls, without epoll_pwait2 (Linux 5.11). */
@@ -56,7 +51,7 @@ static int wait_coarsely(int epoll_fd, struct epoll_event *events, int room, uin
 
 	if (timeout_ns != UINT64_MAX)
 		timeout = (int)(ms < DAY_MS ? ms : DAY_MS);
-	return result(epoll_wait(epoll_fd, events, room, timeout));
+	return rota__sys_result(epoll_wait(epoll_fd, events, room, timeout));
 }
 
 static struct rota_atomic_u32 coarse; /* this system has no epoll_pwait2 */
@@ -67,8 +62,8 @@ int rota__sys_epoll_wait(int epoll_fd, struct epoll_event *events, int room, uin
 	int rc = rota__fault(ROTA__FAULT_ENTER);
 
 	if (rc == 0 && !rota__load(&coarse, RELAXED)) { /* orders nothing */
-		rc = result(syscall(SYS_epoll_pwait2, epoll_fd, events, room, timeout_ns == UINT64_MAX ? NULL : &ts,
-				    NULL, 0));
+		rc = rota__sys_result(syscall(SYS_epoll_pwait2, epoll_fd, events, room,
+					      timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0));
 		if (rc == -ENOSYS || rc == -EPERM)
 			rota__store(&coarse, 1, RELAXED);
 	}

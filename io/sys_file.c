@@ -11,11 +11,6 @@
 #include "../runtime/sys_internal.h"
 #include "sys_internal.h"
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 size_t rota__sys_size(int fd)
 {
 	struct stat status;
@@ -28,8 +23,8 @@ static int copy_range(const struct rota_op *op)
 {
 	off64_t from = (off64_t)op->offset_, to = (off64_t)op->addr_;
 
-	return result(copy_file_range(op->fd_, from != -1 ? &from : NULL, (int)op->flags_, to != -1 ? &to : NULL,
-				      op->len_, 0));
+	return rota__sys_result(copy_file_range(op->fd_, from != -1 ? &from : NULL, (int)op->flags_,
+						to != -1 ? &to : NULL, op->len_, 0));
 }
 
 int rota__sys_make_file_call(const struct rota_op *op, bool nowait)
@@ -40,27 +35,27 @@ int rota__sys_make_file_call(const struct rota_op *op, bool nowait)
 	(void)nowait; /* these take their time, and wait for no descriptor */
 	switch (op->opcode_) {
 	case IORING_OP_OPENAT2:
-		return result(syscall(SYS_openat2, op->fd_, addr, second, (size_t)op->len_));
+		return rota__sys_result(syscall(SYS_openat2, op->fd_, addr, second, (size_t)op->len_));
 	case IORING_OP_FALLOCATE:
-		return result(fallocate(op->fd_, (int)op->len_, (off_t)op->offset_, (off_t)op->addr_));
+		return rota__sys_result(fallocate(op->fd_, (int)op->len_, (off_t)op->offset_, (off_t)op->addr_));
 	case ROTA__OP_FTRUNCATE:
-		return result(ftruncate(op->fd_, (off_t)op->offset_));
+		return rota__sys_result(ftruncate(op->fd_, (off_t)op->offset_));
 	case IORING_OP_RENAMEAT:
-		return result(renameat2(op->fd_, addr, (int)op->len_, second, op->flags_));
+		return rota__sys_result(renameat2(op->fd_, addr, (int)op->len_, second, op->flags_));
 	case IORING_OP_UNLINKAT:
-		return result(unlinkat(op->fd_, addr, (int)op->flags_));
+		return rota__sys_result(unlinkat(op->fd_, addr, (int)op->flags_));
 	case IORING_OP_MKDIRAT:
-		return result(mkdirat(op->fd_, addr, (mode_t)op->len_));
+		return rota__sys_result(mkdirat(op->fd_, addr, (mode_t)op->len_));
 	case IORING_OP_SYMLINKAT:
-		return result(symlinkat(addr, op->fd_, second));
+		return rota__sys_result(symlinkat(addr, op->fd_, second));
 	case IORING_OP_LINKAT:
-		return result(linkat(op->fd_, addr, (int)op->len_, second, (int)op->flags_));
+		return rota__sys_result(linkat(op->fd_, addr, (int)op->len_, second, (int)op->flags_));
 	case ROTA__OP_READLINKAT:
-		return result(readlinkat(op->fd_, addr, second, op->len_));
+		return rota__sys_result(readlinkat(op->fd_, addr, second, op->len_));
 	case ROTA__OP_COPY_FILE_RANGE:
 		return copy_range(op);
 	case ROTA__OP_GETDENTS:
-		return result(syscall(SYS_getdents64, op->fd_, addr, op->len_));
+		return rota__sys_result(syscall(SYS_getdents64, op->fd_, addr, op->len_));
 	default:
 		return -ENOSYS;
 	}

@@ -13,22 +13,17 @@
 
 #include "../runtime/sys_internal.h"
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 int rota__sys_socket(int family, int type)
 {
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
-	return rc < 0 ? rc : result(socket(family, type | SOCK_CLOEXEC, 0));
+	return rc < 0 ? rc : rota__sys_result(socket(family, type | SOCK_CLOEXEC, 0));
 }
 
 void rota__sys_option(int *rc, int fd, int level, int name, int value)
 {
 	if (*rc == 0 && value > 0)
-		*rc = result(setsockopt(fd, level, name, &value, sizeof(value)));
+		*rc = rota__sys_result(setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 int rota__sys_or_close(int fd, int rc)
@@ -71,9 +66,9 @@ int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const 
 	rota__sys_option(&rc, fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	rota__sys_option(&rc, fd, IPPROTO_TCP, TCP_FASTOPEN, o->fast_open);
 	if (rc == 0)
-		rc = result(bind(fd, &address->addr.any, address->len));
+		rc = rota__sys_result(bind(fd, &address->addr.any, address->len));
 	if (rc == 0)
-		rc = result(listen(fd, backlog > 0 ? backlog : SOMAXCONN));
+		rc = rota__sys_result(listen(fd, backlog > 0 ? backlog : SOMAXCONN));
 	return rota__sys_or_close(fd, rc);
 }
 
@@ -89,7 +84,7 @@ int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_t
 		return fd;
 	rc = set_options(fd, family, o);
 	if (rc == 0 && o->local != NULL && o->local->addr.any.sa_family == family)
-		rc = result(bind(fd, &o->local->addr.any, o->local->len));
+		rc = rota__sys_result(bind(fd, &o->local->addr.any, o->local->len));
 	return rota__sys_or_close(fd, rc);
 }
 
@@ -117,14 +112,14 @@ int rota__sys_recv_nowait(int fd, void *buf, size_t len)
 	int rc;
 
 	do {
-		rc = result(recv(fd, buf, len, MSG_DONTWAIT));
+		rc = rota__sys_result(recv(fd, buf, len, MSG_DONTWAIT));
 	} while (rc == -EINTR);
 	return rc;
 }
 
 int rota__sys_shutdown(int fd, int how)
 {
-	return result(shutdown(fd, how));
+	return rota__sys_result(shutdown(fd, how));
 }
 
 int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size)

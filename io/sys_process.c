@@ -15,35 +15,30 @@
 #include "../runtime/opaque_internal.h"
 #include "../runtime/sys_internal.h"
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 /* --- descriptors of pipes and terminals -------------------------------------------------------------------------- */
 
 int rota__sys_pipe(int ret_fds[2])
 {
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
-	return rc < 0 ? rc : result(pipe2(ret_fds, O_CLOEXEC));
+	return rc < 0 ? rc : rota__sys_result(pipe2(ret_fds, O_CLOEXEC));
 }
 
 int rota__sys_pipe_size(int fd)
 {
-	return result(fcntl(fd, F_GETPIPE_SZ));
+	return rota__sys_result(fcntl(fd, F_GETPIPE_SZ));
 }
 
 int rota__sys_pipe_resize(int fd, int bytes)
 {
-	return result(fcntl(fd, F_SETPIPE_SZ, bytes));
+	return rota__sys_result(fcntl(fd, F_SETPIPE_SZ, bytes));
 }
 
 int rota__sys_dup_above(int fd, int least)
 {
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
-	return rc < 0 ? rc : result(fcntl(fd, F_DUPFD_CLOEXEC, least));
+	return rc < 0 ? rc : rota__sys_result(fcntl(fd, F_DUPFD_CLOEXEC, least));
 }
 
 int rota__sys_reopen(int fd)
@@ -89,7 +84,7 @@ int rota__sys_signal_take(int signo, struct sigaction *ret_former)
 	/* Children that nobody wants to wait for still leave nothing behind. */
 	if (signo == SIGCHLD && (ret_former->sa_handler == SIG_IGN || ret_former->sa_flags & SA_NOCLDWAIT))
 		action.sa_flags |= SA_NOCLDWAIT;
-	return result(sigaction(signo, &action, NULL));
+	return rota__sys_result(sigaction(signo, &action, NULL));
 }
 
 void rota__sys_signal_give_back(int signo, const struct sigaction *former)
@@ -111,7 +106,7 @@ int rota__sys_pidfd(pid_t pid)
 {
 	int rc = rota__fault(ROTA__FAULT_PIDFD);
 
-	return rc < 0 ? rc : result(syscall(SYS_pidfd_open, pid, 0));
+	return rc < 0 ? rc : rota__sys_result(syscall(SYS_pidfd_open, pid, 0));
 }
 
 static int wait_status(const siginfo_t *info)
@@ -144,10 +139,10 @@ int rota__sys_kill(pid_t pid, int pidfd, bool group, int signo)
 	int rc = -ENOSYS;
 
 	if (group)
-		return result(kill(-pid, signo));
+		return rota__sys_result(kill(-pid, signo));
 	if (pidfd >= 0)
-		rc = result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
-	return rc == -ENOSYS ? result(kill(pid, signo)) : rc;
+		rc = rota__sys_result(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0));
+	return rc == -ENOSYS ? rota__sys_result(kill(pid, signo)) : rc;
 }
 
 void rota__sys_poll_any(const int *fds, unsigned n, int timeout_ms)

@@ -9,11 +9,6 @@
 #include "../runtime/sys_internal.h"
 #include "sys_internal.h"
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 bool rota__sys_is_pipe(int fd)
 {
 	struct stat status;
@@ -39,8 +34,8 @@ static int splice_quietly(const struct rota_op *op)
 	int rc;
 
 	do
-		rc = result(splice(op->second_fd_, from != -1 ? &from : NULL, op->fd_, to != -1 ? &to : NULL, op->len_,
-				   op->flags_));
+		rc = rota__sys_result(splice(op->second_fd_, from != -1 ? &from : NULL, op->fd_, to != -1 ? &to : NULL,
+					     op->len_, op->flags_));
 	while (rc == -EINTR);
 	if (hushed)
 		rota__sys_unblock_sigpipe();

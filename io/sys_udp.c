@@ -19,11 +19,6 @@
 
 #define BATCH 16u
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *options, bool connects)
 {
 	static const struct rota_udp_options defaults;
@@ -43,8 +38,8 @@ int rota__sys_udp_socket(const struct rota_address *address, const struct rota_u
 	if (family == AF_INET6)
 		rota__sys_option(&rc, fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6only);
 	if (rc == 0)
-		rc = result(connects ? connect(fd, &address->addr.any, address->len)
-				     : bind(fd, &address->addr.any, address->len));
+		rc = rota__sys_result(connects ? connect(fd, &address->addr.any, address->len)
+					       : bind(fd, &address->addr.any, address->len));
 	return rota__sys_or_close(fd, rc);
 }
 
@@ -122,7 +117,7 @@ int rota__sys_udp_send(int fd, struct rota_datagram *datagrams, unsigned n)
 			put_segment(&batch, i, datagrams[i].segment);
 	}
 	do {
-		rc = result(sendmmsg(fd, batch.messages, count, MSG_DONTWAIT | MSG_NOSIGNAL));
+		rc = rota__sys_result(sendmmsg(fd, batch.messages, count, MSG_DONTWAIT | MSG_NOSIGNAL));
 	} while (rc == -EINTR);
 	return rc;
 }
@@ -134,7 +129,7 @@ int rota__sys_udp_recv(int fd, struct rota_datagram *datagrams, unsigned n)
 	int rc;
 
 	do {
-		rc = result(recvmmsg(fd, batch.messages, count, MSG_DONTWAIT, NULL));
+		rc = rota__sys_result(recvmmsg(fd, batch.messages, count, MSG_DONTWAIT, NULL));
 	} while (rc == -EINTR);
 	for (int i = 0; i < rc; i++) {
 		struct msghdr *message = &batch.messages[i].msg_hdr;
@@ -164,7 +159,7 @@ static int family_of(int fd)
 {
 	int family = 0;
 	socklen_t len = sizeof(family);
-	int rc = result(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len));
+	int rc = rota__sys_result(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len));
 
 	return rc < 0 ? rc : family;
 }
@@ -181,7 +176,8 @@ int rota__sys_multicast_member(int fd, const struct rota_address *group, const c
 		return -EINVAL;
 	request.gr_interface = (uint32_t)index;
 	memcpy(&request.gr_group, &group->addr, group->len);
-	return result(setsockopt(fd, level, joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request, sizeof(request)));
+	return rota__sys_result(
+		setsockopt(fd, level, joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request, sizeof(request)));
 }
 
 /* The option of whichever family the socket is. */
@@ -190,9 +186,9 @@ static int set_for_family(int fd, int v4, int v6, int value)
 	int family = family_of(fd);
 
 	if (family == AF_INET)
-		return result(setsockopt(fd, IPPROTO_IP, v4, &value, sizeof(value)));
+		return rota__sys_result(setsockopt(fd, IPPROTO_IP, v4, &value, sizeof(value)));
 	if (family == AF_INET6)
-		return result(setsockopt(fd, IPPROTO_IPV6, v6, &value, sizeof(value)));
+		return rota__sys_result(setsockopt(fd, IPPROTO_IPV6, v6, &value, sizeof(value)));
 	return family < 0 ? family : -EAFNOSUPPORT;
 }
 
@@ -216,6 +212,6 @@ int rota__sys_multicast_interface(int fd, const char *interface)
 	if (request.imr_ifindex < 0)
 		return request.imr_ifindex;
 	if (family == AF_INET)
-		return result(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request)));
+		return rota__sys_result(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request)));
 	return set_for_family(fd, 0, IPV6_MULTICAST_IF, request.imr_ifindex);
 }

@@ -11,11 +11,6 @@
 #include "../runtime/sys_internal.h"
 #include "sys_net_internal.h"
 
-static int result(long rc)
-{
-	return rc < 0 ? -rota__sys_errno() : (int)rc;
-}
-
 int rota__sys_socketpair(int type, int ret_fds[2])
 {
 	int fds[2];
@@ -23,7 +18,7 @@ int rota__sys_socketpair(int type, int ret_fds[2])
 
 	if (rc < 0)
 		return rc;
-	rc = result(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
+	rc = rota__sys_result(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
 	if (rc < 0)
 		return rc;
 	ret_fds[0] = fds[0];
@@ -39,7 +34,7 @@ static int connect_nowait(int fd, const struct sockaddr_un *address, socklen_t l
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -rota__sys_errno();
-	rc = result(connect(fd, (const struct sockaddr *)address, len));
+	rc = rota__sys_result(connect(fd, (const struct sockaddr *)address, len));
 	fcntl(fd, F_SETFL, flags);
 	return rc;
 }
@@ -51,7 +46,7 @@ int rota__sys_unix_connect(int fd, const struct sockaddr_un *address, socklen_t 
 	if (!blocks)
 		return connect_nowait(fd, address, len);
 	do {
-		rc = result(connect(fd, (const struct sockaddr *)address, len));
+		rc = rota__sys_result(connect(fd, (const struct sockaddr *)address, len));
 	} while (rc == -EINTR); /* a connection is made at once or not at all */
 	return rc;
 }
@@ -85,13 +80,13 @@ int rota__sys_unix_bind(const struct sockaddr_un *address, socklen_t len, int ty
 
 	if (fd < 0)
 		return fd;
-	rc = result(bind(fd, (const struct sockaddr *)address, len));
+	rc = rota__sys_result(bind(fd, (const struct sockaddr *)address, len));
 	if (rc == -EADDRINUSE && is_left_behind(address, len)) {
 		unlink(address->sun_path);
-		rc = result(bind(fd, (const struct sockaddr *)address, len));
+		rc = rota__sys_result(bind(fd, (const struct sockaddr *)address, len));
 	}
 	if (rc == 0 && type != SOCK_DGRAM)
-		rc = result(listen(fd, backlog > 0 ? backlog : SOMAXCONN));
+		rc = rota__sys_result(listen(fd, backlog > 0 ? backlog : SOMAXCONN));
 	return rota__sys_or_close(fd, rc);
 }
 
@@ -99,18 +94,18 @@ int rota__sys_unix_unbind(int fd)
 {
 	struct sockaddr_un address;
 	socklen_t len = sizeof(address);
-	int rc = result(getsockname(fd, (struct sockaddr *)&address, &len));
+	int rc = rota__sys_result(getsockname(fd, (struct sockaddr *)&address, &len));
 
 	if (rc == 0 && address.sun_family == AF_UNIX && len <= sizeof(address) && is_pathname(&address, len))
 		unlink(address.sun_path); /* it may have gone, or been moved */
-	return result(close(fd));
+	return rota__sys_result(close(fd));
 }
 
 int rota__sys_unix_peer(int fd, struct rota_unix_peer *ret)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	int rc = result(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len));
+	int rc = rota__sys_result(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len));
 
 	if (rc < 0)
 		return rc;

@@ -18,6 +18,12 @@
 /* What the last call of the C library that failed said, on this thread. errno itself: opaque_internal.h. */
 int rota__sys_errno(void);
 
+/* What a call returned as a count, or a negative errno. Right after that call. */
+static inline int rota__sys_result(long rc)
+{
+	return rc < 0 ? -rota__sys_errno() : (int)rc;
+}
+
 enum rota__fault_kind {
 	ROTA__FAULT_ALLOC,
 	ROTA__FAULT_MAP,
