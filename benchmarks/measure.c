@@ -116,14 +116,19 @@ int bench_raise_fd_limit(void)
 
 enum { SPARE_FDS = 64 };
 
-size_t bench_connections_allowed(size_t wanted)
+size_t bench_fds_allowed(void)
 {
 	struct rlimit limit;
-	size_t allowed;
 
 	if (bench_raise_fd_limit() < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return 0;
-	allowed = limit.rlim_cur > SPARE_FDS ? (size_t)(limit.rlim_cur - SPARE_FDS) / 2 : 0;
+	return limit.rlim_cur > SPARE_FDS ? (size_t)(limit.rlim_cur - SPARE_FDS) : 0;
+}
+
+size_t bench_connections_allowed(size_t wanted)
+{
+	const size_t allowed = bench_fds_allowed() / 2;
+
 	if (allowed >= wanted)
 		return wanted;
 	bench_note("RLIMIT_NOFILE allows %zu connections", allowed);

@@ -28,8 +28,11 @@ uint64_t bench_file_number(const char *path, unsigned index);
 /* Allows as many descriptors as may be had: with the right to it fs.nr_open, else the hard limit. */
 int bench_raise_fd_limit(void) ROTA_MUST_USE;
 
-/* The same, and how many connections may be had of those that are wanted, each of which takes two descriptors; when these are
- * fewer, a note says so. 0: none. */
+/* The same, and how many that is, less some for a runtime. 0: none. */
+size_t bench_fds_allowed(void);
+
+/* How many connections may be had of those that are wanted, each of which takes two descriptors; when these are fewer, a note
+ * says so. 0: none. */
 size_t bench_connections_allowed(size_t wanted);
 
 /* The next of a fixed sequence of even numbers (SplitMix64). */
