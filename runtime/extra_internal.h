@@ -24,6 +24,7 @@ struct rota__extra {
 	/* the task's own */
 	struct rota_scope *opened; /* innermost scope that it has open */
 	bool unfiled;              /* one of them has a timer that is not filed yet */
+	bool walked;               /* a task is being spawned, which goes through the list below */
 	struct rota__local *locals;
 };
 
@@ -66,7 +67,7 @@ struct rota__extra *rota__extra_of(rota_task *task);
 
 /* The values that a new task gets from the one that spawns it, whose extra is `parent`. 0, -ENOMEM: what was inherited
  * must still be cleared. */
-int rota__locals_inherit(rota_task *child, const struct rota__extra *parent);
+int rota__locals_inherit(rota_task *child, struct rota__extra *parent);
 
 /* Drops all values; when the task has ended, or is not to be started. */
 void rota__locals_clear(struct rota__extra *extra);

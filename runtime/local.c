@@ -66,6 +66,8 @@ int rota_local_set(const struct rota_local_key *key, void *value)
 	extra = rota__extra_of(task);
 	if (extra == NULL)
 		return -ENOMEM;
+	if (extra->walked)
+		return -EBUSY;
 	link = find(extra, key);
 	if (*link == NULL)
 		return value != NULL ? add(extra, key, value) : 0;
@@ -91,21 +93,30 @@ void *rota_local_get(const struct rota_local_key *key)
 	return local != NULL ? local->value : NULL;
 }
 
-int rota__locals_inherit(rota_task *child, const struct rota__extra *parent)
+static int inherit(rota_task *child, const struct rota__local *local)
 {
-	for (const struct rota__local *local = parent->locals; local != NULL; local = local->next) {
-		struct rota__extra *extra;
-		void *value;
+	void *value = local->key->inherit != NULL ? local->key->inherit(local->value) : NULL;
+	struct rota__extra *extra;
 
-		if (local->key->inherit == NULL || (value = local->key->inherit(local->value)) == NULL)
-			continue;
-		extra = rota__extra_of(child);
-		if (extra == NULL || add(extra, local->key, value) < 0) {
-			drop(local->key, value);
-			return -ENOMEM;
-		}
-	}
-	return 0;
+	if (value == NULL)
+		return 0;
+	extra = rota__extra_of(child);
+	if (extra != NULL && add(extra, local->key, value) == 0)
+		return 0;
+	drop(local->key, value);
+	return -ENOMEM;
+}
+
+int rota__locals_inherit(rota_task *child, struct rota__extra *parent)
+{
+	const bool walked = parent->walked; /* a key's function may spawn, too */
+	int rc = 0;
+
+	parent->walked = true;
+	for (const struct rota__local *local = parent->locals; local != NULL && rc == 0; local = local->next)
+		rc = inherit(child, local);
+	parent->walked = walked;
+	return rc;
 }
 
 void rota__locals_clear(struct rota__extra *extra)

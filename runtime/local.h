@@ -19,7 +19,7 @@ ROTA_BEGIN_DECLS
 /* A key is known by its address; as a rule it is static. Both functions may be NULL. */
 struct rota_local_key {
 	/* The value that a task begins with which is spawned by one that has `value`; NULL: none. Runs in the spawner, inside
-	 * rota_spawn and its kin: it may not wait. Without this function tasks begin without a value. */
+	 * rota_spawn and its kin: it may not wait, nor set values. Without this function tasks begin without a value. */
 	void *(*inherit)(void *value);
 
 	/* The task has ended, or has set another value. Runs in the task, also in a stackless one: it should not wait. */
@@ -27,7 +27,7 @@ struct rota_local_key {
 };
 
 /* Sets the calling task's value; NULL: it has none any more. The former one is dropped. 0; -ENXIO outside of tasks;
- * -ENOMEM, and the value is still the caller's. Never waits. */
+ * -ENOMEM, or -EBUSY inside of `inherit`, and the value is still the caller's. Never waits. */
 ROTA_API int rota_local_set(const struct rota_local_key *key, void *value) ROTA_MUST_USE;
 
 /* The calling task's value; NULL when it has none, and outside of tasks. Never waits. */

@@ -122,7 +122,7 @@ static inline int inherit(rota_task *task)
 {
 	const struct rota__worker *worker = rota__worker_self();
 	const rota_task *parent = worker != NULL ? worker->current : NULL;
-	const struct rota__extra *extra = parent != NULL ? rota__task_extra(parent) : NULL;
+	struct rota__extra *extra = parent != NULL ? rota__task_extra(parent) : NULL;
 
 	if (extra == NULL || extra->locals == NULL || task->kind == ROTA__TASK_JOB)
 		return 0;

@@ -39,6 +39,7 @@ struct rota__extra *rota__extra_of(rota_task *task)
 	memset(extra->name, 0, sizeof(extra->name));
 	extra->opened = NULL;
 	extra->unfiled = false;
+	extra->walked = false;
 	extra->locals = NULL;
 	rota__store(&task->more, (unsigned char *)extra + ROTA__MORE_EXTRA, RELEASE); /* partner: task_name */
 	return extra;

@@ -60,6 +60,40 @@ TASK_TEST(local, values_belong_to_tasks)
 	expect_pointer(rota_local_get(&more_key), ==, number(30));
 }
 
+static const struct rota_local_key busy_key;
+static int told_while_inherited;
+
+/* Would take itself out of the list that the spawn goes through, and put another one in. */
+static void *set_values(void *value)
+{
+	told_while_inherited = rota_local_set(&busy_key, NULL);
+	expect(rota_local_set(&own_key, number(2)), ==, told_while_inherited);
+	expect_pointer(rota_local_get(&busy_key), ==, value);
+	return value;
+}
+
+static const struct rota_local_key busy_key = { set_values, NULL };
+
+static int begins_with_both(void *arg)
+{
+	expect_pointer(rota_local_get(&busy_key), ==, number(4));
+	expect_pointer(rota_local_get(&same_key), ==, number(20));
+	(void)arg;
+	return 0;
+}
+
+TASK_TEST(local, none_is_set_while_a_task_inherits)
+{
+	expect(rota_local_set(&same_key, number(20)), ==, 0);
+	expect(rota_local_set(&busy_key, number(4)), ==, 0);
+	unit_expect_join(unit_spawn(begins_with_both, NULL), 0);
+	expect(told_while_inherited, ==, -EBUSY);
+	expect_pointer(rota_local_get(&busy_key), ==, number(4));
+	expect_pointer(rota_local_get(&own_key), ==, NULL);
+	expect(rota_local_set(&busy_key, NULL), ==, 0); /* when it is over */
+	expect_pointer(rota_local_get(&busy_key), ==, NULL);
+}
+
 static int set_and_end(void *arg)
 {
 	(void)arg;
