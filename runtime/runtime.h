@@ -85,9 +85,10 @@ ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
 ROTA_API int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns);
 
 /*
- * Shuts down if that was not done (waiting without limit), then frees everything. NULL does nothing. Task handles
- * that are still held must not be used afterwards. From a plain thread; where rota_runtime_shutdown is refused, so is
- * this, and frees nothing.
+ * Shuts down if that was not done (waiting without limit), then frees everything. NULL does nothing. Afterwards handles
+ * and wakers of its tasks must not be used, and no thread may still be inside of a call that was given `rt` or one of them.
+ * (A thread that wakes tasks by something that both share, a channel for example, may be about it: that is waited for.)
+ * From a plain thread; where rota_runtime_shutdown is refused, so is this, and frees nothing.
  */
 ROTA_API void rota_runtime_free(rota_runtime *rt);
 

@@ -9,6 +9,7 @@
 #include "log_internal.h"
 #include "place_internal.h"
 #include "runtime_internal.h"
+#include "spin_internal.h"
 #include "sys_internal.h"
 
 #define CANCEL_AGAIN_NS 10000000u /* a task that was spawned while the last round of cancels was under way */
@@ -148,6 +149,15 @@ static int drain(rota_runtime *rt, uint64_t deadline)
 	}
 }
 
+/* Who woke the last tasks may not be back from it yet: a few instructions, if it is scheduled. */
+static void see_visitors_off(const rota_runtime *rt)
+{
+	unsigned spins = 0;
+
+	while (rota__load(&rt->visitors, ACQUIRE) != 0) /* partner: publish_from_outside */
+		rota__spin_pause(&spins);
+}
+
 int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 {
 	uint64_t now = rota__sys_clock();
@@ -181,6 +191,7 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 				  rota__load(&rt->guests, RELAXED));
 		return rc;
 	}
+	see_visitors_off(rt);
 	rota__blocking_stop(rt);
 	rota__runtime_threads_stop(rt);
 	rota__store(&rt->stopped, 1, RELEASE); /* partner: the ACQUIRE above */

@@ -134,27 +134,44 @@ bool rota__worker_forward_mail(struct rota__worker *worker)
 	return any;
 }
 
+static void publish(rota_runtime *rt, rota_task *task)
+{
+	if (task->flags & ROTA__TASK_PINNED) {
+		rota__worker_send_mail(&rt->workers[task->home], task);
+	} else {
+		rota__inject_push(&rt->inject, task, task, 1);
+		rota__idle_wake_one(rt);
+	}
+}
+
+/* By a thread that is none of the workers. Once the task is published it may run and end, and the runtime, which nothing
+ * else keeps, be freed: shutdown waits until this thread has left, too. */
+static void publish_from_outside(rota_runtime *rt, rota_task *task)
+{
+	rota__fetch_add(&rt->visitors, 1, RELAXED); /* the publication orders it */
+	publish(rt, task);
+	rota__fetch_sub(&rt->visitors, 1, RELEASE); /* partner: shutdown; the last touch of the runtime */
+}
+
 void rota__task_submit(rota_task *task)
 {
 	struct rota__worker *worker = rota__worker_self();
 	rota_runtime *rt = task->rt;
 
-	if (task->flags & ROTA__TASK_PINNED) {
+	if (__builtin_expect(worker == NULL || worker->rt != rt, 0)) {
+		publish_from_outside(rt, task);
+	} else if (task->flags & ROTA__TASK_PINNED) {
 		struct rota__worker *home = &rt->workers[task->home];
 
 		if (home == worker)
 			push_pinned(worker, task);
 		else
 			rota__worker_send_mail(home, task);
-	} else if (worker != NULL && worker->rt == rt) {
+	} else if (worker->current != NULL) {
 		/* A task that wakes another is about to wait for it; what I/O and timers wake queues up. */
-		if (worker->current != NULL)
-			push_next(worker, task);
-		else
-			rota__worker_push_back(worker, task);
+		push_next(worker, task);
 	} else {
-		rota__inject_push(&rt->inject, task, task, 1);
-		rota__idle_wake_one(rt);
+		rota__worker_push_back(worker, task);
 	}
 }
 

@@ -2,7 +2,7 @@
 /*
  * Runtimes that are shut down in the middle of everything: sleepers, spinners, waiters, spawners that go on until they
  * are refused, blocking jobs, stackless tasks, timers of plain threads, plain threads that spawn and join at that very
- * moment. A spawn is refused or its task runs and ends, never neither; a shutdown that had too little time is repeated;
+ * moment, or have just woken the last task. A spawn is refused or its task runs and ends, never neither; a shutdown that had too little time is repeated;
  * and no thread, no descriptor and no memory is left.
  */
 #define _GNU_SOURCE
@@ -243,6 +243,58 @@ static void shut_down(struct stress_random *random, rota_runtime *rt)
 	expect(rota_runtime_shutdown(rt, 0), ==, 0);
 }
 
+/* --- a wake that outlasts the runtime ------------------------------------------------------------------------------------ */
+
+struct farewell {
+	struct rota_channel channel;
+	struct rota_atomic_u32 begun;
+	struct stress_random random;
+};
+
+static void *send_last_word(void *arg)
+{
+	struct farewell *farewell = arg;
+	int word = 1;
+
+	while (rota__load(&farewell->begun, SEQ_CST) == 0)
+		sched_yield();
+	stress_pause(&farewell->random);
+	expect(rota_channel_send(&farewell->channel, &word), ==, 0);
+	return NULL;
+}
+
+static int hear_last_word(void *arg)
+{
+	struct farewell *farewell = arg;
+	int word;
+
+	rota__store(&farewell->begun, 1, SEQ_CST);
+	return rota_channel_recv(&farewell->channel, &word);
+}
+
+/* The only task ends by what an outsider sends, and the runtime is freed while that one is still on its way back. */
+static void part(struct stress_random *random)
+{
+	const struct rota_config config = {
+		.workers = 1,
+		.flavor = stress_one_in(random, 4) ? ROTA_FLAVOR_CURRENT_THREAD : ROTA_FLAVOR_MULTI_THREAD,
+	};
+	struct farewell farewell = { .random = stress_random_new(stress_next(random)) };
+	struct stress_threads threads = { .n = 0 };
+	rota_runtime *rt;
+
+	expect(rota_channel_init(&farewell.channel, sizeof(int), 1), ==, 0);
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	stress_thread(&threads, send_last_word, &farewell);
+	expect(rota_block_on(rt, hear_last_word, &farewell), ==, 0);
+	rota_runtime_free(rt);
+	stress_join(&threads);
+	rota_channel_deinit(&farewell.channel);
+	stress_moved();
+}
+
+/* --- all of it ----------------------------------------------------------------------------------------------------------- */
+
 static void round_of(struct stress_random *random)
 {
 	const struct rota_config config = {
@@ -291,6 +343,7 @@ int main(int argc, char **argv)
 	random = stress_random_new(0);
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++) {
 		round_of(&random);
+		part(&random);
 		/* Parkers stay, as many as there were threads at once. */
 		if (round == ROUNDS_BEFORE) {
 			descriptors = entries("/proc/self/fd");
