@@ -333,11 +333,37 @@ void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
 	*ret = m;
 }
 
-void rota_runtime_trim(rota_runtime *rt)
+void rota__runtime_trim_pools(rota_runtime *rt)
 {
 	rota__task_pool_trim(&rt->tasks);
 	rota__stack_pool_trim(&rt->stacks);
 	rota__alloc_trim();
+}
+
+/* Each worker's caches are its own: it is told, and woken if it sleeps. */
+static void tell_to_trim(rota_runtime *rt)
+{
+	rota__fetch_add(&rt->trims, 1, RELAXED);
+	rota__fence(SEQ_CST); /* partners: the ones behind `asleep = 1` in worker_park.c */
+	for (unsigned i = 0; i < rota__worker_total(rt); i++) {
+		if (rota__load(&rt->workers[i].asleep, RELAXED))
+			rt->driver->wake(&rt->workers[i]);
+	}
+}
+
+void rota_runtime_trim(rota_runtime *rt)
+{
+	struct rota__worker *self = rota__worker_of(rt);
+
+	if (self != NULL)
+		rota__worker_deinit(self);
+	if (rt->config.flavor == ROTA_FLAVOR_MULTI_THREAD) {
+		tell_to_trim(rt);
+	} else if (self == NULL && rota__runtime_occupy(rt)) {
+		rota__worker_deinit(&rt->workers[0]);
+		rota__runtime_vacate(rt);
+	}
+	rota__runtime_trim_pools(rt);
 }
 
 enum rota_backend rota_runtime_backend(const rota_runtime *rt)

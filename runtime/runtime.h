@@ -118,7 +118,8 @@ struct rota_metrics {
  * count as alive. Any thread. */
 ROTA_API void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret);
 
-/* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. Any thread. */
+/* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. What a worker keeps at hand for
+ * itself follows when the worker has nothing to do, which may be after the return. Any thread. */
 ROTA_API void rota_runtime_trim(rota_runtime *rt);
 
 /* Which back end runs: ROTA_BACKEND_IO_URING or ROTA_BACKEND_EPOLL. Any thread. */

@@ -41,6 +41,7 @@ struct rota_runtime {
 	struct rota_atomic_u64 spawned, finished;  /* by threads that are not workers */
 	struct rota_atomic_u32 guests;             /* threads inside rota_block_on_future */
 	struct rota_atomic_u32 visitors;           /* threads that hand a task over and are none of the workers */
+	struct rota_atomic_u32 trims;              /* calls of rota_runtime_trim that workers have to follow */
 	struct rota_atomic_u64 reactor_operations; /* that the reactor reaped, its own and in others' place */
 	struct rota_atomic_u64 reactor_wakeups;    /* times the reactor returned from its wait */
 };
@@ -79,6 +80,9 @@ static inline int rota__runtime_admit(rota_runtime *rt, struct rota__worker *wor
 	rota__count(&worker->spawned, 1);
 	return 0;
 }
+
+/* Gives the pools' reserves back to the system. Any thread. */
+void rota__runtime_trim_pools(rota_runtime *rt);
 
 /* The current-thread flavour (current_thread.c): one thread at a time may play the worker; false: another one does. */
 bool rota__runtime_occupy(rota_runtime *rt);

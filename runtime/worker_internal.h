@@ -46,6 +46,7 @@ struct rota__worker {
 	rota_task *pinned_first, *pinned_last;
 	struct rota__task_cache tasks;
 	struct rota__stack_cache stacks;
+	uint32_t trims;       /* those of the runtime's that the worker has followed */
 	unsigned alloc_cache; /* alloc.c: which of jemalloc's caches is the worker's, plus one; 0: none yet */
 	pthread_t thread;
 	bool has_thread;
@@ -96,7 +97,7 @@ static inline struct rota__worker *rota__worker_of(const rota_runtime *rt)
 
 /* Prepares the fields; the thread comes with start. */
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index);
-void rota__worker_deinit(struct rota__worker *worker);
+void rota__worker_deinit(struct rota__worker *worker); /* gives its caches back; it may make new ones */
 
 /* The calling thread becomes the worker until done(arg), or until `deadline`. */
 void rota__worker_enter(struct rota__worker *worker);

@@ -94,6 +94,18 @@ static void arise(struct rota__worker *worker)
 	rota__wheel_expire(&worker->wheel, now);
 }
 
+/* What the worker keeps for itself goes, too, when it has nothing to do. Once it is seen to be asleep. */
+static void follow_trims(struct rota__worker *worker)
+{
+	const uint32_t trims = rota__load(&worker->rt->trims, RELAXED);
+
+	if (__builtin_expect(worker->trims == trims, 1))
+		return;
+	worker->trims = trims;
+	rota__worker_deinit(worker);
+	rota__runtime_trim_pools(worker->rt);
+}
+
 /* How long the worker may sleep at `now`. */
 static uint64_t until_next(const struct rota__worker *worker, uint64_t now, uint64_t deadline)
 {
@@ -120,6 +132,7 @@ void rota__worker_park(struct rota__worker *worker, uint64_t deadline)
 	}
 	rota__store(&worker->asleep, 1, RELAXED); /* the fence in idle_sleep orders it */
 	rota__idle_sleep(&rt->idle, worker->index);
+	follow_trims(worker);
 	if (!rota__load(&rt->stopping, RELAXED) && !rota__worker_work_visible(worker)) {
 		timeout = until_next(worker, now, deadline);
 		rota__count(&worker->parks, 1);
@@ -144,7 +157,8 @@ void rota__worker_park_aside(struct rota__worker *worker)
 
 	rota__worker_account(worker, now);
 	rota__store(&worker->asleep, 1, RELAXED);
-	rota__fence(SEQ_CST); /* partner: the one in rota__worker_send_mail */
+	rota__fence(SEQ_CST); /* partners: those in rota__worker_send_mail and rota_runtime_trim */
+	follow_trims(worker);
 	if (rota__load(&worker->mail, RELAXED) == NULL) {
 		timeout = until_next(worker, now, ROTA_NEVER);
 		rota__count(&worker->parks, 1);

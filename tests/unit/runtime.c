@@ -496,6 +496,34 @@ static void *trim_often(void *rt)
 	return NULL;
 }
 
+static int make_and_drop(void *arg)
+{
+	struct rota_channel channel;
+
+	expect(rota_channel_init(&channel, sizeof(int), 16), ==, 0);
+	rota_channel_deinit(&channel);
+	return spawn_some(arg);
+}
+
+static bool keeps_nothing(rota_runtime *rt)
+{
+	bool any = rt->tasks.slabs != NULL;
+
+	for (unsigned i = 0; i < rt->worker_count; i++)
+		any = any || rt->workers[i].tasks.count > 0 || rt->workers[i].alloc_cache != 0;
+	return !any;
+}
+
+RUNTIME_TEST(runtime, keeps_nothing_once_it_was_trimmed)
+{
+	for (int i = 0; i < 3; i++) {
+		expect(rota_block_on(rt, make_and_drop, (void *)100), ==, 100);
+		expect(keeps_nothing(rt), ==, false);
+		rota_runtime_trim(rt);
+		expect_eventually(keeps_nothing(rt)); /* also of workers that sleep */
+	}
+}
+
 RUNTIME_TEST(runtime, may_be_trimmed_at_any_time)
 {
 	pthread_t thread;
