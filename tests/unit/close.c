@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#include "../../io/carrier_internal.h"
 #include "../../io/recv_stream.h"
 #include "../../io/splice.h"
 #include "../../io/udp.h"
@@ -348,4 +349,66 @@ static void by_itself_script(const struct place *place)
 UNIT_TEST(close, is_seen_by_calls_made_in_place)
 {
 	place_run(&place_kinds[2], 0, by_itself_script, NULL);
+}
+
+static int close_it(void *arg)
+{
+	return rota_close(*(int *)arg);
+}
+
+/* Such a call is under way: the close has begun, and waits for its end. */
+static void call_under_way_script(const struct place *place)
+{
+	for (int round = 0; round < 10; round++) {
+		rota_task *closer;
+		uint16_t closes;
+		int fds[2];
+
+		plain_pipe(fds);
+		closes = rota__call_closes(fds[0]);
+		expect(rota__call_begin(fds[0], closes), ==, true);
+		expect(rota_spawn_blocking(&closer, close_it, fds), ==, 0);
+		expect_eventually(rota__call_closes(fds[0]) != closes);
+		usleep(1000); /* as a rule it has met the call by now */
+		expect(fcntl(fds[0], F_GETFD), ==, FD_CLOEXEC);
+		rota__call_end(fds[0]);
+		unit_expect_join(closer, 0);
+		expect(fcntl(fds[0], F_GETFD), ==, -1);
+		close(fds[1]);
+	}
+	(void)place;
+}
+
+UNIT_TEST(close, waits_for_calls_made_in_place)
+{
+	place_run(&place_kinds[1], 0, call_under_way_script, NULL);
+}
+
+/* --- what was known of a number -------------------------------------------------------------------------------------- */
+
+/* It meant a file, which has offsets, until that was closed behind rota's back; now it is opened as a FIFO, which has none. */
+static void forgotten_script(const struct place *place)
+{
+	char path[] = "/tmp/rota-close-XXXXXX", byte;
+	int file, fifo;
+
+	file = mkstemp(path);
+	expect(file, >=, 0);
+	expect(rota_pread(file, &byte, 1, 0), ==, 0);
+	close(file);
+	expect(unlink(path), ==, 0);
+	expect(mkfifo(path, 0600), ==, 0);
+	fifo = rota_open(path, O_RDWR | O_NONBLOCK, 0);
+	expect(fifo, ==, file);
+	expect(write(fifo, "a", 1), ==, 1);
+	expect(rota_pread(fifo, &byte, 1, 0), ==, -ESPIPE);
+	expect(rota_read(fifo, &byte, 1), ==, 1);
+	expect(rota_close(fifo), ==, 0);
+	expect(unlink(path), ==, 0);
+	(void)place;
+}
+
+UNIT_TEST(close, an_open_forgets_what_was_known)
+{
+	place_run(&place_kinds[2], 0, forgotten_script, NULL);
 }

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The epoll back end and closes, step by step: what naps, or is left to the pool, ends before its descriptor is closed;
+ * and an operation whose descriptor was closed between a call and the wait after it does not wait for what the number
+ * means now. Each of these moments is a few instructions long, so the steps are made here, in the place of the operation's
+ * owner.
+ */
+#define _GNU_SOURCE
+#include "../../io/file.h"
+#include "../../io/poller_internal.h"
+#include "../../runtime/slot_internal.h"
+#include "places.h"
+#include "plain.h"
+
+static struct rota__poller *poller_here(void)
+{
+	return (struct rota__poller *)(void *)rota_runtime_current()->io;
+}
+
+static void in_fiber(rota_fn *fn)
+{
+	const struct rota_config config = { .workers = 2, .backend = ROTA_BACKEND_EPOLL, .max_blocking_threads = 1 };
+	rota_runtime *rt;
+
+	rota_thread_waker();
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, fn, NULL), ==, 0);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	rota_runtime_free(rt);
+}
+
+/* A read as it is after its first poll has begun. */
+static void begin(struct rota_op *op, int fd, char *byte)
+{
+	rota_op_read(op, fd, byte, 1, -1);
+	op->stage_ = ROTA__OP_STARTED;
+	rota__store(&op->carrier_, poller_here(), RELAXED);
+	op->closes_ = rota__poller_closes(poller_here(), fd);
+}
+
+/* --- what a close ends -------------------------------------------------------------------------------------------- */
+
+enum { ROUNDS = 20 };
+
+/* The nap may be over before the close comes: then it has ended, too. */
+static int nap_and_close(void *arg)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct rota_op op;
+	int fds[2];
+	char byte;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		plain_pipe(fds);
+		begin(&op, fds[0], &byte);
+		expect(rota__poller_nap(poller_here(), &op, &waker), ==, 0);
+		expect(rota_close(fds[0]), ==, 0);
+		expect(rota__slot_fired(&op.state_), ==, true);
+		expect((op.future.status == -ECANCELED) + (op.future.status == ROTA__OP_RESUME), ==, 1);
+		close(fds[1]);
+	}
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, close_ends_what_naps)
+{
+	in_fiber(nap_and_close);
+}
+
+struct pool_holder {
+	unsigned here, free; /* atomic */
+};
+
+static int hold_pool(void *arg)
+{
+	struct pool_holder *holder = arg;
+
+	__atomic_store_n(&holder->here, 1, __ATOMIC_RELEASE);
+	expect_eventually(__atomic_load_n(&holder->free, __ATOMIC_ACQUIRE) != 0);
+	return 0;
+}
+
+static rota_task *take_pool(struct pool_holder *holder)
+{
+	rota_task *job;
+
+	expect(rota_spawn_blocking(&job, hold_pool, holder), ==, 0);
+	expect_eventually(__atomic_load_n(&holder->here, __ATOMIC_ACQUIRE) != 0);
+	return job;
+}
+
+static void give_pool_back(struct pool_holder *holder, rota_task *job)
+{
+	__atomic_store_n(&holder->free, 1, __ATOMIC_RELEASE);
+	expect(rota_join(job, NULL), ==, 0);
+}
+
+static int sync_file(void *arg)
+{
+	return rota_fsync(*(int *)arg);
+}
+
+/* The one thread of the pool has something else to do: neither who closes waits for it, nor who waits for his turn. */
+static int queue_and_close(void *arg)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	struct pool_holder holder = { 0 };
+	rota_task *job = take_pool(&holder);
+	rota_task *task = unit_spawn(sync_file, &fd);
+
+	unit_until_resting(task);
+	expect(rota_close(fd), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+	give_pool_back(&holder, job);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, close_ends_what_waits_for_the_pool)
+{
+	in_fiber(queue_and_close);
+}
+
+/* --- what sees that it was closed --------------------------------------------------------------------------------- */
+
+/* The number means another pipe by now. */
+static void close_and_reuse(const int fds[2], int again[2])
+{
+	expect(rota_close(fds[0]), ==, 0);
+	plain_pipe(again);
+	expect(again[0], ==, fds[0]);
+}
+
+static int wait_too_late(void *arg)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	int fds[2], again[2];
+	struct rota_op op;
+	char byte;
+
+	plain_pipe(fds);
+	begin(&op, fds[0], &byte);
+	close_and_reuse(fds, again);
+	expect(rota__poller_wait(poller_here(), &op, &waker), ==, -ECANCELED);
+	expect(rota__poller_nap(poller_here(), &op, &waker), ==, -ECANCELED);
+	expect(rota__poller_call_begin(poller_here(), op.fd_, op.closes_), ==, false);
+	/* Nothing of it was left behind. */
+	expect(rota_close(again[0]), ==, 0);
+	expect(rota__slot_fired(&op.state_), ==, false);
+	close(again[1]);
+	close(fds[1]);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, no_wait_for_what_was_closed)
+{
+	in_fiber(wait_too_late);
+}
+
+static int perform_too_late(void *arg)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	int fds[2], again[2];
+	struct rota_op op;
+	char byte;
+
+	plain_pipe(fds);
+	begin(&op, fds[0], &byte);
+	close_and_reuse(fds, again);
+	expect(write(again[1], "a", 1), ==, 1);
+	expect(rota__poller_to_pool(poller_here(), &op, &waker), ==, 0);
+	expect_eventually(rota__slot_fired(&op.state_));
+	expect(op.future.status, ==, -ECANCELED);
+	expect(plain_waiting(again[0]), ==, 1);
+	plain_close(again);
+	close(fds[1]);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, no_call_of_the_pool_on_what_was_closed)
+{
+	in_fiber(perform_too_late);
+}
