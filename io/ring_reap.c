@@ -63,7 +63,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 		take_result(ring, op, &res, cqe->flags, true);
 	learn_unread(op, cqe);
 	again = rota__op_again(op, &res);
-	if (again != ROTA__MAIL_NONE && !op->cancelled_ && !rota__ring_is_closing(ring, op)) {
+	if (again != ROTA__MAIL_NONE && !op->cancelled_) { /* who opens the letter sees whether it is being closed */
 		if (reaping->rescuer != NULL && rota__ring_may_move(op)) {
 			ring = reaping->rescuer;
 			rota__store(&op->carrier_, ring, RELAXED); /* under the slot */
