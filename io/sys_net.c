@@ -22,7 +22,9 @@ int rota__sys_socket(int family, int type)
 
 void rota__sys_option(int *rc, int fd, int level, int name, int value)
 {
-	if (*rc == 0 && value > 0)
+	if (*rc == 0 && value < 0)
+		*rc = -EINVAL;
+	else if (*rc == 0 && value > 0)
 		*rc = rota__sys_result(setsockopt(fd, level, name, &value, sizeof(value)));
 }
 

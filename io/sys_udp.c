@@ -172,7 +172,7 @@ int rota__sys_multicast_member(int fd, const struct rota_address *group, const c
 
 	if (index < 0)
 		return index;
-	if (group->len > sizeof(request.gr_group))
+	if (group->len > sizeof(group->addr))
 		return -EINVAL;
 	request.gr_interface = (uint32_t)index;
 	memcpy(&request.gr_group, &group->addr, group->len);

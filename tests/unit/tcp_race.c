@@ -330,6 +330,31 @@ UNIT_TEST(tcp_race, options)
 	everyhow(options_script);
 }
 
+/* What no kernel would take is not passed over. */
+static void bad_options_script(const struct place *place)
+{
+	static const struct rota_tcp_options options[] = {
+		{ .keepalive_idle_s = 40000 },     /* more than TCP_KEEPIDLE knows */
+		{ .keepalive_count = 4000000000 }, /* and than an int does */
+		{ .send_buffer = -1 },
+		{ .receive_buffer = -20000 },
+	};
+	struct rota_address address = address_of("127.0.0.1", 1);
+	struct rota_tcp_op op;
+
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		rota_op_tcp_listen_with(&op, "127.0.0.1", "0", &options[i]);
+		expect(place->carry(place, &op.future), ==, -EINVAL);
+		rota_op_tcp_connect_to(&op, &address, 1, &options[i]);
+		expect(place->carry(place, &op.future), ==, -EINVAL);
+	}
+}
+
+UNIT_TEST(tcp_race, bad_options)
+{
+	everyhow(bad_options_script);
+}
+
 static void v6only_script(const struct place *place)
 {
 	const struct rota_tcp_options options = { .v6only = true };
