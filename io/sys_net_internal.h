@@ -35,7 +35,9 @@ int rota__sys_multicast_interface(int fd, const char *interface);
 
 /* A socket that is bound, and listens unless it is for datagrams; a pathname that was left behind is taken over. */
 int rota__sys_unix_bind(const struct sockaddr_un *address, socklen_t len, int type, int backlog);
-int rota__sys_unix_unbind(int fd);
+
+/* Removes the pathname that a socket is bound to, if there is one. */
+void rota__sys_unix_unlink(int fd);
 
 /* `blocks`: waits while the listener's queue is full; else -EAGAIN. */
 int rota__sys_unix_connect(int fd, const struct sockaddr_un *address, socklen_t len, bool blocks);

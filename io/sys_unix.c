@@ -90,7 +90,7 @@ int rota__sys_unix_bind(const struct sockaddr_un *address, socklen_t len, int ty
 	return rota__sys_or_close(fd, rc);
 }
 
-int rota__sys_unix_unbind(int fd)
+void rota__sys_unix_unlink(int fd)
 {
 	struct sockaddr_un address;
 	socklen_t len = sizeof(address);
@@ -98,7 +98,6 @@ int rota__sys_unix_unbind(int fd)
 
 	if (rc == 0 && address.sun_family == AF_UNIX && len <= sizeof(address) && is_pathname(&address, len))
 		unlink(address.sun_path); /* it may have gone, or been moved */
-	return rota__sys_result(close(fd));
 }
 
 int rota__sys_unix_peer(int fd, struct rota_unix_peer *ret)

@@ -9,6 +9,7 @@
 
 #include "../runtime/runtime.h"
 #include "../runtime/sys_internal.h"
+#include "fd.h"
 #include "op_internal.h"
 #include "socket.h"
 #include "sys_net_internal.h"
@@ -54,7 +55,8 @@ int rota_unix_bind(const char *path)
 
 int rota_unix_unbind(int fd)
 {
-	return rota__sys_unix_unbind(fd);
+	rota__sys_unix_unlink(fd);
+	return rota_close(fd);
 }
 
 int rota_socketpair(int type, int ret_fds[2])

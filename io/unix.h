@@ -25,7 +25,7 @@ ROTA_BEGIN_DECLS
 ROTA_API int rota_unix_listen(const char *path, int type, int backlog) ROTA_MUST_USE;
 ROTA_API int rota_unix_bind(const char *path) ROTA_MUST_USE;
 
-/* Closes a socket of the two above and removes its pathname, if it has one. Never waits. As close(2). */
+/* Removes the pathname of a socket of the two above, if it has one, and closes it, as rota_close does. */
 ROTA_API int rota_unix_unbind(int fd);
 
 /* Connects; waits while the listener's queue is full. Returns the descriptor; -ECONNREFUSED, -ENOENT, -EPROTOTYPE (the

@@ -69,6 +69,27 @@ static void meet(const struct place *place, const char *path, int type)
 	expect(carry_connect(place, path, type), ==, path[0] == '@' ? -ECONNREFUSED : -ENOENT);
 }
 
+static int accept_here(void *arg)
+{
+	return rota_accept(*(int *)arg, NULL, NULL);
+}
+
+static void unbind_script(const struct place *place)
+{
+	int listener = rota_unix_listen(abstract_name(), SOCK_STREAM, 0);
+	rota_task *task = unit_spawn(accept_here, &listener);
+
+	unit_until_resting(task);
+	expect(rota_unix_unbind(listener), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+	(void)place;
+}
+
+UNIT_TEST(unix_socket, unbind_ends_what_waits)
+{
+	in_fibers(unbind_script, 0);
+}
+
 static void names_script(const struct place *place)
 {
 	char directory[256], path[300], long_path[200];
