@@ -33,7 +33,7 @@ ROTA_BEGIN_DECLS
 
 /* What one of the child's standard streams is. */
 enum rota_process_stream_kind {
-	ROTA_PROCESS_INHERIT, /* this process's own */
+	ROTA_PROCESS_INHERIT, /* this process's own; none if that is closed, or close-on-exec */
 	ROTA_PROCESS_NULL,    /* /dev/null */
 	ROTA_PROCESS_PIPE,    /* a pipe, whose other end is in the handle */
 	ROTA_PROCESS_FD,      /* the open file of `fd`, which stays the caller's */

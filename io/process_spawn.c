@@ -88,10 +88,7 @@ static int give_stream(struct plan *plan, const struct rota_process_stream *stre
 	case ROTA_PROCESS_OUT:
 		return -posix_spawn_file_actions_adddup2(&plan->actions, STDOUT_FILENO, target);
 	default:
-		/* Onto itself: clears close-on-exec. What is not open here is not open there. */
-		if (!rota__sys_is_open(target))
-			return 0;
-		return -posix_spawn_file_actions_adddup2(&plan->actions, target, target);
+		return 0; /* as exec(2) has it: with the number goes what is not close-on-exec */
 	}
 }
 

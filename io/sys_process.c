@@ -97,11 +97,6 @@ void rota__sys_signal_give_back(int signo, const struct sigaction *former)
 
 /* --- processes ---------------------------------------------------------------------------------------------------- */
 
-bool rota__sys_is_open(int fd)
-{
-	return fcntl(fd, F_GETFD) >= 0;
-}
-
 int rota__sys_pidfd(pid_t pid)
 {
 	int rc = rota__fault(ROTA__FAULT_PIDFD);

@@ -26,8 +26,6 @@ struct sigaction;
 int rota__sys_signal_take(int signo, struct sigaction *ret_former);
 void rota__sys_signal_give_back(int signo, const struct sigaction *former);
 
-bool rota__sys_is_open(int fd);
-
 /* A pidfd of a child, or a negative errno. */
 int rota__sys_pidfd(pid_t pid);
 

@@ -242,6 +242,29 @@ UNIT_TEST(process, standard_streams_that_are_closed)
 	in_fibers(closed_streams_script, 0);
 }
 
+/* What is close-on-exec is not passed on by its number alone, but when it is asked for. */
+static void close_on_exec_script(const struct place *place)
+{
+	struct rota_process_config config = { .argv = SHELL("[ -e /proc/$$/fd/0 ]") };
+	int saved = fcntl(0, F_DUPFD_CLOEXEC, 100), fds[2], status;
+
+	plain_pipe(fds);
+	expect(dup3(fds[0], 0, O_CLOEXEC), ==, 0);
+	expect(carry_run(place, &config, &status), ==, 0);
+	expect(WEXITSTATUS(status), ==, 1);
+	config.in = (struct rota_process_stream){ ROTA_PROCESS_FD, 0 };
+	expect(carry_run(place, &config, &status), ==, 0);
+	expect(WEXITSTATUS(status), ==, 0);
+	dup2(saved, 0);
+	close(saved);
+	plain_close(fds);
+}
+
+UNIT_TEST(process, standard_stream_that_is_close_on_exec)
+{
+	everyhow(close_on_exec_script);
+}
+
 /* Streams crosswise: output where the errors go here, errors where the output goes. */
 static void crossed_script(const struct place *place)
 {
