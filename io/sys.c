@@ -64,7 +64,16 @@ int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring
 {
 	int rc = rota__fault(ROTA__FAULT_RING);
 
-	return rc < 0 ? rc : io_uring_queue_init_params(entries, ring, params);
+	if (rc == 0)
+		rc = io_uring_queue_init_params(entries, ring, params);
+	if (rc < 0)
+		return rc;
+	ring->ring_fd = ring->enter_ring_fd = rota__sys_above_standard(ring->ring_fd);
+	if (ring->ring_fd >= 0)
+		return 0;
+	rc = ring->ring_fd;
+	io_uring_queue_exit(ring);
+	return rc;
 }
 
 /* One bit for each opcode below 64. */

@@ -21,7 +21,7 @@ int rota__sys_epoll(void)
 {
 	int rc = rota__fault(ROTA__FAULT_EPOLL);
 
-	return rc < 0 ? rc : rota__sys_result(epoll_create1(EPOLL_CLOEXEC));
+	return rc < 0 ? rc : rota__sys_above_standard(rota__sys_result(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events)

@@ -330,14 +330,24 @@ void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret)
 		ret->state = name_end[2];
 }
 
+int rota__sys_above_standard(int fd)
+{
+	int above;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	above = rota__sys_result(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+	close(fd);
+	return above;
+}
+
 int rota__sys_eventfd(void)
 {
 	int rc = rota__fault(ROTA__FAULT_EVENTFD);
 
 	if (rc < 0)
 		return rc;
-	rc = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return rc < 0 ? -rota__sys_errno() : rc;
+	return rota__sys_above_standard(rota__sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 }
 
 void rota__sys_eventfd_write(int fd)

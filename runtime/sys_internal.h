@@ -103,6 +103,10 @@ void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret);
 uint64_t rota__sys_thread_cpu(pthread_t thread); /* the first of them alone: cheap */
 
 int rota__sys_eventfd(void);
+
+/* A descriptor of rota's own that got the number of a standard stream, since the program goes without that one, gets another
+ * number: what the program prints would end up in it. Returns the number; a negative errno: `fd` is closed, or was one. */
+int rota__sys_above_standard(int fd);
 void rota__sys_eventfd_write(int fd);
 void rota__sys_close(int fd);
 void rota__sys_yield(void);

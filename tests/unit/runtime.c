@@ -349,6 +349,38 @@ UNIT_TEST(runtime, a_start_that_fails_leaves_no_traces)
 	fail_at_each_step(&(struct rota_config){ .flavor = ROTA_FLAVOR_CURRENT_THREAD }, 1);
 }
 
+static int look_at_standard_streams(void *arg)
+{
+	rota_yield();
+	for (int fd = 0; fd < 3; fd++)
+		*(bool *)arg &= fcntl(fd, F_GETFD) < 0;
+	return 0;
+}
+
+/* The child has no standard streams: what it writes to one is lost, and does not go to a ring or a bell of rota's. */
+static void without_standard_streams(void *arg)
+{
+	rota_runtime *rt;
+	bool closed = true;
+
+	(void)arg;
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	if (rota_runtime_new(&rt, NULL) < 0 || rota_block_on(rt, look_at_standard_streams, &closed) != 0 || !closed)
+		_exit(1);
+	if (rota_runtime_shutdown(rt, ROTA_NEVER) < 0)
+		_exit(2);
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(runtime, takes_no_number_of_a_standard_stream)
+{
+	struct unit_child child;
+
+	unit_child_run(&child, without_standard_streams, NULL);
+	expect(child.status, ==, 0);
+}
+
 UNIT_TEST(runtime, many_live_side_by_side)
 {
 	rota_runtime *rts[20];
