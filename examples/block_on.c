@@ -156,7 +156,9 @@ int main(void)
 		rc = run(in_task, false);
 	if (rc >= 0)
 		printf("rota_block_on from a plain thread: %d\n", rc);
-	else
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
+	if (rc < 0)
 		fprintf(stderr, "block_on: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;
 }

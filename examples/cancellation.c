@@ -106,6 +106,8 @@ static int async_main(int argc, char **argv)
 	rc = by_cancel(ROTA_MS(unit_ms));
 	rc = rc < 0 ? rc : by_timeout(ROTA_MS(unit_ms));
 	rc = rc < 0 ? rc : by_deadline(ROTA_MS(unit_ms));
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "cancellation: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -39,11 +39,11 @@ static void prepare(struct work *work, uint64_t unit_ms)
 		work[i] = (struct work){ start, unit_ms, units[i] };
 }
 
-static void tell(const char *how, int result, const struct work *work)
+static int tell(const char *how, int result, const struct work *work)
 {
 	printf("%s: the task of %" PRIu64 " ms after %" PRIu64 " ms\n", how, (uint64_t)result * work->unit_ms,
 	       (rota_now() - work->start) / ROTA_MS(1));
-	fflush(stdout);
+	return fflush(stdout) != 0 ? -errno : 0;
 }
 
 /* --- select over handles ---------------------------------------------------------------------------------------------- */
@@ -93,7 +93,7 @@ static int by_select(uint64_t unit_ms)
 		tasks[which] = tasks[--left];
 		rc = status < 0 ? status : 0;
 		if (rc == 0)
-			tell("select", status, work);
+			rc = tell("select", status, work);
 	}
 	end_all(tasks, left);
 	return rc;
@@ -115,7 +115,7 @@ static int by_scope(uint64_t unit_ms)
 	if (rc < 0)
 		rota_scope_cancel(&scope);
 	while (rc == 0 && rota_scope_next(&scope, &status) == 0 && status >= 0)
-		tell("scope", status, work);
+		rc = tell("scope", status, work);
 	closed = rota_scope_close(&scope); /* all are gone now, whatever happened */
 	return rc < 0 ? rc : closed;
 }
@@ -136,6 +136,8 @@ static int async_main(int argc, char **argv)
 	}
 	rc = by_select(unit_ms);
 	rc = rc < 0 ? rc : by_scope(unit_ms);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "completion_order: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -152,6 +152,8 @@ int main(int argc, char **argv)
 	}
 	rc = run("two threads", by_threads, ROTA_MS(unit_ms));
 	rc = rc < 0 ? rc : run("two tasks", run_tasks, ROTA_MS(unit_ms));
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "condition: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

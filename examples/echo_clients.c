@@ -295,6 +295,8 @@ static int async_main(int argc, char **argv)
 	rc = allow_descriptors(o.clients);
 	if (rc == 0)
 		rc = hold_party(&o);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "echo_clients: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

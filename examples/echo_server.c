@@ -143,9 +143,10 @@ static int listen_and_serve(const struct options *o)
 	port = rc = rota_local_port(listener);
 	if (rc >= 0) {
 		printf("listening on %s port %d\n", o->host, port);
-		fflush(stdout);
-		rc = o->once > 0 ? serve_some(listener, o->once) : serve_all(listener);
+		rc = fflush(stdout) != 0 ? -errno : 0;
 	}
+	if (rc == 0)
+		rc = o->once > 0 ? serve_some(listener, o->once) : serve_all(listener);
 	rota_close(listener);
 	return rc;
 }

@@ -173,6 +173,8 @@ static int async_main(int argc, char **argv)
 		return 2;
 	}
 	rc = listen_and_measure(&p);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "echo_thousand: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -58,6 +58,10 @@ static int async_main(int argc, char **argv)
 	       "\n",
 	       n, result, metrics.workers, seconds, seconds * 1e9 / (double)(2 * fib_by_sum((unsigned)n + 1) - 1),
 	       metrics.steals);
+	if (fflush(stdout) != 0) {
+		perror("fib_fork");
+		return 1;
+	}
 	return result == fib_by_sum((unsigned)n) ? 0 : 1;
 }
 

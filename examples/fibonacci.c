@@ -185,7 +185,7 @@ static int measure(const struct table *table, const struct row *row, struct meas
 	return rc;
 }
 
-static void print_row(const struct table *table, const struct row *row, const struct measured *m)
+static int print_row(const struct table *table, const struct row *row, const struct measured *m)
 {
 	unsigned cpus = row->on_rota ? table->workers : row->run == by_threads ? table->cpus : 1;
 	double ideal = row->run == by_forks || row->count > cpus ? (double)row->count / cpus : 1;
@@ -197,7 +197,7 @@ static void print_row(const struct table *table, const struct row *row, const st
 	if (row->published_cpu > 0)
 		printf(" %21s %8.2f%%", "", row->published_cpu);
 	printf("\n");
-	fflush(stdout);
+	return fflush(stdout) != 0 ? -errno : 0;
 }
 
 static int print_rows(struct table *table, const struct row *rows, size_t count)
@@ -215,7 +215,7 @@ static int print_rows(struct table *table, const struct row *rows, size_t count)
 		if (i == 0)
 			table->once = m.seconds;
 		if (rc == 0)
-			print_row(table, &rows[i], &m);
+			rc = print_row(table, &rows[i], &m);
 	}
 	return rc;
 }
@@ -275,6 +275,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	rc = print_table(n, count);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "fibonacci: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -4,6 +4,7 @@
  * choose, by the environment: ROTA_FLAVOR=current_thread flavors.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,8 @@ int main(void)
 		printf("ROTA_FLAVOR is %s\n", flavor != NULL ? flavor : "not set");
 		rc = run("as the environment says", NULL);
 	}
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "flavors: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -94,7 +94,7 @@ static int async_main(int argc, char **argv)
 		       "ratio: %.1f (published for the original: %.1f)\n",
 		       sequential, PUBLISHED_SEQUENTIAL_MS, together, PUBLISHED_JOINED_MS, sequential / together,
 		       PUBLISHED_RATIO);
-	return rc < 0 ? 1 : 0;
+	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
 }
 
 int main(int argc, char **argv)

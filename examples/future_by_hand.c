@@ -151,6 +151,8 @@ static int async_main(int argc, char **argv)
 	(void)argc;
 	if (rc == 0)
 		rc = wait_and(false, -ECANCELED);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -9,7 +9,7 @@ static int async_main(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	printf("Hello from %s\n", rota_task_id() ? "a task" : "a plain thread");
-	return 0;
+	return fflush(stdout) != 0; /* nothing was said if it could not be printed */
 }
 
 int main(int argc, char **argv)

@@ -45,7 +45,8 @@ static int print_answer(struct rota_stream *s, const struct request *r)
 		rc = rota_stream_read_to_end(s, body, &len);
 	if (rc == 0)
 		printf("%s: %s, %zu bytes\n", r->path, status, len);
-	fflush(stdout);
+	if (rc == 0 && fflush(stdout) != 0)
+		rc = -errno;
 	free(body);
 	return rc;
 }
@@ -176,6 +177,8 @@ static int async_main(int argc, char **argv)
 			rc = get_all(requests, argc - 3);
 		free(requests);
 	}
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "http_get: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

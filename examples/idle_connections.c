@@ -248,6 +248,8 @@ static int async_main(int argc, char **argv)
 		return 2;
 	}
 	rc = run(most);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "idle_connections: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

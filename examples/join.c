@@ -145,6 +145,8 @@ static int async_main(int argc, char **argv)
 	rc = rc < 0 ? rc : print_random();
 	rc = rc < 0 ? rc : print_local();
 	rc = rc < 0 ? rc : print_detached();
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));
 	return rc < 0 ? 1 : 0;

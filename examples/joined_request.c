@@ -100,8 +100,7 @@ static int task(void *arg)
 
 	if (rc == 0)
 		printf("task: done after %.2f units\n", units_since_start(x));
-	fflush(stdout);
-	return rc;
+	return rc == 0 && fflush(stdout) != 0 ? -errno : rc;
 }
 
 /* The first that fails stops the others, and the scope waits for all of them. */
@@ -150,6 +149,8 @@ static int async_main(int argc, char **argv)
 		}
 		rota_close(x.listener);
 	}
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "joined_request: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

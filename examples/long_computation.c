@@ -184,6 +184,10 @@ static int async_main(int argc, char **argv)
 		first = found;
 	}
 	printf("each found %d primes below %d\n", first, limit);
+	if (fflush(stdout) != 0) {
+		perror("long_computation");
+		return 1;
+	}
 	return 0;
 }
 

@@ -189,7 +189,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [serial|yield|blocking]\n", argv[0]);
 		return 2;
 	}
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "loopers: %s\n", strerror(-rc));
-	return rc < 0 || fflush(stdout) != 0 ? 1 : 0;
+	return rc < 0 ? 1 : 0;
 }

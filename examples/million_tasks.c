@@ -166,8 +166,7 @@ static int run(struct crowd *crowd)
 		return rc;
 	printf("%8zu %-8s %8" PRIu64 " B %10.0f ns %10.0f ns\n", count, crowd->stackless ? "futures" : "fibers",
 	       memory / count, (double)(up - start) / (double)count, (double)(rota_now() - down) / (double)count);
-	fflush(stdout);
-	return 0;
+	return fflush(stdout) != 0 ? -errno : 0;
 }
 
 static int run_crowd(size_t count, bool stackless)
@@ -203,6 +202,8 @@ static int async_main(int argc, char **argv)
 	rota_runtime_trim(rota_runtime_current());
 	if (rc == 0)
 		rc = run_crowd(affordable(count), false);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "million_tasks: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

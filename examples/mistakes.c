@@ -181,6 +181,8 @@ int main(void)
 		rc = rota_block_on(rt, async_main, NULL);
 		rota_runtime_free(rt);
 	}
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "mistakes: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

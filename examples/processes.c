@@ -158,6 +158,8 @@ static int async_main(int argc, char **argv)
 		rc = run_in_tasks();
 	if (rc == 0)
 		rc = cancel_one();
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "processes: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -122,6 +122,8 @@ static int async_main(int argc, char **argv)
 	if (rc == 0)
 		rc = count_from_many(redis);
 	rota_redis_close(redis);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "redis_client: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

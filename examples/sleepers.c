@@ -4,6 +4,7 @@
  *
  *   sleepers [--unit-ms N]     default 100: they sleep for 5 and 3 units
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,8 @@ static int async_main(int argc, char **argv)
 		return 2;
 	}
 	rc = sleep_together(unit_ms);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "sleepers: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

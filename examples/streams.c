@@ -171,6 +171,8 @@ static int async_main(int argc, char **argv)
 	rc = throttled(ROTA_MS(unit_ms));
 	rc = rc < 0 ? rc : limited(ROTA_MS(unit_ms));
 	rc = rc < 0 ? rc : streamed();
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "streams: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -189,6 +189,8 @@ int main(int argc, char **argv)
 	       "switches");
 	for (int i = 0; i < WAYS && rc == 0; i++)
 		rc = measure(&ways[i], count);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "three_ways: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

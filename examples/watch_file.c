@@ -62,9 +62,9 @@ static int print_change(const struct watched *w, unsigned long number)
 	if (rc < 0)
 		return rc;
 	printf("change %lu: %zu bytes: %.*s\n", number, len, (int)strcspn(text, "\n"), text);
-	fflush(stdout);
+	rc = fflush(stdout) != 0 ? -errno : 0;
 	free(text);
-	return 0;
+	return rc;
 }
 
 static int print_changes(struct watched *w, struct rota_watch_receiver *receiver, unsigned long changes)
@@ -102,6 +102,16 @@ static int watch_file(struct watched *w, unsigned long changes)
 	}
 	rota_watch_deinit(&w->status);
 	return rc == -EPIPE ? looked : rc;
+}
+
+/* One that is not there may come; or the name is not what was meant. */
+static int watch_given(const char *path, unsigned long changes)
+{
+	struct statx status;
+
+	if (rota_statx(AT_FDCWD, path, 0, STATX_INO, &status) == -ENOENT)
+		fprintf(stderr, "watch_file: %s: is not there yet\n", path);
+	return watch_file(&(struct watched){ .path = path }, changes);
 }
 
 struct change {
@@ -172,11 +182,14 @@ static int async_main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [file [changes]]\n", argv[0]);
 		return 2;
 	}
-	rc = argc > 1 ? watch_file(&(struct watched){ .path = argv[1] }, changes) : watch_sample();
+	rc = argc > 1 ? watch_given(argv[1], changes) : watch_sample();
+	rota_runtime_metrics(rota_runtime_current(), &metrics);
+	if (rc == 0)
+		printf("%u threads of the blocking pool\n", metrics.blocking_threads);
+	if (rc == 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "watch_file: %s\n", strerror(-rc));
-	rota_runtime_metrics(rota_runtime_current(), &metrics);
-	printf("%u threads of the blocking pool\n", metrics.blocking_threads);
 	return rc < 0 ? 1 : 0;
 }
 
