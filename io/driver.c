@@ -46,7 +46,7 @@ int rota__driver_find(enum rota_backend wanted, const struct rota__driver **ret)
 		*ret = wanted == ROTA_BACKEND_EPOLL ? &rota__driver_epoll : &rota__driver_uring;
 		return 0;
 	}
-	if (wanted == ROTA_BACKEND_AUTO && is_passing(rc))
+	if (is_passing(rc))
 		return rc;
 	if (wanted == ROTA_BACKEND_IO_URING) {
 		rota__log("io_uring does not work here (%s): see kernel.io_uring_disabled and the container's seccomp "

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "alloc_internal.h"
 #include "cost_internal.h"
@@ -282,8 +283,11 @@ int rota_run(int (*main)(int argc, char **argv), int argc, char **argv)
 	if (main == NULL)
 		return -EINVAL;
 	rc = rota_runtime_new(&rt, NULL);
-	if (rc < 0)
+	if (rc < 0) {
+		if (rc != -EINVAL && rc != -ENOTSUP) /* they have told */
+			rota__log("no runtime: %s", strerror(-rc));
 		return rc;
+	}
 	status = rota_block_on(rt, call_main, &call);
 	/* What does not end in time is left to the end of the process. */
 	if (rota_runtime_shutdown(rt, RUN_DRAIN_NS) == 0)

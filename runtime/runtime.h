@@ -55,15 +55,16 @@ struct rota_config {
 
 /*
  * Runs `main` as a fiber on a runtime with the default configuration and returns what it returned; tasks that are
- * still alive then are cancelled and drained (for at most 10 s). A negative errno when no runtime could be started. From
- * a plain thread.
+ * still alive then are cancelled and drained (for at most 10 s). A negative errno when no runtime could be started, and
+ * one line on standard error. From a plain thread.
  */
 ROTA_API int rota_run(int (*main)(int argc, char **argv), int argc, char **argv);
 
 /*
  * Starts a runtime. `config` NULL: defaults. Any thread, also inside a task.
  * -EINVAL: a field or an environment variable that makes no sense; one line on standard error says which and why.
- * -ENOTSUP: the back end is not available; -ENOMEM, -EAGAIN: no memory, no thread.
+ * -ENOTSUP: the back end is not available, and one line says why; -ENOMEM, -EAGAIN: no memory, no thread; -EMFILE,
+ * -ENFILE: no descriptor.
  */
 ROTA_API int rota_runtime_new(rota_runtime **ret, const struct rota_config *config) ROTA_MUST_USE;
 

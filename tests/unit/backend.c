@@ -93,6 +93,8 @@ UNIT_TEST(backend, what_fails)
 	expect(unit_lines(unit_capture_end(&capture)), ==, 4);
 	rota__fault_arm(ROTA__FAULT_RING, 1, -EMFILE);
 	expect(start(ROTA_BACKEND_AUTO, &got), ==, -EMFILE);
+	rota__fault_arm(ROTA__FAULT_RING, 1, -EMFILE);
+	expect(start(ROTA_BACKEND_IO_URING, &got), ==, -EMFILE);
 	rota__fault_arm(ROTA__FAULT_EPOLL, 1, -EMFILE);
 	expect(start(ROTA_BACKEND_EPOLL, &got), ==, -EMFILE);
 	rota__fault_arm(ROTA__FAULT_EPOLL, 0, 0);

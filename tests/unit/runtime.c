@@ -449,6 +449,19 @@ UNIT_TEST(runtime, run_runs_a_main_and_cleans_up)
 	expect(rota_run(NULL, 0, argv), ==, -EINVAL);
 }
 
+UNIT_TEST(runtime, run_says_why_it_does_not)
+{
+	struct unit_capture capture;
+	char *argv[] = { NULL };
+
+	unsetenv("ROTA_FLAVOR");
+	rota__fault_arm(ROTA__FAULT_EPOLL, 1, -EMFILE);
+	setenv("ROTA_BACKEND", "epoll", 1);
+	unit_capture_begin(&capture);
+	expect(rota_run(main_of_run, 2, argv), ==, -EMFILE);
+	expect_text(unit_capture_end(&capture), "rota: no runtime: Too many open files\n");
+}
+
 /* --- what it says of itself -------------------------------------------------------------------------------------------------------- */
 
 RUNTIME_TEST(runtime, counts_what_happens)
