@@ -14,7 +14,7 @@
 #define DEFAULT_RING_ENTRIES 256u
 #define DEFAULT_STALL_NS 1000000u
 #define DEFAULT_STALL_REPORT_NS 100000000u
-#define NEVER_NS (UINT64_MAX / 4) /* can be added to the clock */
+#define NEVER_NS (UINT64_MAX / 8) /* four times can be added to the clock */
 #define MAX_BLOCKING_THREADS 65536u
 #define MAX_RING_ENTRIES 32768u
 #define MAX_RECV_BUFFERS 32768u

@@ -11,6 +11,10 @@
  * in between, must not send them away. */
 #define CALM_LOOKS 10u
 
+/* A look is a wake-up, some 30 us of CPU with what it takes from others' caches. While no worker is inside a task, none can
+ * have been stuck for long by the next look, and the pauses double, up to so many times stall_ns. */
+#define LONGEST_PAUSE 4u
+
 /* What the monitor remembers of a worker. */
 struct rota__watch {
 	uint64_t moves;   /* tasks run, and looks around, at the last look */
@@ -26,6 +30,7 @@ struct sight {
 	bool asleep;      /* a configured worker that sleeps */
 	bool spare_free;  /* a spare on duty that moves, or sleeps, or would move if it had a CPU */
 	bool waiting;     /* something waits behind who is stuck */
+	bool hurried;     /* somebody may be stuck by the next look, or is */
 	unsigned blocked; /* workers in rota_block_in_place */
 };
 
@@ -45,6 +50,7 @@ int rota__monitor_init(rota_runtime *rt)
 {
 	rt->monitor.watch = rota__alloc(watch_size(rt), ROTA__CACHE_LINE);
 	rota__store(&rt->monitor.dormant, 1, RELAXED);
+	rt->monitor.pause = 1;
 	if (rt->monitor.watch == NULL)
 		return -ENOMEM;
 	forget(rt);
@@ -158,6 +164,7 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 	} else if (blocked || !moved) {
 		const bool behind = help(rt, worker, runs, now);
 
+		sight->hurried = true;
 		sight->blocked += blocked;
 		sight->waiting |= behind;
 		sight->spare_free |= spare && rota__spare_serves(worker) && !blocked && starved(rt, worker, watch);
@@ -168,6 +175,7 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 	} else {
 		sight->free |= !spare;
 		sight->spare_free |= spare && rota__spare_serves(worker);
+		sight->hurried |= rota__load(&worker->running, RELAXED) != NULL; /* a hint */
 	}
 	if (only_blocked)
 		return;
@@ -228,6 +236,19 @@ static bool go_dormant(rota_runtime *rt)
 	return true;
 }
 
+/* When to look again after a look at `now`. */
+static uint64_t next_look(rota_runtime *rt, uint64_t now, bool hurried)
+{
+	struct rota__monitor *monitor = &rt->monitor;
+
+	if (hurried || spares_serve(rt))
+		monitor->pause = 1;
+	monitor->due = now + monitor->pause * rt->config.stall_ns;
+	if (monitor->pause < LONGEST_PAUSE)
+		monitor->pause *= 2;
+	return monitor->due;
+}
+
 uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 {
 	struct rota__monitor *monitor = &rt->monitor;
@@ -239,15 +260,17 @@ uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 		sight = look_around(rt, now, true);
 		mind_spares(rt, now, &sight);
 	}
-	if (now < monitor->looked_at + rt->config.stall_ns)
-		return monitor->looked_at + rt->config.stall_ns;
-	monitor->looked_at = now;
+	if (now < monitor->due)
+		return monitor->due;
 	sight = look_around(rt, now, false);
-	sight.moved |= rota__blocking_look(rt);
+	if (rota__blocking_look(rt))
+		sight.moved = sight.hurried = true;
 	mind_spares(rt, now, &sight);
-	if (!sight.moved && all_asleep(rt) && go_dormant(rt))
+	if (!sight.moved && all_asleep(rt) && go_dormant(rt)) {
+		next_look(rt, now, true);
 		return ROTA_NEVER;
-	return now + rt->config.stall_ns;
+	}
+	return next_look(rt, now, sight.hurried);
 }
 
 void rota__monitor_rouse(rota_runtime *rt)

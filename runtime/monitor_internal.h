@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The monitor looks for workers that are stuck in one task while something waits behind it: queued tasks, completions,
- * expired timers. It runs on the reactor's thread, every stall_ns while workers are busy, and not at all while they
- * sleep: it goes dormant when it saw no worker move and all asleep, and the first worker that wakes up rouses it.
+ * expired timers. It runs on the reactor's thread, every stall_ns while workers are inside tasks, less often while they are
+ * awake but between tasks, as those are that do I/O, and not at all while they sleep: it goes dormant when it saw no worker
+ * move and all asleep, and the first worker that wakes up rouses it.
  *
  *   monitor: dormant = 1; SEQ_CST fence; looks whether all workers are asleep; else dormant = 0.
  *   worker:  asleep = 0; SEQ_CST fence; if dormant was 1, swaps it to 0 and wakes the reactor.
@@ -29,7 +30,8 @@ struct rota__monitor {
 	struct rota_atomic_u64 stalls; /* the reactor writes: a number for the metrics; the next, too */
 	struct rota_atomic_u64 stall_reports;
 	/* the reactor's thread only */
-	uint64_t looked_at;
+	uint64_t due;              /* the next look; while dormant, not before */
+	unsigned pause;            /* until the one after that, in stall_ns */
 	unsigned calm;             /* looks in a row at which no spare was needed */
 	struct rota__watch *watch; /* per worker and spare */
 	struct rota__stall_sites sites;

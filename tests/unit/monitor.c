@@ -54,9 +54,20 @@ static uint64_t look(void)
 	return rota__monitor_look(&runtime, now);
 }
 
+/* Begins the next task, in which the worker then is. */
 static void run_one(unsigned i)
 {
+	static rota_task task;
+
 	rota__count(&workers[i].runs, 1);
+	rota__store(&workers[i].running, &task, RELAXED);
+}
+
+/* The same of a task that is over already. */
+static void have_run_one(unsigned i)
+{
+	run_one(i);
+	rota__store(&workers[i].running, NULL, RELAXED);
 }
 
 static void wake_up(unsigned i)
@@ -67,6 +78,7 @@ static void wake_up(unsigned i)
 
 static void fall_asleep(unsigned i)
 {
+	rota__store(&workers[i].running, NULL, RELAXED);
 	rota__store(&workers[i].asleep, 1, SEQ_CST);
 }
 
@@ -217,11 +229,57 @@ UNIT_TEST(monitor, does_not_look_too_often)
 	expect(rescued[0], ==, 1);
 }
 
+UNIT_TEST(monitor, looks_less_often_while_nobody_is_inside_a_task)
+{
+	static const unsigned pauses[] = { 2, 4, 4, 4 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		have_run_one(0);
+		expect(look(), ==, now + pauses[i] * STALL);
+		now += (pauses[i] - 1) * STALL;
+	}
+	expect(rescued[0], ==, 0);
+	run_one(0);
+	expect(look(), ==, now + STALL); /* it may be long, or not */
+	expect(rescued[0], ==, 0);
+	expect(look(), ==, now + STALL);
+	expect(rescued[0], ==, 1);
+	have_run_one(0);
+	expect(look(), ==, now + 2 * STALL);
+}
+
+UNIT_TEST(monitor, looks_often_while_spares_are_on_duty)
+{
+	rota__store(&runtime.spares.on_duty, 1, RELAXED);
+	for (int i = 0; i < 5; i++) {
+		have_run_one(0);
+		expect(look(), ==, now + STALL);
+	}
+	rota__store(&runtime.spares.on_duty, 0, RELAXED);
+}
+
+UNIT_TEST(monitor, looks_at_once_when_it_is_roused)
+{
+	for (int i = 0; i < 4; i++) {
+		have_run_one(0);
+		look();
+		now += 3 * STALL;
+	}
+	fall_asleep(0);
+	expect(look(), ==, ROTA_NEVER);
+	wake_up(0);
+	run_one(0);
+	expect(look(), ==, now + STALL);
+	expect(look(), ==, now + STALL);
+	expect(rescued[0], ==, 1);
+}
+
 UNIT_TEST(monitor, goes_dormant_when_all_sleep_and_is_roused_by_the_first)
 {
 	run_one(0);
 	fall_asleep(0);
-	expect(look(), ==, now + STALL); /* somebody has moved since */
+	expect(look(), ==, now + 2 * STALL); /* somebody has moved since */
+	expect(look(), ==, now + STALL);     /* too early */
 	expect(look(), ==, ROTA_NEVER);
 	expect(look(), ==, ROTA_NEVER);
 	expect(reactor_woken, ==, 1);
