@@ -29,9 +29,9 @@
  *  - Outside of tasks (plain threads, blocking jobs) everything runs at its join, on the caller.
  *  - Cancellation: once the calling task is cancelled, or a scope that it has open, and not inside
  *    rota_shield_enter/leave, its next fork (one soon after, if the cancel came in the middle of a fork) gives up what
- *    it has forked inside of that and has not started, and
- *    cancels what has been taken, waits and all. So does a join that has to wait. The join of a frame that was given up
- *    returns -ECANCELED or -ETIMEDOUT, as waits do (a typed one, zero). Direct calls are not affected.
+ *    it has forked inside of that and has not started, and cancels what has been taken, waits and all. So does a join
+ *    that has to wait. The join of a frame that was given up returns -ECANCELED or -ETIMEDOUT, as waits do (a typed
+ *    one, zero). Direct calls are not affected.
  *  - Stacks grow with the depth of the recursion as they would without forks. rota_task_attr.stack_size sets their
  *    size; an overflow is reported.
  *  - Joins out of order, and frames that are left when their task ends, are misuse: reported, debug builds abort.

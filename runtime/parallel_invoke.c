@@ -28,8 +28,9 @@ int rota_invoke(struct rota_call *calls, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (calls[i].fn == NULL)
 			return -EINVAL;
-		calls[i].status = left_out;
 	}
+	for (size_t i = 0; i < n; i++)
+		calls[i].status = left_out;
 	if (n > 0)
 		call_all(calls, n);
 	for (size_t i = 0; i < n; i++) {

@@ -214,9 +214,12 @@ bool rota__scope_stop_timer(struct rota_scope *scope)
 
 int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr *attr)
 {
+	static const struct rota_scope_attr none;
 	rota_task *task = rota__task_current();
 	struct rota__extra *extra;
 
+	if (attr == NULL)
+		attr = &none;
 	if (attr->flags & ~(unsigned)(ROTA_SCOPE_INDEPENDENT | ROTA_SCOPE_FORGET))
 		return -EINVAL;
 	if (task == NULL || task->kind != ROTA__TASK_FIBER)

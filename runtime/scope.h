@@ -66,8 +66,8 @@ struct rota_scope {
 };
 
 /*
- * Opens a scope around what the calling fiber does next. timeout_ns as in the attributes, 0: none. Never waits. -ENXIO:
- * not in a fiber; -ENOMEM; -EINVAL: an unknown flag. On failure nothing is open.
+ * Opens a scope around what the calling fiber does next. timeout_ns as in the attributes, 0: none; attr NULL: none. Never
+ * waits. -ENXIO: not in a fiber; -ENOMEM; -EINVAL: an unknown flag. On failure nothing is open.
  */
 ROTA_API int rota_scope_open(struct rota_scope *scope, uint64_t timeout_ns) ROTA_MUST_USE;
 ROTA_API int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr *attr) ROTA_MUST_USE;

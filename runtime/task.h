@@ -48,11 +48,11 @@ ROTA_API int rota_spawn_with(rota_task **ret_task, const struct rota_task_attr *
 /*
  * Runs fn(arg) on a thread of the blocking pool, where it may block. The handle is an ordinary one. Waits while the
  * pool's queue is full (then a cancelled caller gets -ECANCELED and nothing was spawned). A job that is cancelled
- * while queued never runs: its status is -ECANCELED; one that runs sees it in rota_cancelled, and is interrupted if it has
- * said how (rota_interrupter_enter, blocking.h). A job is no place to wait as a task: there rota_task_id is 0, and
- * rota_block_on is allowed. Errors as rota_spawn;
- * -EAGAIN when the pool has no thread and none can be created, and when the queue is full and the caller may not wait
- * for it: inside the poll of a stackless task, or in a job of the pool itself.
+ * while queued never runs: its status is -ECANCELED; one that runs sees it in rota_cancelled, and is interrupted if it
+ * has said how (rota_interrupter_enter, blocking.h). A job is no place to wait as a task: there rota_task_id is 0, and
+ * rota_block_on is allowed. Errors as rota_spawn; -EAGAIN when the pool has no thread and none can be created, and when
+ * the queue is full and the caller may not wait for it: inside the poll of a stackless task, or in a job of the pool
+ * itself.
  */
 ROTA_API int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg) ROTA_MUST_USE;
 
@@ -91,7 +91,7 @@ ROTA_API bool rota_cancelled(void);
 ROTA_API void rota_shield_enter(void);
 ROTA_API void rota_shield_leave(void);
 
-/* Lets others run. 0, or -ECANCELED (without yielding) when the task was asked to stop. On a plain thread:
+/* Lets others run. 0, or (without yielding) why waits of the task end: -ECANCELED, in a scope also -ETIMEDOUT. On a plain thread:
  * sched_yield. Inside the poll of a stackless task: -EDEADLK. */
 ROTA_API int rota_yield(void);
 

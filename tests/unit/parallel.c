@@ -237,7 +237,9 @@ static void invoke_script(const struct place *place)
 	expect(calls[99].status, ==, 100);
 	expect(rota_invoke(calls, 0), ==, 0);
 	calls[1].fn = NULL;
+	calls[0].status = 7;
 	expect(rota_invoke(calls, 2), ==, -EINVAL);
+	expect(calls[0].status, ==, 7);
 	expect(rota_invoke(NULL, 2), ==, -EINVAL);
 }
 

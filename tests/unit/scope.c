@@ -688,6 +688,14 @@ TASK_TEST(scope, unknown_flags_are_refused)
 	expect(rota_scope_open_with(&scope, &attr), ==, -EINVAL);
 }
 
+TASK_TEST(scope, attributes_may_be_left_out)
+{
+	struct rota_scope scope;
+
+	expect(rota_scope_open_with(&scope, NULL), ==, 0);
+	expect(rota_scope_close(&scope), ==, 0);
+}
+
 TASK_TEST(scope, closes_in_reverse, .signal = UNIT_MISUSE_SIGNAL)
 {
 	struct rota_scope outer, inner;
