@@ -69,14 +69,8 @@ static int broadcast_step(void *arg)
 
 static int measure(const char *name, struct works *works, bool acknowledge)
 {
-	double ns = 0;
-	int rc;
-
 	works->acknowledge = acknowledge;
-	rc = bench_time(broadcast_step, works, &ns);
-	if (rc == 0)
-		bench_report(name, ns / (double)(works->values * works->receivers), "ns");
-	return rc;
+	return bench_time_each(name, broadcast_step, works, works->values * works->receivers);
 }
 
 static int inside(void *arg)

@@ -115,16 +115,9 @@ static int new_step(void *arg)
 
 static int measure_alone(struct works *works)
 {
-	double ns = 0;
-	int rc = bench_time(alone_step, works, &ns);
+	int rc = bench_time_each("channel_alone", alone_step, works, FILL);
 
-	if (rc < 0)
-		return rc;
-	bench_report("channel_alone", ns / FILL, "ns");
-	rc = bench_time(new_step, NULL, &ns);
-	if (rc == 0)
-		bench_report("channel_new", ns / MADE, "ns");
-	return rc;
+	return rc < 0 ? rc : bench_time_each("channel_new", new_step, NULL, MADE);
 }
 
 static int measure(const char *name, struct works *works, size_t batch)

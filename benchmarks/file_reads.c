@@ -66,14 +66,8 @@ static int read_plain(void *arg)
 
 static int measure_cached(struct library *l, const char *name, rota_fn *step)
 {
-	double ns = 0;
-	int rc;
-
 	l->random = 1;
-	rc = bench_time(step, l, &ns);
-	if (rc == 0)
-		bench_report(name, ns / READS, "ns");
-	return rc;
+	return bench_time_each(name, step, l, READS);
 }
 
 /* --- direct ------------------------------------------------------------------------------------------------------- */

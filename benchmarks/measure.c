@@ -64,6 +64,16 @@ int bench_time(rota_fn *step, void *arg, double *ret_ns)
 	return rc < 0 ? rc : repeat(step, arg, bench_param("round-ms"), ret_ns);
 }
 
+int bench_time_each(const char *name, rota_fn *step, void *arg, uint64_t parts)
+{
+	double ns;
+	int rc = bench_time(step, arg, &ns);
+
+	if (rc == 0)
+		bench_report(name, ns / (double)parts, "ns");
+	return rc;
+}
+
 static uint64_t timeval_ns(struct timeval t)
 {
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;

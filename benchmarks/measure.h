@@ -16,6 +16,9 @@ int bench_run(rota_fn *fn, void *arg) ROTA_MUST_USE;
  * the first negative status and returns it. */
 int bench_time(rota_fn *step, void *arg, double *ret_ns) ROTA_MUST_USE;
 
+/* The same, and reports the nanoseconds for each of the `parts` that a step has. */
+int bench_time_each(const char *name, rota_fn *step, void *arg, uint64_t parts) ROTA_MUST_USE;
+
 /* User and system time of this process so far. */
 uint64_t bench_cpu_ns(void);
 

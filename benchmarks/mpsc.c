@@ -91,15 +91,9 @@ static int mpsc_step(void *arg)
 
 static int measure(const char *name, struct works *works, size_t capacity, int (*consume)(struct works *, uint64_t *))
 {
-	double ns = 0;
-	int rc;
-
 	works->consume = consume;
 	works->capacity = capacity;
-	rc = bench_time(mpsc_step, works, &ns);
-	if (rc == 0)
-		bench_report(name, ns / (double)(works->producers * works->messages), "ns");
-	return rc;
+	return bench_time_each(name, mpsc_step, works, works->producers * works->messages);
 }
 
 static int inside(void *arg)

@@ -46,16 +46,9 @@ static int mutex_step(void *arg)
 static int inside(void *arg)
 {
 	struct counter *counter = arg;
-	double ns = 0;
-	int rc = bench_time(locker, counter, &ns);
+	int rc = bench_time_each("mutex_uncontended", locker, counter, counter->locks);
 
-	if (rc < 0)
-		return rc;
-	bench_report("mutex_uncontended", ns / (double)counter->locks, "ns");
-	rc = bench_time(mutex_step, counter, &ns);
-	if (rc == 0)
-		bench_report("mutex", ns / (double)(counter->tasks * counter->locks), "ns");
-	return rc;
+	return rc < 0 ? rc : bench_time_each("mutex", mutex_step, counter, counter->tasks * counter->locks);
 }
 
 static int round_of_mutex(void)

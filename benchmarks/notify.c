@@ -122,26 +122,14 @@ static int one_step(void *arg)
 static int inside(void *arg)
 {
 	struct works *works = arg;
-	double ns = 0;
-	int rc = bench_time(keep_and_take, works, &ns);
+	int rc = bench_time_each("notify_kept", keep_and_take, works, works->turns);
 
-	if (rc < 0)
+	if (rc == 0)
+		rc = bench_time_each("notify_round_trip", round_trip_step, works, works->turns);
+	if (rc < 0 || bench_plain()) /* those below are cancelled in the end, which threads are not */
 		return rc;
-	bench_report("notify_kept", ns / (double)works->turns, "ns");
-	rc = bench_time(round_trip_step, works, &ns);
-	if (rc < 0)
-		return rc;
-	bench_report("notify_round_trip", ns / (double)works->turns, "ns");
-	if (bench_plain()) /* those below are cancelled in the end, which threads are not */
-		return 0;
-	rc = bench_time(all_step, works, &ns);
-	if (rc == 0)
-		bench_report("notify_all", ns / (double)(works->turns * works->waiters), "ns");
-	if (rc == 0)
-		rc = bench_time(one_step, works, &ns);
-	if (rc == 0)
-		bench_report("notify_one_of_many", ns / (double)works->turns, "ns");
-	return rc;
+	rc = bench_time_each("notify_all", all_step, works, works->turns * works->waiters);
+	return rc < 0 ? rc : bench_time_each("notify_one_of_many", one_step, works, works->turns);
 }
 
 static int round_of_notify(void)

@@ -114,12 +114,8 @@ static int pairs_step(void *arg)
 static int measure_pairs(void)
 {
 	struct pairs pairs = { .count = bench_param("pairs") };
-	double ns = 0;
-	int rc = bench_time(pairs_step, &pairs, &ns);
 
-	if (rc == 0)
-		bench_report("ping_pong", ns / (double)pairs.count, "ns");
-	return rc;
+	return bench_time_each("ping_pong", pairs_step, &pairs, pairs.count);
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------------------ */
@@ -169,7 +165,6 @@ static int measure_requests(void)
 {
 	struct counter counter = { .wanted = bench_param("values") };
 	rota_task *task;
-	double ns = 0;
 	int status = 0, joined;
 	int rc = rota_channel_init(&counter.requests, sizeof(struct rota_oneshot *), WAITING_REQUESTS);
 
@@ -177,27 +172,22 @@ static int measure_requests(void)
 		return rc;
 	rc = rota_spawn(&task, clerk, &counter);
 	if (rc == 0) {
-		rc = bench_time(request_step, &counter, &ns);
+		rc = bench_time_each("request_reply", request_step, &counter, counter.wanted);
 		rota_channel_close(&counter.requests);
 		joined = rota_join(task, &status);
 		joined = joined < 0 ? joined : status;
 		rc = rc < 0 ? rc : joined;
 	}
 	rota_channel_deinit(&counter.requests);
-	if (rc == 0)
-		bench_report("request_reply", ns / (double)counter.wanted, "ns");
 	return rc;
 }
 
 static int inside(void *arg)
 {
 	uint64_t values = bench_param("values");
-	double ns = 0;
-	int rc = bench_time(oneshot_step, &values, &ns);
+	int rc = bench_time_each("oneshot", oneshot_step, &values, values);
 
 	(void)arg;
-	if (rc == 0)
-		bench_report("oneshot", ns / (double)values, "ns");
 	if (rc == 0)
 		rc = measure_pairs();
 	return rc < 0 ? rc : measure_requests();

@@ -79,13 +79,9 @@ deinit_ping:
 static int inside(void *arg)
 {
 	struct table table = { .trips = bench_param("trips") };
-	double ns = 0;
-	int rc = bench_time(pingpong_step, &table, &ns);
 
 	(void)arg;
-	if (rc == 0)
-		bench_report("pingpong", ns / (double)table.trips, "ns");
-	return rc;
+	return bench_time_each("pingpong", pingpong_step, &table, table.trips);
 }
 
 static int round_of_pingpong(void)

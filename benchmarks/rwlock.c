@@ -66,19 +66,12 @@ static int mixed_step(void *arg)
 static int inside(void *arg)
 {
 	struct works *works = arg;
-	double ns = 0;
-	int rc = bench_time(read_turns, works, &ns);
+	int rc = bench_time_each("rwlock_read", read_turns, works, works->turns);
 
-	if (rc < 0)
-		return rc;
-	bench_report("rwlock_read", ns / (double)works->turns, "ns");
-	rc = bench_time(read_step, works, &ns);
-	if (rc < 0)
-		return rc;
-	bench_report("rwlock_read_shared", ns / (double)(works->tasks * works->turns), "ns");
-	rc = bench_time(mixed_step, works, &ns);
 	if (rc == 0)
-		bench_report("rwlock_mixed", ns / (double)(works->tasks * works->turns), "ns");
+		rc = bench_time_each("rwlock_read_shared", read_step, works, works->tasks * works->turns);
+	if (rc == 0)
+		rc = bench_time_each("rwlock_mixed", mixed_step, works, works->tasks * works->turns);
 	return rc;
 }
 

@@ -64,19 +64,12 @@ static int contended_step(void *arg)
 static int inside(void *arg)
 {
 	struct works *works = arg;
-	double ns = 0;
-	int rc = bench_time(take_turns, works, &ns);
+	int rc = bench_time_each("semaphore_uncontended", take_turns, works, works->turns);
 
-	if (rc < 0)
-		return rc;
-	bench_report("semaphore_uncontended", ns / (double)works->turns, "ns");
-	rc = bench_time(shared_step, works, &ns);
-	if (rc < 0)
-		return rc;
-	bench_report("semaphore_shared", ns / (double)(PERMITS * works->turns), "ns");
-	rc = bench_time(contended_step, works, &ns);
 	if (rc == 0)
-		bench_report("semaphore_contended", ns / (double)(works->tasks * works->turns), "ns");
+		rc = bench_time_each("semaphore_shared", shared_step, works, PERMITS * works->turns);
+	if (rc == 0)
+		rc = bench_time_each("semaphore_contended", contended_step, works, works->tasks * works->turns);
 	return rc;
 }
 

@@ -122,14 +122,8 @@ static int spawn_many_step(void *arg)
 
 static int measure(const char *name, rota_fn *step, struct spawner *s, size_t tasks)
 {
-	double ns = 0;
-	int rc;
-
 	s->tasks = tasks;
-	rc = bench_time(step, s, &ns);
-	if (rc == 0)
-		bench_report(name, ns / (double)tasks, "ns");
-	return rc;
+	return bench_time_each(name, step, s, tasks);
 }
 
 static int inside(void *arg)

@@ -59,14 +59,8 @@ static int spawn_step(void *arg)
 
 static int measure(const char *name, struct spawner *s, size_t tasks)
 {
-	double ns = 0;
-	int rc;
-
 	s->tasks = tasks;
-	rc = bench_time(spawn_step, s, &ns);
-	if (rc == 0)
-		bench_report(name, ns / (double)tasks, "ns");
-	return rc;
+	return bench_time_each(name, spawn_step, s, tasks);
 }
 
 /* --- what keeps the workers busy ---------------------------------------------------------------------------------------- */

@@ -43,15 +43,12 @@ static int round_of_switches(void)
 {
 	struct pair pair = { .switches = bench_param("switches") };
 	unsigned char *stack = aligned_alloc(64, STACK_SIZE);
-	double ns = 0;
 	int rc;
 
 	if (stack == NULL)
 		return -ENOMEM;
 	pair.fiber = rota__context_make(stack + STACK_SIZE, bounce, &pair);
-	rc = bench_time(switch_step, &pair, &ns);
-	if (rc == 0)
-		bench_report("switch", ns / (double)pair.switches, "ns");
+	rc = bench_time_each("switch", switch_step, &pair, pair.switches);
 	free(stack);
 	return rc;
 }

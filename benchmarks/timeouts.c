@@ -134,17 +134,9 @@ static int unused_step(void *arg)
 
 static int inside(void *arg)
 {
-	const double limits = (double)(bench_param("tasks") * bench_param("limits"));
-	double ns = 0;
-	int rc = bench_time(timeout_step, arg, &ns);
+	int rc = bench_time_each("timeout", timeout_step, arg, bench_param("tasks") * bench_param("limits"));
 
-	if (rc < 0)
-		return rc;
-	bench_report("timeout", ns / limits, "ns");
-	rc = bench_time(unused_step, arg, &ns);
-	if (rc == 0)
-		bench_report("timer_unused", ns / UNUSED, "ns");
-	return rc;
+	return rc < 0 ? rc : bench_time_each("timer_unused", unused_step, arg, UNUSED);
 }
 
 static int round_of_timeouts(void)

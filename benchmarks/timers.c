@@ -159,18 +159,14 @@ static int inside(void *arg)
 	size_t count = (size_t)bench_param("timers");
 	struct sleeper *sleepers;
 	bool known = true;
-	double ns = 0;
-	int rc = bench_time(start_cancel_step, &known, &ns);
+	int rc = bench_time_each("timer_start_cancel", start_cancel_step, &known, BATCH);
 
 	(void)arg;
-	if (rc < 0)
-		return rc;
-	bench_report("timer_start_cancel", ns / BATCH, "ns");
 	known = false;
-	rc = bench_time(start_cancel_step, &known, &ns);
+	if (rc == 0)
+		rc = bench_time_each("timer_now_start_cancel", start_cancel_step, &known, BATCH);
 	if (rc < 0)
 		return rc;
-	bench_report("timer_now_start_cancel", ns / BATCH, "ns");
 	sleepers = calloc(count, sizeof(*sleepers));
 	if (!sleepers)
 		return -ENOMEM;

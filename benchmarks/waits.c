@@ -192,21 +192,11 @@ static int yield_step(void *arg)
 
 /* --- the rows ---------------------------------------------------------------------------------------------------------- */
 
-static int measure(const char *name, int (*step)(void *arg), double per_step)
-{
-	double ns = 0;
-	int rc = bench_time(step, NULL, &ns);
-
-	if (rc == 0)
-		bench_report(name, ns / per_step, "ns");
-	return rc;
-}
-
 static int inside(void *arg)
 {
 	static const struct {
 		const char *name;
-		int (*step)(void *arg);
+		rota_fn *step;
 		unsigned per_step;
 	} rows[] = {
 		{ "await_ready", bare_step, TURNS },
@@ -221,7 +211,7 @@ static int inside(void *arg)
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++)
-		rc = measure(rows[i].name, rows[i].step, rows[i].per_step);
+		rc = bench_time_each(rows[i].name, rows[i].step, NULL, rows[i].per_step);
 	return rc;
 }
 

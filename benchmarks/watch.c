@@ -71,16 +71,9 @@ static int changed_step(void *arg)
 static int inside(void *arg)
 {
 	struct works *works = arg;
-	double ns = 0;
-	int rc = bench_time(read_all, works, &ns);
+	int rc = bench_time_each("watch_get", read_all, works, works->values);
 
-	if (rc < 0)
-		return rc;
-	bench_report("watch_get", ns / (double)works->values, "ns");
-	rc = bench_time(changed_step, works, &ns);
-	if (rc == 0)
-		bench_report("watch_changed", ns / (double)(works->values * works->receivers), "ns");
-	return rc;
+	return rc < 0 ? rc : bench_time_each("watch_changed", changed_step, works, works->values * works->receivers);
 }
 
 static int round_of_watch(void)

@@ -49,14 +49,8 @@ static int yield_step(void *arg)
 
 static int measure(const char *name, struct crowd *crowd, size_t tasks)
 {
-	double ns = 0;
-	int rc;
-
 	crowd->tasks = tasks;
-	rc = bench_time(yield_step, crowd, &ns);
-	if (rc == 0)
-		bench_report(name, ns / (double)(tasks * crowd->yields), "ns");
-	return rc;
+	return bench_time_each(name, yield_step, crowd, tasks * crowd->yields);
 }
 
 static int inside(void *arg)

@@ -27,8 +27,7 @@ ROTA_API void rota_oneshot_init(struct rota_oneshot *o);
 ROTA_API int rota_oneshot_deinit(struct rota_oneshot *o);
 
 /* Hands over the value. Any thread; never waits. -EEXIST: a value was sent before, which is reported (debug builds abort);
- * the first one stands. -EPIPE: closed; the value is
- * still the caller's. */
+ * the first one stands. -EPIPE: closed; the value is still the caller's. */
 ROTA_API int rota_oneshot_send(struct rota_oneshot *o, void *value) ROTA_MUST_USE;
 
 /* Waits for the value. 0; -EPIPE: closed without one; -ECANCELED: the value, if it comes, is kept for the next
