@@ -27,16 +27,18 @@ static int receive(void *arg)
 {
 	struct works *works = arg;
 	struct rota_broadcast_receiver receiver = works->start;
+	const uint64_t values = works->values; /* these two beside what all of them write */
+	const bool acknowledge = works->acknowledge;
 	uint64_t sum = 0, value;
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->values && rc == 0; i++) {
+	for (uint64_t i = 0; i < values && rc == 0; i++) {
 		rc = rota_broadcast_recv(&receiver, &value);
 		sum += rc == 0 ? value : 0;
-		if (rc == 0 && works->acknowledge)
+		if (rc == 0 && acknowledge)
 			rc = rota_semaphore_release(&works->heard, 1);
 	}
-	if (rc == 0 && sum != works->values * (works->values - 1) / 2)
+	if (rc == 0 && sum != values * (values - 1) / 2)
 		rc = -EBADMSG;
 	return rc;
 }

@@ -27,9 +27,10 @@ struct works {
 static int producer(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t messages = works->messages; /* beside what both ends write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->messages && rc == 0; i++)
+	for (uint64_t i = 0; i < messages && rc == 0; i++)
 		rc = rota_channel_send(&works->channel, &i);
 	return rc;
 }

@@ -22,8 +22,9 @@ struct counter {
 static int locker(void *arg)
 {
 	struct counter *counter = arg;
+	const uint64_t locks = counter->locks; /* beside what all of them write */
 
-	for (uint64_t i = 0; i < counter->locks; i++) {
+	for (uint64_t i = 0; i < locks; i++) {
 		rota_mutex_lock(&counter->mutex);
 		counter->value++;
 		rota_mutex_unlock(&counter->mutex);

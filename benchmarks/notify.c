@@ -22,9 +22,10 @@ struct works {
 static int keep_and_take(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		rota_notify_one(&works->there);
 		rc = rota_notify_wait(&works->there);
 	}
@@ -34,9 +35,10 @@ static int keep_and_take(void *arg)
 static int answer(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		rc = rota_notify_wait(&works->there);
 		rota_notify_one(&works->back);
 	}
@@ -46,9 +48,10 @@ static int answer(void *arg)
 static int ask(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		rota_notify_one(&works->there);
 		rc = rota_notify_wait(&works->back);
 	}

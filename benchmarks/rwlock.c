@@ -23,10 +23,11 @@ struct works {
 static int read_turns(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	uint64_t sum = 0;
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		rc = rota_rwlock_rdlock(&works->lock);
 		if (rc == 0) {
 			sum += works->value;
@@ -39,9 +40,10 @@ static int read_turns(void *arg)
 static int mixed_turns(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		const int write = i % WRITE_EVERY == 0;
 
 		rc = write ? rota_rwlock_wrlock(&works->lock) : rota_rwlock_rdlock(&works->lock);

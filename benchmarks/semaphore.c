@@ -23,9 +23,10 @@ struct works {
 static int take_turns(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		rc = rota_semaphore_acquire(&works->semaphore, 1);
 		if (rc == 0)
 			rc = rota_semaphore_release(&works->semaphore, 1);
@@ -37,9 +38,10 @@ static int take_turns(void *arg)
 static int take_turns_and_yield(void *arg)
 {
 	struct works *works = arg;
+	const uint64_t turns = works->turns; /* beside what all of them write */
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->turns && rc == 0; i++) {
+	for (uint64_t i = 0; i < turns && rc == 0; i++) {
 		rc = rota_semaphore_acquire(&works->semaphore, 1);
 		if (rc == 0)
 			rc = rota_yield();

@@ -36,10 +36,11 @@ static int watch(void *arg)
 {
 	struct works *works = arg;
 	struct rota_watch_receiver receiver = works->start;
+	const uint64_t values = works->values; /* beside what all of them write */
 	uint64_t value;
 	int rc = 0;
 
-	for (uint64_t i = 0; i < works->values && rc == 0; i++) {
+	for (uint64_t i = 0; i < values && rc == 0; i++) {
 		rc = rota_watch_changed(&receiver, &value);
 		if (rc == 0)
 			rc = value == i ? rota_semaphore_release(&works->seen, 1) : -EBADMSG;
