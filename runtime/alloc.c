@@ -12,7 +12,15 @@
 
 #define SMALL_MAX 4096u /* what is larger takes longer to fill than to come by */
 
-static struct rota_atomic_u64 bytes_out;
+#define TALLIES 64u
+
+static struct rota_atomic_u64 bytes_out; /* beside `tallies` */
+
+/* What went out and came back through each of the first caches that workers have: counted by the one worker that has it,
+ * which a locked instruction would cost more than to come by the memory. */
+static struct {
+	_Alignas(ROTA__CACHE_LINE) struct rota_atomic_u64 bytes;
+} tallies[TALLIES];
 
 #ifdef ROTA_HAVE_JEMALLOC
 
@@ -146,6 +154,18 @@ void rota__alloc_trim(void)
 
 #endif
 
+/* After the cache was asked. `bytes` were given out, or came back: then it is what makes the sum less. */
+static void count_small(uint64_t bytes)
+{
+	const struct rota__worker *worker = rota__worker_self();
+	const unsigned cache = worker != NULL ? worker->alloc_cache - 1 : TALLIES; /* none yet: beyond all */
+
+	if (cache < TALLIES)
+		rota__count(&tallies[cache].bytes, bytes);
+	else
+		rota__fetch_add(&bytes_out, bytes, RELAXED); /* a statistic */
+}
+
 void *rota__alloc(size_t size, size_t align)
 {
 	void *ptr = rota__fault(ROTA__FAULT_ALLOC) < 0 ? NULL : raw_alloc(size, align);
@@ -171,7 +191,7 @@ void *rota__alloc_object(size_t size, size_t align)
 		return rota__alloc(size, align);
 	ptr = rota__fault(ROTA__FAULT_ALLOC) < 0 ? NULL : raw_alloc_small(size, align);
 	if (ptr != NULL)
-		rota__fetch_add(&bytes_out, size, RELAXED); /* as above */
+		count_small(size);
 	return ptr;
 }
 
@@ -181,11 +201,15 @@ void rota__free_object(void *ptr, size_t size, size_t align)
 		rota__free(ptr, size, align);
 		return;
 	}
-	rota__fetch_sub(&bytes_out, size, RELAXED);
 	raw_free_small(ptr, size, align);
+	count_small(-(uint64_t)size);
 }
 
 size_t rota__alloc_bytes(void)
 {
-	return (size_t)rota__load(&bytes_out, RELAXED);
+	uint64_t bytes = rota__load(&bytes_out, RELAXED);
+
+	for (unsigned i = 0; i < TALLIES; i++)
+		bytes += rota__load(&tallies[i].bytes, RELAXED);
+	return (size_t)bytes;
 }
