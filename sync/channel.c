@@ -50,6 +50,26 @@
 #define UNBOUNDED_START 16u
 #define BUFFER_ALIGN 64u
 
+/* Field by field: what lies between the ends need not be cleared. */
+static void start(struct rota_channel *c, size_t elem_size, size_t capacity, size_t slots)
+{
+	c->buffer_ = NULL;
+	c->elem_size_ = elem_size;
+	c->capacity_ = capacity;
+	c->slots_ = slots;
+	c->closed_ = 0;
+	c->lent_ = 0;
+	c->senders_ = (struct rota_waitlist){ .count_ = 0 };
+	rota__store(&c->received_, 0, RELAXED); /* whoever shares it orders this */
+	rota__store(&c->seen_sent_, 0, RELAXED);
+	c->head_ = 0;
+	c->receivers_ = (struct rota_waitlist){ .count_ = 0 };
+	rota__store(&c->claimed_, 0, RELAXED);
+	rota__store(&c->sent_, 0, RELAXED);
+	c->seen_received_ = 0;
+	c->tail_ = 0;
+}
+
 int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 {
 	size_t slots = capacity == ROTA_UNBOUNDED ? UNBOUNDED_START : capacity;
@@ -57,7 +77,7 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 
 	if (elem_size == 0 || __builtin_mul_overflow(slots, elem_size, &bytes))
 		return -EINVAL;
-	*c = (struct rota_channel){ .elem_size_ = elem_size, .capacity_ = capacity, .slots_ = slots };
+	start(c, elem_size, capacity, slots);
 	if (capacity == 0)
 		return 0;
 	c->buffer_ = rota__alloc_object(bytes, BUFFER_ALIGN);
