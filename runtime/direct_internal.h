@@ -17,6 +17,23 @@ static inline bool rota__direct_may(const struct rota__worker *worker)
 	return !rota__task_cancelled(worker->current);
 }
 
+/* Whether the caller may try, by looks that suffice for most, and what it costs can be charged without a yield:
+ * rota__direct_charge, once it has succeeded. false: the calls below tell. So the way of most needs no room on the stack. */
+static inline bool rota__direct_at_once(const struct rota__worker *worker)
+{
+	const rota_task *task;
+
+	if (__builtin_expect(worker == NULL || worker->budget <= 1, 0))
+		return false;
+	task = worker->current;
+	return task != NULL && !rota__task_may_have_extra(task) && !rota__state_asked(&task->state);
+}
+
+static inline void rota__direct_charge(struct rota__worker *worker)
+{
+	worker->budget--;
+}
+
 /* The try has succeeded: costs as a wait that was over before it began. The fiber may be on another worker afterwards. */
 static inline void rota__direct_done(struct rota__worker *worker)
 {

@@ -45,6 +45,12 @@ static inline struct rota__extra *rota__task_extra(const rota_task *task)
 	return rota__more_extra(rota__load(&task->more, RELAXED));
 }
 
+/* Whether it may have one. As above. */
+static inline bool rota__task_may_have_extra(const rota_task *task)
+{
+	return ((uintptr_t)rota__load(&task->more, RELAXED) & ROTA__MORE_EXTRA) != 0;
+}
+
 /* The scope that the task is a child of, or NULL. As above. */
 static inline struct rota_scope *rota__task_scope(const rota_task *task)
 {

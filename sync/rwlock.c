@@ -84,21 +84,29 @@ static void serve_and_give(struct rota_rwlock *l, uint64_t state)
 
 /* --- locking -------------------------------------------------------------------------------------------------- */
 
-static inline int trylock(struct rota_rwlock *l, bool write)
+/* What `state` allows: 0, -EBUSY; -EAGAIN: look again, it was not so any more, or somebody is at work. */
+static inline int try_once(struct rota_rwlock *l, uint64_t *state, bool write)
+{
+	if (*state & ROTA__BUSY)
+		return -EAGAIN;
+	if (*state & ROTA__WAITERS || !room(*state, write))
+		return -EBUSY;
+	/* ACQUIRE, partner: the RELEASE of unlock. */
+	return rota__cas(&l->state_, state, *state + (write ? WRITER : READER), ACQUIRE) ? 0 : -EAGAIN;
+}
+
+static int trylock(struct rota_rwlock *l, bool write)
 {
 	uint64_t state = rota__load(&l->state_, RELAXED);
 	unsigned spins = 0;
+	int rc;
 
-	for (;;) {
-		if (state & ROTA__BUSY) {
+	while ((rc = try_once(l, &state, write)) == -EAGAIN) {
+		if (state & ROTA__BUSY)
 			rota__spin_pause(&spins);
-			state = rota__load(&l->state_, RELAXED);
-		} else if (state & ROTA__WAITERS || !room(state, write)) {
-			return -EBUSY;
-		} else if (rota__cas(&l->state_, &state, state + (write ? WRITER : READER), ACQUIRE)) {
-			return 0; /* ACQUIRE, partner: the RELEASE of unlock */
-		}
+		state = rota__load(&l->state_, RELAXED);
 	}
+	return rc;
 }
 
 int rota_rwlock_tryrdlock(struct rota_rwlock *l)
@@ -181,9 +189,20 @@ static __attribute__((noinline)) int lock_waiting(struct rota_rwlock *l, bool wr
 	return rota__await_until(&op.future, deadline);
 }
 
-static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
+static __attribute__((noinline)) int lock_carefully(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
 	return rota__direct_may_hold() && trylock(l, write) == 0 ? 0 : lock_waiting(l, write, deadline);
+}
+
+static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
+{
+	struct rota__worker *worker = rota__worker_self();
+	uint64_t state = rota__load(&l->state_, RELAXED);
+
+	if (!rota__direct_at_once(worker) || try_once(l, &state, write) < 0)
+		return lock_carefully(l, write, deadline);
+	rota__direct_charge(worker);
+	return 0;
 }
 
 int rota_rwlock_rdlock_until(struct rota_rwlock *l, uint64_t deadline)
@@ -212,6 +231,12 @@ int rota_rwlock_wrlock(struct rota_rwlock *l)
 
 /* --- unlocking ------------------------------------------------------------------------------------------------ */
 
+/* Apart, as lock_waiting. */
+static __attribute__((noinline)) void change_and_serve(struct rota_rwlock *l, uint64_t less, uint64_t more)
+{
+	serve_and_give(l, rota__busy_take(&l->state_) - less + more);
+}
+
 /* Takes `less` away and adds `more` for a caller that holds the lock and has seen `state`. */
 static inline void change(struct rota_rwlock *l, uint64_t state, uint64_t less, uint64_t more)
 {
@@ -220,7 +245,7 @@ static inline void change(struct rota_rwlock *l, uint64_t state, uint64_t less, 
 		if (rota__cas(&l->state_, &state, state - less + more, RELEASE))
 			return;
 	}
-	serve_and_give(l, rota__busy_take(&l->state_) - less + more);
+	change_and_serve(l, less, more);
 }
 
 int rota_rwlock_unlock(struct rota_rwlock *l)

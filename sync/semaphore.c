@@ -83,28 +83,30 @@ static void serve_and_give(struct rota_semaphore *s, uint64_t state)
 	}
 }
 
-static inline int try_acquire(struct rota_semaphore *s, uint64_t n)
+/* What `state` allows: 0, -EPIPE, -EAGAIN; -EBUSY: look again, it was not so any more, or somebody is at work. */
+static inline int try_once(struct rota_semaphore *s, uint64_t *state, uint64_t n)
 {
-	uint64_t state = rota__load(&s->state_, RELAXED);
-	unsigned spins = 0;
-
-	for (;;) {
-		if (state & ROTA__BUSY) {
-			rota__spin_pause(&spins);
-			state = rota__load(&s->state_, RELAXED);
-		} else if (state & CLOSED) {
-			return -EPIPE;
-		} else if (state & ROTA__WAITERS || state >> SHIFT < n) {
-			return -EAGAIN;
-		} else if (rota__cas(&s->state_, &state, state - (n << SHIFT), ACQUIRE)) { /* partner: release */
-			return 0;
-		}
-	}
+	if (*state & ROTA__BUSY)
+		return -EBUSY;
+	if (*state & CLOSED)
+		return -EPIPE;
+	if (*state & ROTA__WAITERS || *state >> SHIFT < n)
+		return -EAGAIN;
+	return rota__cas(&s->state_, state, *state - (n << SHIFT), ACQUIRE) ? 0 : -EBUSY; /* partner: release */
 }
 
 int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
 {
-	return try_acquire(s, n);
+	uint64_t state = rota__load(&s->state_, RELAXED);
+	unsigned spins = 0;
+	int rc;
+
+	while ((rc = try_once(s, &state, n)) == -EBUSY) {
+		if (state & ROTA__BUSY)
+			rota__spin_pause(&spins);
+		state = rota__load(&s->state_, RELAXED);
+	}
+	return rc;
 }
 
 /* `status` is -ECANCELED from the cancel on. */
@@ -165,9 +167,20 @@ static __attribute__((noinline)) int acquire_waiting(struct rota_semaphore *s, u
 	return rota__await_until(&op.future, deadline);
 }
 
+static __attribute__((noinline)) int acquire_carefully(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
+{
+	return rota__direct_may_hold() && rota_semaphore_try_acquire(s, n) == 0 ? 0 : acquire_waiting(s, n, deadline);
+}
+
 static inline int acquire(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
 {
-	return rota__direct_may_hold() && try_acquire(s, n) == 0 ? 0 : acquire_waiting(s, n, deadline);
+	struct rota__worker *worker = rota__worker_self();
+	uint64_t state = rota__load(&s->state_, RELAXED);
+
+	if (!rota__direct_at_once(worker) || try_once(s, &state, n) < 0)
+		return acquire_carefully(s, n, deadline);
+	rota__direct_charge(worker);
+	return 0;
 }
 
 int rota_semaphore_acquire_until(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
@@ -185,6 +198,23 @@ static int overflow(void)
 	return rota__sync_misuse("rota_semaphore_release: more permits than ROTA_SEMAPHORE_MAX", -EOVERFLOW);
 }
 
+/* Apart, as acquire_waiting. */
+static __attribute__((noinline)) int release_and_serve(struct rota_semaphore *s, uint64_t n)
+{
+	uint64_t state = rota__busy_take(&s->state_);
+
+	if ((state >> SHIFT) + n > ROTA_SEMAPHORE_MAX) {
+		rota__busy_give(&s->state_, state, &s->waiters_);
+		return overflow();
+	}
+	state += n << SHIFT;
+	if (rota__waitlist_empty(&s->waiters_) || !enough(s, state)) /* more are to come before somebody is served */
+		rota__busy_give(&s->state_, state, &s->waiters_);
+	else
+		serve_and_give(s, state);
+	return 0;
+}
+
 int rota_semaphore_release(struct rota_semaphore *s, uint64_t n)
 {
 	uint64_t state = rota__load(&s->state_, RELAXED);
@@ -197,17 +227,7 @@ int rota_semaphore_release(struct rota_semaphore *s, uint64_t n)
 		if (rota__cas(&s->state_, &state, state + (n << SHIFT), RELEASE)) /* partner: acquire, busy_take */
 			return 0;
 	}
-	state = rota__busy_take(&s->state_);
-	if ((state >> SHIFT) + n > ROTA_SEMAPHORE_MAX) {
-		rota__busy_give(&s->state_, state, &s->waiters_);
-		return overflow();
-	}
-	state += n << SHIFT;
-	if (rota__waitlist_empty(&s->waiters_) || !enough(s, state)) /* more are to come before somebody is served */
-		rota__busy_give(&s->state_, state, &s->waiters_);
-	else
-		serve_and_give(s, state);
-	return 0;
+	return release_and_serve(s, n);
 }
 
 void rota_semaphore_close(struct rota_semaphore *s)
