@@ -2,7 +2,8 @@
 /*
  * Random reads of 4 KiB from one file. Cached: rota_pread in a fiber, beside plain pread in a loop. With O_DIRECT: 1, 32
  * and 128 fibers that each read one block after the other. They share what there is to read, so that there are as many
- * reads in flight until the last ones, as with fio: who was lucky with the disk does not end before the others.
+ * reads in flight until the last ones, as with fio: who was lucky with the disk does not end before the others. With
+ * --registered 1 these read to registered memory, as fio's do with fixedbufs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,6 +21,7 @@ enum { BLOCK = 4096, READS = 100, MOST = 128 };
 
 static struct bench_param params[] = {
 	{ "megabytes", 64, 4, "size of the file" },
+	{ "registered", 0, 0, "1: what is read to is memory registered with io_uring" },
 	{ NULL, 0, 0, NULL },
 };
 
@@ -143,6 +145,8 @@ static int inside(void *arg)
 
 	if (rc == 0)
 		rc = measure_cached(l, "cached-plain-pread", read_plain);
+	if (rc == 0 && bench_param("registered"))
+		rc = rota_register_memory(rota_runtime_current(), l->buffers, (size_t)BLOCK * MOST);
 	if (l->direct < 0)
 		bench_note("no O_DIRECT in this directory: set TMPDIR");
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]) && rc == 0 && l->direct >= 0; i++)

@@ -25,6 +25,9 @@ struct rota__carrier_ops {
 	/* The owner asks for an early end of what was started; any thread. It may have ended already. */
 	void (*cancel)(struct rota_op *op);
 
+	/* Reads and writes will be of this memory. -EBUSY: there is some already. Any thread. */
+	int (*register_memory)(rota_runtime *rt, const struct iovec *memory);
+
 	/* For futures that make calls by themselves: see below. */
 	uint16_t (*closes)(struct rota__carrier *carrier, int fd);
 	bool (*call_begin)(struct rota__carrier *carrier, int fd, uint16_t closes);

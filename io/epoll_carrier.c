@@ -140,6 +140,15 @@ static void epoll_cancel(struct rota_op *op)
 		op->cancelled_ = 1; /* the owner sees it when it goes on; a pool thread is waited for */
 }
 
+/* Plain system calls have no use for it. */
+static int epoll_register_memory(rota_runtime *rt, const struct iovec *memory)
+{
+	struct rota__poller *poller = rt->io;
+
+	(void)memory;
+	return rota__swap(&poller->memory_taken, 1, SEQ_CST) == 0 ? 0 : -EBUSY;
+}
+
 static uint16_t epoll_closes(struct rota__carrier *carrier, int fd)
 {
 	return rota__poller_closes((struct rota__poller *)(void *)carrier, fd);
@@ -159,6 +168,7 @@ const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.start = epoll_start,
 	.resume = go_on,
 	.cancel = epoll_cancel,
+	.register_memory = epoll_register_memory,
 	.closes = epoll_closes,
 	.call_begin = epoll_call_begin,
 	.call_end = epoll_call_end,

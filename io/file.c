@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "file.h"
 
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "carrier_internal.h"
+
 int rota_open(const char *path, int flags, mode_t mode)
 {
 	struct rota_op op;
@@ -71,4 +76,12 @@ ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t to_offse
 
 	rota_op_copy_file_range(&op, from, from_offset, to, to_offset, len);
 	return rota_await(&op.future);
+}
+
+int rota_register_memory(rota_runtime *rt, void *memory, size_t size)
+{
+	const struct iovec all = { memory, size };
+	struct rota__carrier *carrier = rt->io;
+
+	return memory != NULL && size > 0 ? carrier->ops->register_memory(rt, &all) : -EINVAL;
 }

@@ -43,6 +43,17 @@ ROTA_API int rota_ftruncate(int fd, off_t length) ROTA_MUST_USE;
  */
 ROTA_API ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t to_offset, size_t len) ROTA_MUST_USE;
 
+/*
+ * Registers memory for reads and writes of files: io_uring then pins its pages once, and not for each call, which is worth
+ * something with O_DIRECT and a fast device. rota_read, rota_pread, rota_write, rota_pwrite and their operations use it when
+ * all of their buffer lies in it; nothing else about them changes. It stays mapped until the runtime was freed.
+ *
+ * Any thread, once for a runtime (-EBUSY); it waits for nothing, but touches each page. At most 1 GiB, and each ring, of which
+ * there is one for a worker and one more, counts it against RLIMIT_MEMLOCK: -ENOMEM. -EFAULT, -EOPNOTSUPP: no memory, or
+ * of a file. -EINVAL: nothing. Then none is registered. The epoll back end has no use for it: 0.
+ */
+ROTA_API int rota_register_memory(rota_runtime *rt, void *memory, size_t size) ROTA_MUST_USE;
+
 /* The same as operations; see op.h for rota_op_open, rota_op_fsync and rota_op_statx. */
 ROTA_API void rota_op_openat(struct rota_op *op, int dirfd, const char *path, int flags, mode_t mode);
 ROTA_API void rota_op_openat2(struct rota_op *op, int dirfd, const char *path, const struct open_how *how);

@@ -54,11 +54,12 @@ struct rota__poller {
 	struct rota__reactor reactor;
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified; /* a wake is on its way */
-	struct rota_atomic_u64 ended;  /* operations of threads outside, not yet counted by the reactor */
-	struct rota_atomic_u32 lock;   /* guards the rest */
-	struct rota__op_list naps;     /* to be tried again at nap_until */
-	uint64_t nap_until;            /* ROTA_NEVER */
-	struct rota__op_list for_pool; /* for pool threads, an errand each */
+	struct rota_atomic_u32 memory_taken; /* rota_register_memory was called */
+	struct rota_atomic_u64 ended;        /* operations of threads outside, not yet counted by the reactor */
+	struct rota_atomic_u32 lock;         /* guards the rest */
+	struct rota__op_list naps;           /* to be tried again at nap_until */
+	uint64_t nap_until;                  /* ROTA_NEVER */
+	struct rota__op_list for_pool;       /* for pool threads, an errand each */
 };
 
 /* 0, or a negative errno. */

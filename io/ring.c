@@ -137,6 +137,8 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 		rota__op_poll_first(op);
 		sqe->ioprio = op->ioprio_;
 		sqe->flags = op->entry_flags_;
+		if (rota__ring_has_registered(ring, op)) /* the first of one buffer */
+			sqe->opcode = op->opcode_ == IORING_OP_READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
 		if (rota__sys_ring_hides(op))
 			sqe->opcode = NO_OPCODE;
 		sqe->splice_fd_in = op->opcode_ == IORING_OP_SPLICE ? op->second_fd_ : 0;

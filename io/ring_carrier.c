@@ -98,6 +98,7 @@ const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.start = ring_start,
 	.resume = ring_resume,
 	.cancel = ring_cancel,
+	.register_memory = rota__ring_register_memory,
 	.closes = ring_closes,
 	.call_begin = ring_call_begin,
 	.call_end = ring_call_end,

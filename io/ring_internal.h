@@ -15,6 +15,7 @@
 #define ROTA_IO_RING_INTERNAL_H
 
 #include <liburing.h>
+#include <sys/uio.h>
 
 #include "../runtime/atomic_internal.h"
 #include "buffers_internal.h"
@@ -34,6 +35,9 @@ struct rota__ring {
 	int wake_fd;
 	bool exclusive;                /* one thread owns it for life */
 	struct rota__closing *closing; /* of the runtime; NULL: operations are not counted */
+	struct iovec memory;           /* that is registered with it; see ring_memory.c */
+	struct rota_atomic_u32 memory_known;
+	struct rota_atomic_u32 memory_taken; /* of the reactor's: somebody registers, or has registered */
 	/* owner only */
 	struct rota_op *backlog_first, *backlog_last; /* the submission queue was full */
 	uint32_t closing_seen;                        /* the latest close whose operations were cancelled */
@@ -53,6 +57,9 @@ struct rota__ring {
 
 /* On the thread that will own it; shared: several threads will, one after another. 0, or a negative errno. */
 int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared);
+
+/* Registers memory with all rings of a runtime. Any thread. */
+int rota__ring_register_memory(rota_runtime *rt, const struct iovec *memory);
 
 /* Before its first operation: whom it counts them with. */
 void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closing);

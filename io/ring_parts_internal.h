@@ -94,11 +94,23 @@ struct rota__reaping {
 /* Takes all completions that are there, and wakes. By the owner, or in its place. */
 void rota__ring_reap(struct rota__ring *ring, struct rota__reaping *reaping);
 
-/* Whether an operation may be submitted to another ring than its own: it uses nothing that is registered there. */
+/* Whether an operation may be submitted to another ring than its own: it uses no buffers that are registered there. */
 static inline bool rota__ring_may_move(const struct rota_op *op)
 {
-	return (op->entry_flags_ & (IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE)) == 0 &&
-	       op->opcode_ != IORING_OP_READ_FIXED && op->opcode_ != IORING_OP_WRITE_FIXED;
+	return (op->entry_flags_ & IOSQE_BUFFER_SELECT) == 0;
+}
+
+/* Whether a read or a write is from, or to, memory that is registered with the ring, all of it. */
+static inline bool rota__ring_has_registered(const struct rota__ring *ring, const struct rota_op *op)
+{
+	const struct iovec *memory = &ring->memory;
+	uint64_t at;
+
+	if ((op->opcode_ != IORING_OP_READ && op->opcode_ != IORING_OP_WRITE) ||
+	    rota__load(&ring->memory_known, ACQUIRE) == 0) /* partner: rota__ring_register_memory */
+		return false;
+	at = op->addr_ - (uintptr_t)memory->iov_base; /* huge, should it lie before */
+	return at <= memory->iov_len && op->len_ <= memory->iov_len - at;
 }
 
 #endif

@@ -60,6 +60,21 @@ int rota__sys_cancel_for(struct io_uring *ring, uint64_t user_data, int fd)
 	return rota__sys_result(syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1));
 }
 
+/* By descriptor, as rota__sys_enter_for. */
+int rota__sys_register_memory(struct io_uring *ring, const struct iovec *memory)
+{
+	int rc = rota__fault(ROTA__FAULT_RING);
+
+	if (rc < 0)
+		return rc;
+	return rota__sys_result(syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_BUFFERS, memory, 1));
+}
+
+void rota__sys_unregister_memory(struct io_uring *ring)
+{
+	syscall(__NR_io_uring_register, ring->ring_fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
+}
+
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params)
 {
 	int rc = rota__fault(ROTA__FAULT_RING);

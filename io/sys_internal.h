@@ -20,6 +20,10 @@ void rota__sys_enter_for(struct io_uring *ring, unsigned submit, unsigned flags)
  * before Linux 6.0. */
 int rota__sys_cancel_for(struct io_uring *ring, uint64_t user_data, int fd);
 
+/* One buffer that is registered with a ring, also with another thread's; see io_uring_register(2). */
+int rota__sys_register_memory(struct io_uring *ring, const struct iovec *memory);
+void rota__sys_unregister_memory(struct io_uring *ring);
+
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params);
 
 /* Makes completions of a thread that is stuck in user space appear: an interrupt to every CPU that runs the process. */
