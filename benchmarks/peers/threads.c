@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain threads beside benchmarks/spawn.c, yield.c, pingpong.c, mutex.c, mpsc.c and wake.c, with what pthreads have:
- * threads-peer WORKLOAD --round [--NAME VALUE]... runs one round and prints lines of `name value unit`. Where the others
- * have 10,000 tasks there are 1,000 threads at a time here. Exit code 77: no such workload here.
+ * Plain threads beside benchmarks/spawn.c, yield.c, pingpong.c, mutex.c, mpsc.c, wake.c and the tickers of hogs.c, with what
+ * pthreads have: threads-peer WORKLOAD --round [--NAME VALUE]... runs one round and prints lines of `name value unit`. Where
+ * the others have 10,000 tasks there are 1,000 threads at a time here. Exit code 77: no such workload here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -318,13 +318,64 @@ static void wake(void)
 	free(samples);
 }
 
+/* --- hogs --------------------------------------------------------------------------------------------------------------- */
+
+static void *hog(void *arg)
+{
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		;
+	return arg;
+}
+
+static void report_lateness(uint64_t hogs, size_t count)
+{
+	qsort(samples, count, sizeof(*samples), compare);
+	printf("ticker_%llu_p50 %g us\n", (unsigned long long)hogs, (double)samples[count / 2] / 1e3);
+	printf("ticker_%llu_p99 %g us\n", (unsigned long long)hogs, (double)samples[(count - 1) * 99 / 100] / 1e3);
+}
+
+/* What the machine itself makes of a thread that sleeps until each millisecond, beside threads that compute. */
+static void ticker(uint64_t hogs, size_t ticks)
+{
+	pthread_t threads[THREADS_MAX];
+	uint64_t due;
+
+	atomic_store(&stop, false);
+	for (uint64_t i = 0; i < hogs; i++)
+		check(pthread_create(&threads[i], NULL, hog, NULL), "create");
+	due = now_ns() + option("warmup-ms", 200) * 1000000;
+	for (size_t i = 0; i < ticks; i++) {
+		const struct timespec until = { (time_t)(due / 1000000000), (long)(due % 1000000000) };
+
+		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+			;
+		samples[i] = now_ns() - due;
+		due += samples[i] / 1000000 * 1000000 + 1000000; /* what was missed is left out */
+	}
+	atomic_store(&stop, true);
+	for (uint64_t i = 0; i < hogs; i++)
+		check(pthread_join(threads[i], NULL), "join");
+	report_lateness(hogs, ticks);
+}
+
+static void hogs(void)
+{
+	const uint64_t most = at_most(option("hogs", 2)), ticks = option("ticks", 3000);
+
+	samples = calloc(SAMPLES_MAX, sizeof(*samples));
+	check(samples && ticks > 0 && ticks <= SAMPLES_MAX ? 0 : EINVAL, "ticks");
+	for (uint64_t n = 0; n <= most; n++)
+		ticker(n, ticks);
+	free(samples);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} workloads[] = { { "spawn", spawn }, { "yield", yield }, { "pingpong", pingpong },
-			  { "mpsc", mpsc },   { "mutex", mutex }, { "wake", wake } };
+	} workloads[] = { { "spawn", spawn }, { "yield", yield }, { "pingpong", pingpong }, { "mpsc", mpsc },
+			  { "mutex", mutex }, { "wake", wake },   { "hogs", hogs } };
 
 	option_init(argc, argv);
 	for (size_t i = 0; argc >= 2 && i < sizeof(workloads) / sizeof(workloads[0]); i++) {

@@ -142,5 +142,6 @@ void hogs(void)
 	per_ms = pieces_per_ms();
 	for (uint64_t i = 0; i <= count; i++)
 		ticker(i, per_ms * param("ticker-step-ms"));
-	beside_echo(count, per_ms * param("echo-step-ms"));
+	if (param("clients") > 0)
+		beside_echo(count, per_ms * param("echo-step-ms"));
 }

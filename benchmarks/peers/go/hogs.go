@@ -224,5 +224,7 @@ func hogs(p params) {
 	for n := int64(0); n <= most; n++ {
 		ticker(n, perMs*int64(p.get("ticker-step-ms", 100)), int64(p.get("ticks", 3000)), warmup)
 	}
-	besideEcho(most, perMs*int64(p.get("echo-step-ms", 7)), int64(p.get("clients", 50)), warmup, length)
+	if clients := int64(p.get("clients", 50)); clients > 0 {
+		besideEcho(most, perMs*int64(p.get("echo-step-ms", 7)), clients, warmup, length)
+	}
 }
