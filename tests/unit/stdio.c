@@ -237,6 +237,60 @@ UNIT_TEST(stdio, modes_of_a_terminal)
 	everywhere(modes_script);
 }
 
+static int read_and_die(void *arg)
+{
+	int own = rota_stdio_open(STDIN_FILENO);
+	rota_task *task = unit_spawn(read_some, &own);
+
+	unit_until_resting(task);
+	kill(getpid(), *(int *)arg);
+	return rota_join(task, NULL); /* a signal that is caught may come a moment later */
+}
+
+static void die_while_it_reads(void *arg)
+{
+	rota_runtime *rt = place_runtime(ROTA_FLAVOR_MULTI_THREAD, 0);
+
+	signal(SIGTERM, SIG_DFL);
+	rota_block_on(rt, read_and_die, arg);
+}
+
+/* However the process ends, there is nothing that it would have had to put back. */
+static void die_at(int fd, int signo)
+{
+	struct termios before, after;
+	struct unit_child child;
+	int saved = take_place(fd, STDIN_FILENO);
+	const int flags = fcntl(STDIN_FILENO, F_GETFL);
+	const bool is_terminal = isatty(STDIN_FILENO);
+
+	memset(&before, 0, sizeof(before));
+	memset(&after, 0, sizeof(after));
+	expect(tcgetattr(STDIN_FILENO, &before) == 0, ==, is_terminal);
+	unit_child_run(&child, die_while_it_reads, &signo);
+	expect(WIFSIGNALED(child.status), ==, true);
+	expect(WTERMSIG(child.status), ==, signo);
+	expect(fcntl(STDIN_FILENO, F_GETFL), ==, flags);
+	expect(tcgetattr(STDIN_FILENO, &after) == 0, ==, is_terminal);
+	plain_expect_bytes(&after, &before, sizeof(before));
+	give_place_back(saved, STDIN_FILENO);
+}
+
+UNIT_TEST(stdio, deadly_signals_leave_it_as_it_was)
+{
+	static const int deadly[] = { SIGTERM, SIGKILL };
+	int fds[2];
+
+	for (unsigned i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
+		plain_pipe(fds);
+		die_at(fds[0], deadly[i]);
+		plain_close(fds);
+		terminal(fds);
+		die_at(fds[1], deadly[i]);
+		plain_close(fds);
+	}
+}
+
 static void refused_script(const struct place *place)
 {
 	int saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 100), own;
