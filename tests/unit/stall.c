@@ -75,6 +75,33 @@ UNIT_TEST(stall, is_reported_in_a_line)
 	expect_pointer(strstr(strstr(text, "; spawned at "), "+0x"), !=, NULL);
 }
 
+/* Long enough to be reported, if others were not a moment ago. */
+static int stall_for_a_while(void *arg)
+{
+	const uint64_t until = rota_now() + ROTA_MS(20);
+
+	(void)arg;
+	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	while (rota_now() < until)
+		rota__cpu_relax();
+	return 0;
+}
+
+UNIT_TEST(stall, tells_how_many_were_not_reported)
+{
+	rota_runtime *rt = new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(5));
+	const time_t start = expect_seconds_();
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	do {
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+		expect(rota_block_on(rt, spawn_named, (void *)stall_for_a_while), ==, 0);
+	} while (strstr(unit_capture_so_far(&capture), " more since the last report\n") == NULL);
+	rota_runtime_free(rt);
+	unit_capture_end(&capture);
+}
+
 /* --- at work or blocked --------------------------------------------------------------------------------------------- */
 
 static struct rota_atomic_u32 released;

@@ -26,6 +26,21 @@ static int sleep_and_set_done(void *arg)
 	return set_done(arg);
 }
 
+UNIT_TEST(worker, steals_in_an_order_that_the_seed_says)
+{
+	rota_runtime rt = { .config = { .seed = 5 } };
+	struct rota__worker worker = { .index = 0 }, again = { .index = 0 }, other = { .index = 0 };
+
+	rota__worker_init(&worker, &rt, 1);
+	rota__worker_init(&again, &rt, 1);
+	rota__worker_init(&other, &rt, 2);
+	expect(worker.random, ==, again.random);
+	expect(worker.random, !=, other.random);
+	rt.config.seed = 6;
+	rota__worker_init(&again, &rt, 1);
+	expect(worker.random, !=, again.random);
+}
+
 /* A runtime with one worker, which is a thread or the caller. */
 static rota_runtime *alone(enum rota_flavor flavor)
 {
