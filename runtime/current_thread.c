@@ -11,14 +11,32 @@
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
+enum { FREE, PLAYED, TRIMMED };
+
+/* What held it; FREE: nobody did, and now the caller does. */
+static uint32_t occupy(rota_runtime *rt, uint32_t what)
+{
+	uint32_t held = FREE;
+
+	rota__cas_strong(&rt->occupied, &held, what, SEQ_CST); /* partner: the RELEASE of the thread before */
+	return held;
+}
+
 bool rota__runtime_occupy(rota_runtime *rt)
 {
-	const bool free = rota__swap(&rt->occupied, 1, SEQ_CST) == 0; /* partner: the RELEASE of the thread before */
+	uint32_t held;
 
+	while ((held = occupy(rt, PLAYED)) == TRIMMED)
+		rota__sys_yield(); /* it is over soon */
 	/* A task that is then spawned as the worker is not fenced itself. Partner: shutdown, which sets `closing` and then
 	 * looks whether somebody is inside. */
 	rota__fence(SEQ_CST);
-	return free;
+	return held == FREE;
+}
+
+bool rota__runtime_occupy_to_trim(rota_runtime *rt)
+{
+	return occupy(rt, TRIMMED) == FREE;
 }
 
 /* A shutdown that waits for this looks again by itself. */

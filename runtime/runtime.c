@@ -363,7 +363,7 @@ void rota_runtime_trim(rota_runtime *rt)
 		rota__worker_deinit(self);
 	if (rt->config.flavor == ROTA_FLAVOR_MULTI_THREAD) {
 		tell_to_trim(rt);
-	} else if (self == NULL && rota__runtime_occupy(rt)) {
+	} else if (self == NULL && rota__runtime_occupy_to_trim(rt)) {
 		rota__worker_deinit(&rt->workers[0]);
 		rota__runtime_vacate(rt);
 	}

@@ -86,6 +86,7 @@ void rota__runtime_trim_pools(rota_runtime *rt);
 
 /* The current-thread flavour (current_thread.c): one thread at a time may play the worker; false: another one does. */
 bool rota__runtime_occupy(rota_runtime *rt);
+bool rota__runtime_occupy_to_trim(rota_runtime *rt); /* for a moment: who wants to play waits for that */
 void rota__runtime_vacate(rota_runtime *rt);
 
 /* The calling thread, which occupies the runtime, plays the only worker until done(arg) or the deadline. */
