@@ -74,6 +74,35 @@ int bench_time_each(const char *name, rota_fn *step, void *arg, uint64_t parts)
 	return rc;
 }
 
+/* For length_ms each. */
+static int take_turns(rota_fn *const steps[2], void *arg, uint64_t length_ms, double ret_ns[2])
+{
+	uint64_t elapsed[2] = { 0, 0 }, turns = 0, start = rota_now();
+
+	do {
+		for (unsigned i = 0; i < 2; i++) {
+			int rc = steps[i](arg);
+			uint64_t end = rota_now();
+
+			if (rc < 0)
+				return rc;
+			elapsed[i] += end - start;
+			start = end;
+		}
+		turns++;
+	} while (elapsed[0] + elapsed[1] < ROTA_MS(2 * length_ms));
+	for (unsigned i = 0; i < 2; i++)
+		ret_ns[i] = (double)elapsed[i] / (double)turns;
+	return 0;
+}
+
+int bench_time_both(rota_fn *const steps[2], void *arg, double ret_ns[2])
+{
+	int rc = take_turns(steps, arg, bench_param("warmup-ms"), ret_ns);
+
+	return rc < 0 ? rc : take_turns(steps, arg, bench_param("round-ms"), ret_ns);
+}
+
 static uint64_t timeval_ns(struct timeval t)
 {
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;

@@ -19,6 +19,10 @@ int bench_time(rota_fn *step, void *arg, double *ret_ns) ROTA_MUST_USE;
 /* The same, and reports the nanoseconds for each of the `parts` that a step has. */
 int bench_time_each(const char *name, rota_fn *step, void *arg, uint64_t parts) ROTA_MUST_USE;
 
+/* The same of two steps that are called in turns, for when their difference counts: a machine that is quick at this moment
+ * and slow at the next is so for both. */
+int bench_time_both(rota_fn *const steps[2], void *arg, double ret_ns[2]) ROTA_MUST_USE;
+
 /* User and system time of this process so far. */
 uint64_t bench_cpu_ns(void);
 
