@@ -84,12 +84,14 @@ static bool find_floor(const rota_task *task, struct rota_fork_base **ret_floor)
 
 void rota__fork_heed_cancel(struct rota__forks *forks)
 {
-	const rota_task *task = forks->task;
+	rota_task *task = forks->task;
 	struct rota_fork_base *floor;
 
 	rota__fetch_and(&forks->asked, ~(uint32_t)ROTA__ASKED_CANCEL, RELAXED);
 	rota__fence(SEQ_CST); /* partner: tell_cancelled */
 	if (!rota__state_asked(&task->state))
+		return;
+	if (rota__task_look(task) == 0 && !rota__state_asked(&task->state))
 		return;
 	/* As long as it is so, each fork comes here. */
 	rota__fork_ask(forks, ROTA__ASKED_CANCEL);

@@ -109,6 +109,46 @@ static void stop(struct rota_scope *scope, int reason)
 	rota__wake_batch_submit(&batch);
 }
 
+/* The task's, after it has taken ASKED back: is there still a reason to stop? */
+static void look_again(rota_task *task)
+{
+	if (rota__task_reason(task) != 0 && rota__state_ask(&task->state) == ROTA__WAKE_SUBMIT)
+		rota__task_submit(task); /* never: it runs */
+}
+
+void rota__scope_forget_reason(rota_task *task)
+{
+	if (task->flags & ROTA__TASK_UNLISTED)
+		return; /* it has still to look */
+	rota__state_unask(&task->state);
+	look_again(task);
+}
+
+/* Apart, as it is done once, and by those alone that wait. */
+static __attribute__((noinline)) void list(rota_task *task)
+{
+	struct rota_scope *scope = rota__task_scope(task);
+
+	rota__scope_lock(scope);
+	if (rota__scope_reason(scope) == 0) { /* else nobody will tell it, and it need not be told */
+		task->flags &= (uint8_t)~ROTA__TASK_UNLISTED;
+		task->told = false;
+		link_child(scope, task);
+	}
+	rota__scope_unlock(scope);
+	rota__scope_forget_reason(task);
+}
+
+int rota__task_look(rota_task *task)
+{
+	if (task->flags & ROTA__TASK_UNLISTED) {
+		list(task);
+		if (!rota__state_asked(&task->state))
+			return 0; /* nor is it if the reason comes at this moment: it would be gone at the next look */
+	}
+	return rota__task_reason(task);
+}
+
 void rota_scope_cancel(struct rota_scope *scope)
 {
 	stop(scope, -ECANCELED);
@@ -233,7 +273,8 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	scope->outer_ = extra->opened;
 	scope->first_ = scope->last_ = NULL;
 	scope->ended_first_ = scope->ended_last_ = NULL;
-	scope->children_ = scope->running_ = 0;
+	scope->children_ = 0;
+	scope->spawned_ = scope->running_ = 0;
 	scope->limit_ = attr->limit;
 	scope->flags_ = attr->flags;
 	scope->failure_ = 0;
@@ -284,21 +325,39 @@ static void set_scope(rota_task *task, struct rota_scope *scope)
 		rota__store(&task->more, scope, RELAXED); /* a walker takes only an extra from it */
 }
 
+static __attribute__((noinline)) int enter_locked(struct rota_scope *scope, rota_task *task)
+{
+	int rc;
+
+	rota__scope_lock(scope);
+	rc = rota__scope_reason(scope);
+	if (rc == 0) {
+		scope->children_++;
+		if (task->kind == ROTA__TASK_JOB) {
+			task->told = false;
+			link_child(scope, task);
+		} else {
+			task->flags |= ROTA__TASK_UNLISTED;
+		}
+	}
+	rota__scope_unlock(scope);
+	return rc;
+}
+
 int rota__scope_enter(struct rota_scope *scope, rota_task *task)
 {
 	int rc;
 
 	if (!scope->shared_)
 		share(scope);
-	rota__scope_lock(scope);
+	set_scope(task, scope);
+	if (task->kind == ROTA__TASK_JOB || rota__task_current() != scope->opener_)
+		return enter_locked(scope, task);
 	rc = rota__scope_reason(scope);
 	if (rc == 0) {
-		set_scope(task, scope);
-		task->told = false;
-		scope->children_++;
-		link_child(scope, task);
+		scope->spawned_++;
+		task->flags |= ROTA__TASK_UNLISTED;
 	}
-	rota__scope_unlock(scope);
 	return rc;
 }
 
@@ -319,7 +378,8 @@ static __attribute__((noinline)) void tell_and_unlock(struct rota_scope *scope)
 /* With the lock held, which it drops: `child` is gone. From here on the scope may be, too. */
 static inline void leave_and_unlock(struct rota_scope *scope, rota_task *child)
 {
-	unlink_child(scope, child);
+	if (!(child->flags & ROTA__TASK_UNLISTED))
+		unlink_child(scope, child);
 	scope->children_--;
 	if (scope->limit_ == 0 && (scope->closing_ ? scope->children_ > 0 : rota__waitlist_empty(&scope->opener_waits_)))
 		rota__scope_unlock(scope);

@@ -54,9 +54,11 @@ struct rota_scope {
 	struct rota_waitlist places_;       /* who waits to spawn */
 	rota_task *opener_;
 	struct rota_scope *outer_;
-	rota_task *first_, *last_;             /* children that are alive; those that were told to stop last */
+	rota_task *first_, *last_;             /* children that are listed; those that were told to stop last */
 	rota_task *ended_first_, *ended_last_; /* in order of their ends */
-	unsigned children_, running_, limit_, flags_;
+	int children_;                         /* that have not ended; without those in spawned_ */
+	unsigned spawned_;                     /* by the opener since it looked last: its own, without the lock */
+	unsigned running_, limit_, flags_;
 	int failure_;
 	struct rota_atomic_u32 reason_; /* the errno that waits inside end with; 0: not cancelled */
 	bool closing_, shared_, timed_, unfiled_;

@@ -2,17 +2,22 @@
 /*
  * The protocol. The scope's lock (of opener_waits_) guards its lists and counts.
  *
- * A child is linked here, in its header, from rota__scope_enter until rota__scope_ended, which is the last thing of its
- * rota__task_finish that touches the scope; then its header, kept by the scope's reference, waits in the list of ended
- * ones until the opener takes its status. The opener's close returns when no child is linked, and the timer neither
- * is filed nor runs: so whoever finds a child linked, or is the timer, may use the scope.
+ * A child is counted from rota__scope_enter until rota__scope_ended, which is the last thing of its rota__task_finish that
+ * touches the scope; then its header, kept by the scope's reference, waits in the list of ended ones until the opener takes
+ * its status. The opener's close returns when no child is counted, and the timer neither is filed nor runs: so a child,
+ * whoever finds one listed, and the timer may use the scope. The opener counts those that it spawns in a word of its own
+ * (`spawned_`), and adds them when it looks whether any is left: until then `children_` may be below 0, and nobody minds.
  *
- * To cancel: store the reason; set ASKED in the state of the opener and of each child, which wakes them. A task that
- * finds ASKED looks through its open scopes and the one it is a child of for a reason: it reads them while they stand,
- * its own because it closes them itself, its parent because that waits for it. The opener clears ASKED when it closes a
- * scope, then looks again: whoever cancels an outer scope stores the reason first and sets the bit after it, so
+ * To cancel: store the reason; set ASKED in the state of the opener and of each child in the list, which wakes them. A task
+ * that finds ASKED looks through its open scopes and the one it is a child of for a reason: it reads them while they
+ * stand, its own because it closes them itself, its parent because that waits for it. The opener clears ASKED when it
+ * closes a scope, then looks again: whoever cancels an outer scope stores the reason first and sets the bit after it, so
  * one of the two sees the other. Jobs of the blocking pool are taken out of its queue, without the lock; children that
  * were told stand at the list's end.
+ *
+ * The list is there to tell those that wait. So a child is spawned UNLISTED and with ASKED set: its first look for a
+ * reason, which stands before each wait, lists it under the lock, if there is none yet, and takes ASKED back as above. Who
+ * never waits is spawned without the lock and takes it once, at its end. A job is listed when it is spawned.
  *
  * A timer is filed when it can first matter: when the opener is about to wait, or spawns the first child. What ends before
  * that never touches the wheel. Its waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while
@@ -54,7 +59,7 @@ static inline int rota__scope_reserve(struct rota_scope *scope)
 void rota__scope_unreserve(struct rota_scope *scope);
 
 /* Makes a task that nobody else knows yet, and that has a reference for the scope, a child. An error: the scope was
- * cancelled, and the task is as it was. */
+ * cancelled, and the task is not to be started. */
 int rota__scope_enter(struct rota_scope *scope, rota_task *task);
 
 /* Takes back what rota__scope_enter and rota__scope_reserve did: the task is not to be started after all. */
@@ -65,6 +70,9 @@ void rota__scope_ended(rota_task *task);
 
 /* Before the waits of a cancelled task end: its open scopes end too. */
 void rota__scope_pass_on(rota_task *task);
+
+/* The task has left a scope that was cancelled: it need not look for a reason any more, unless there is another. */
+void rota__scope_forget_reason(rota_task *task);
 
 /* The fiber has returned and left scopes open. */
 _Noreturn void rota__scope_left_open(const rota_task *task);

@@ -78,6 +78,14 @@ static rota_task *pop_ended(struct rota_scope *scope)
 	return task;
 }
 
+/* With the lock held. Whether children are left. */
+static bool has_children(struct rota_scope *scope)
+{
+	scope->children_ += (int)scope->spawned_;
+	scope->spawned_ = 0;
+	return scope->children_ > 0;
+}
+
 static struct rota_scope_next_op *next_of(struct rota_future *future)
 {
 	return (struct rota_scope_next_op *)(void *)future;
@@ -94,7 +102,7 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 	task = pop_ended(scope);
 	if (task != NULL) {
 		op->child_status = task->status;
-	} else if (scope->children_ == 0) {
+	} else if (!has_children(scope)) {
 		self->status = -ENOENT;
 	} else if (op->cancelled_ && rota__scope_reason(scope) == 0) {
 		self->status = -ECANCELED;
@@ -149,7 +157,7 @@ static rota_poll close_poll(struct rota_future *self, struct rota_context *cx)
 
 	rota__scope_lock(scope);
 	scope->closing_ = true;
-	if (scope->children_ > 0 || !rota__scope_stop_timer(scope)) {
+	if (has_children(scope) || !rota__scope_stop_timer(scope)) {
 		rota__waitlist_wait(&scope->opener_waits_, &op->waiter, cx->waker, false);
 		ready = ROTA_PENDING;
 	} else if (rota__waiter_queued(&op->waiter)) {
@@ -166,14 +174,6 @@ static void close_cancel(struct rota_future *self)
 }
 
 static const struct rota_future_ops close_ops = { close_poll, close_cancel, "scope close" };
-
-/* The opener has left a scope: is there still a reason to stop? */
-static void forget_reason(rota_task *task)
-{
-	rota__state_unask(&task->state);
-	if (rota__task_reason(task) != 0 && rota__state_ask(&task->state) == ROTA__WAKE_SUBMIT)
-		rota__task_submit(task); /* never: it runs */
-}
 
 int rota_scope_close(struct rota_scope *scope)
 {
@@ -198,7 +198,7 @@ int rota_scope_close(struct rota_scope *scope)
 	extra->opened = scope->outer_;
 	reason = rota__scope_reason(scope);
 	if (reason != 0)
-		forget_reason(opener);
+		rota__scope_forget_reason(opener);
 	status = scope->failure_;
 	return reason == -ETIMEDOUT && (status == 0 || status == -ECANCELED) ? reason : status;
 }

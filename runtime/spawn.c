@@ -42,7 +42,8 @@ static bool set_name(rota_task *task, const char *name)
 }
 
 static inline __attribute__((always_inline)) int new_task(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind,
-							  unsigned references, const char *name, const void *spawned_at)
+							  unsigned references, bool asked, const char *name,
+							  const void *spawned_at)
 {
 	struct rota__worker *worker = rota__worker_of(rt);
 	rota_task *task;
@@ -72,7 +73,10 @@ static inline __attribute__((always_inline)) int new_task(rota_task **ret, rota_
 		rota__runtime_withdraw(rt);
 		return -ENOMEM;
 	}
-	rota__state_init(&task->state, references);
+	if (asked)
+		rota__state_init_asked(&task->state, references);
+	else
+		rota__state_init(&task->state, references);
 	*ret = task;
 	return 0;
 }
@@ -80,7 +84,7 @@ static inline __attribute__((always_inline)) int new_task(rota_task **ret, rota_
 int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
 		   const void *spawned_at)
 {
-	return new_task(ret, rt, kind, references, name, spawned_at);
+	return new_task(ret, rt, kind, references, false, name, spawned_at);
 }
 
 /* --- a request ---------------------------------------------------------------------------------------------------- */
@@ -154,7 +158,9 @@ static inline __attribute__((always_inline)) int make(rota_task **ret, const str
 
 	if (rc < 0)
 		return rc;
-	rc = new_task(&task, request->rt, kind, references(request), name, request->caller);
+	/* A job is listed when it is spawned: it may have to be taken out of its queue. */
+	rc = new_task(&task, request->rt, kind, references(request), scope != NULL && kind != ROTA__TASK_JOB, name,
+		      request->caller);
 	if (rc < 0)
 		goto unreserve;
 	rc = inherit(task);

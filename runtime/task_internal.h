@@ -28,6 +28,7 @@ enum {
 	ROTA__TASK_NO_WAIT = 16,  /* carries out a frame that was forked in a poll: it may not wait, as polls may not */
 	ROTA__TASK_FORKED = 32,   /* a fiber that has forks: they are noted at its stack */
 	ROTA__TASK_FORKLESS = 64, /* there was no memory for its forks: it runs them itself */
+	ROTA__TASK_UNLISTED = 128, /* a scope's child that is not in its list yet (scope_internal.h) */
 };
 
 struct rota_task {
@@ -112,6 +113,9 @@ rota_task *rota__task_current(void);
 /* Why waits of the task must end: -ECANCELED, -ETIMEDOUT; 0: they need not. A shield aside. By the one who runs it. */
 int rota__task_reason(const rota_task *task);
 
+/* The same, once ASKED was seen. The child of a scope is from now on told when that is cancelled. */
+int rota__task_look(rota_task *task);
+
 /* Whether the task may suspend. By the one who runs it. */
 static inline bool rota__task_may_wait(const rota_task *task)
 {
@@ -119,9 +123,9 @@ static inline bool rota__task_may_wait(const rota_task *task)
 }
 
 /* Whether waits of the task must end. By the one who runs it. */
-static inline bool rota__task_cancelled(const rota_task *task)
+static inline bool rota__task_cancelled(rota_task *task)
 {
-	return __builtin_expect(rota__state_asked(&task->state), 0) && task->shield == 0 && rota__task_reason(task) != 0;
+	return __builtin_expect(rota__state_asked(&task->state), 0) && task->shield == 0 && rota__task_look(task) != 0;
 }
 
 #endif

@@ -10,8 +10,8 @@
  *   JOINER     a joiner has left its waker in the header. Until it is set the waker's place is the joiner's, of whom there
  *              is one; then it is the finisher's, unless the joiner takes the bit back.
  *   FIRING     the finisher has taken JOINER and is about to claim the waker: COMPLETE follows at once.
- *   ASKED      a scope that the task is in may have been cancelled: it must look there for a reason. Cleared by the task when
- *              it closes a scope.
+ *   ASKED      a scope that the task is in may have been cancelled: it must look there for a reason. Set from the beginning in
+ *              a scope's child. Cleared by the task when it closes a scope, and when it enters its scope's list.
  *   references in the upper bits: one for the runtime until completion, one for the join handle, one for each
  *              waker that was cloned. Whoever drops the last frees the task.
  *
@@ -53,6 +53,12 @@ static inline void rota__state_init(struct rota_atomic_u64 *state, unsigned refe
 {
 	/* Partner: try_ref, by which a walker of all tasks finds the rest of the header filled in. */
 	rota__store(state, ROTA__ACTIVE | references * ROTA__REF, RELEASE);
+}
+
+/* The same for a task that is to look for a reason before it waits first. */
+static inline void rota__state_init_asked(struct rota_atomic_u64 *state, unsigned references)
+{
+	rota__store(state, ROTA__ACTIVE | ROTA__ASKED | references * ROTA__REF, RELEASE); /* partner: as above */
 }
 
 static inline enum rota__wake rota__state_mark(struct rota_atomic_u64 *state, uint64_t mark)

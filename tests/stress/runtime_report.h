@@ -40,7 +40,9 @@ static inline void runtime_report_task(rota_task *task, void *arg)
 		dprintf(expect_output_, "%s %llu \"%s\", spawned at %s, state %llx%s: %s%s\n", kinds[task->kind],
 			(unsigned long long)task->id, rota__task_name(task),
 			rota__name_place(place, task->spawned_at, true), (unsigned long long)state,
-			state & (ROTA__CANCELLED | ROTA__ASKED) ? ", cancelled" : "",
+			state & ROTA__CANCELLED ? ", cancelled"
+			: state & ROTA__ASKED   ? ", has to look whether it is cancelled"
+						: "",
 			task->kind == ROTA__TASK_JOB ? "queued, or running"
 			: state & ROTA__ACTIVE       ? "runs, or is about to; it waited last in "
 						     : "waits in ",

@@ -572,6 +572,58 @@ TASK_TEST(scope, a_shield_holds_against_scopes)
 	expect(rc == 0 ? s.after : rc, ==, -ETIMEDOUT); /* the time may have been over before the spawn */
 }
 
+/* Its first waits are shielded, and a scope of its own comes and goes: none of that makes it miss what comes later. */
+static int shielded_at_first(void *arg)
+{
+	struct rota_scope own;
+
+	rota_shield_enter();
+	expect(rota_sleep(ROTA_US(50)), ==, 0);
+	expect(rota_scope_open(&own, 0), ==, 0);
+	rota_scope_cancel(&own);
+	expect(rota_scope_close(&own), ==, 0);
+	rota_shield_leave();
+	unit_event_set(arg);
+	return rota_sleep_until(ROTA_NEVER);
+}
+
+TASK_TEST(scope, a_child_that_waits_late_is_cancelled_too)
+{
+	struct unit_event late = { .cancelled = false };
+	struct rota_scope scope;
+	rota_task *child;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, &child, shielded_at_first, &late), ==, 0);
+	expect(unit_event_wait(&late), ==, 0);
+	unit_until_resting(child);
+	rota_scope_cancel(&scope);
+	expect(rota_scope_close(&scope), ==, -ECANCELED);
+	unit_expect_join(child, -ECANCELED);
+}
+
+static int computes(void *arg)
+{
+	unit_event_set(arg);
+	while (!rota_cancelled())
+		;
+	return -EINTR;
+}
+
+TASK_TEST(scope, a_child_that_only_looks_is_told)
+{
+	struct unit_event begun = { .cancelled = false };
+	struct rota_scope scope;
+
+	if (unit_flavor == ROTA_FLAVOR_CURRENT_THREAD)
+		return; /* nobody else would run */
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, computes, &begun), ==, 0);
+	expect(unit_event_wait(&begun), ==, 0);
+	rota_scope_cancel(&scope);
+	expect(rota_scope_close(&scope), ==, -EINTR);
+}
+
 /* --- limits ------------------------------------------------------------------------------------------------------------- */
 
 struct crowd {
