@@ -67,6 +67,34 @@ for file in runtime/*.c io/*.c sync/*.c examples/*.c examples/*/*.c benchmarks/*
 	fi
 done
 
+# The calls of public headers that begin a wait: they fill in a struct that has a future.
+waits()
+{
+	find runtime io sync -name '*.h' ! -name '*_internal.h' | while read -r header; do
+		code "$header"
+	done | awk '
+		/^struct [a-z_0-9]+ \{/ { owner = $2 }
+		/^}/ { owner = "" }
+		owner && /^\t\t?struct rota_future future;/ { waits[owner] = 1 }
+		match($0, /void rota_(op_[a-z_0-9]+|[a-z_0-9]+_init[a-z_]*)\(struct [a-z_0-9]+ \*/) {
+			split(substr($0, RSTART, RLENGTH), word, /[ (]/)
+			begins[word[2]] = word[4]
+		}
+		END {
+			for (call in begins)
+				if (begins[call] in waits)
+					print call
+		}'
+}
+
+# Each of them is awaited in an async function by a test.
+for call in $(waits); do
+	if ! grep -q "\\b$call(" tests/unit/async*.c; then
+		echo "$call: awaited in no tests/unit/async*.c"
+		failed=1
+	fi
+done
+
 # The names of all atomic fields and variables: struct.field without the prefix of the struct, or the variable's.
 atomics()
 {
