@@ -4,12 +4,14 @@
 
 #include <errno.h>
 
-#include "seams.h"
+#include "waits.h"
 
 static struct rota_oneshot oneshot;
 static int payload;
 static int sent;
 static bool closes; /* somebody does in this scenario */
+static struct rota_oneshot_op waiting;
+static bool tried; /* with success */
 
 static void setup(void)
 {
@@ -24,6 +26,14 @@ static void setup_closing(void)
 {
 	setup();
 	closes = true;
+}
+
+static void setup_waiting(void)
+{
+	setup();
+	tried = false;
+	rota_oneshot_recv_init(&waiting, &oneshot);
+	model_check(poll(&waiting.future) == ROTA_PENDING);
 }
 
 static void sender(void)
@@ -92,6 +102,31 @@ static void receiver_who_cancels(void)
 	}
 }
 
+static void give_up_waiting(void)
+{
+	model_check(give_up(&waiting.future) == -ECANCELED);
+	model_free(&waiting, sizeof(waiting));
+}
+
+static void trier(void)
+{
+	void *value = NULL;
+	int rc = rota_oneshot_try_recv(&oneshot, &value);
+
+	model_check(rc == 0 || rc == -EAGAIN || rc == -EPIPE);
+	if (rc == 0)
+		model_check(value == &payload && *(const int *)value == 42);
+	tried = rc == 0;
+	model_outcome(rc == 0 ? 0 : 1);
+}
+
+static void received_once(void)
+{
+	void *value;
+
+	model_check(rota_oneshot_try_recv(&oneshot, &value) == (tried ? -EPIPE : 0));
+}
+
 static void closer(void)
 {
 	rota_oneshot_close(&oneshot);
@@ -101,6 +136,7 @@ const struct model_scenario model_scenarios[] = {
 	{ "oneshot: send, recv", setup, { sender, receiver }, NULL, 0x1, 0, 0 },
 	{ "oneshot: freed by the receiver", setup, { sender, receiver_who_frees }, NULL, 0x1, 0, 0 },
 	{ "oneshot: cancelled, received later", setup, { sender, receiver_who_cancels }, NULL, 0x3, 0, 0 },
+	{ "oneshot: cancelled beside a try", setup_waiting, { sender, give_up_waiting, trier }, received_once, 0x3, 0, 2 },
 	{ "oneshot: close, recv", setup_closing, { closer, receiver }, NULL, 0x2, 0, 0 },
 	{ "oneshot: send, close, recv", setup_closing, { sender, closer, receiver }, NULL, 0x3, 0, 1 },
 	{ "oneshot: two senders", setup, { sender, second_sender, receiver_of_any }, NULL, 0, 0, 1 },
