@@ -361,11 +361,11 @@ void rota_runtime_trim(rota_runtime *rt)
 
 	if (self != NULL)
 		rota__worker_deinit(self);
-	if (rt->config.flavor == ROTA_FLAVOR_MULTI_THREAD) {
-		tell_to_trim(rt);
-	} else if (self == NULL && rota__runtime_occupy_to_trim(rt)) {
+	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && self == NULL && rota__runtime_occupy_to_trim(rt)) {
 		rota__worker_deinit(&rt->workers[0]);
 		rota__runtime_vacate(rt);
+	} else {
+		tell_to_trim(rt);
 	}
 	rota__runtime_trim_pools(rt);
 }

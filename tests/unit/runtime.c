@@ -529,6 +529,12 @@ UNIT_TEST(runtime, a_stall_limit_of_never_keeps_the_reactor_out)
 
 static struct rota_atomic_u32 over;
 
+static void *trim_once(void *rt)
+{
+	rota_runtime_trim(rt);
+	return NULL;
+}
+
 static void *trim_often(void *rt)
 {
 	while (rota__load(&over, SEQ_CST) == 0) {
@@ -567,6 +573,27 @@ RUNTIME_TEST(runtime, keeps_nothing_once_it_was_trimmed)
 		rota_runtime_trim(rt);
 		expect_eventually(keeps_nothing(rt)); /* also of workers that sleep */
 	}
+}
+
+static int be_trimmed_from_outside(void *rt)
+{
+	pthread_t thread;
+
+	expect(pthread_create(&thread, NULL, trim_once, rt), ==, 0);
+	pthread_join(thread, NULL);
+	expect(rota_sleep(ROTA_MS(1)), ==, 0); /* nothing to do */
+	return 0;
+}
+
+UNIT_TEST(runtime, is_trimmed_while_somebody_plays_the_worker)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_CURRENT_THREAD);
+
+	expect(rota_block_on(rt, make_and_drop, (void *)100), ==, 100);
+	expect(rt->workers[0].tasks.count, >, 2);
+	expect(rota_block_on(rt, be_trimmed_from_outside, rt), ==, 0);
+	expect(rt->workers[0].tasks.count, <=, 2);
+	rota_runtime_free(rt);
 }
 
 RUNTIME_TEST(runtime, may_be_trimmed_at_any_time)
