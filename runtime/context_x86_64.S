@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a context begins; context_x86_64_internal.h has the switch. A new stack holds, from the saved pointer up: the
- * address of context_start, the entry, its argument. */
+ * address of context_start, the entry, its argument. The entry is not called, since it does not return: the processor would
+ * expect a return for the call, and mispredict those of whoever runs next (a task spawned and joined took 92 ns, then 76). */
 
 	.text
 	.globl	rota__context_make
@@ -28,8 +29,10 @@ context_start:
 	popq	%rdi
 	addq	$8, %rsp			/* to `top`, which is aligned */
 	xorl	%ebp, %ebp			/* ends the chain of frames */
-	callq	*%rax
-	ud2
+	leaq	1f(%rip), %rcx
+	pushq	%rcx
+	jmpq	*%rax
+1:	ud2
 	.cfi_endproc
 	.size	context_start, . - context_start
 
