@@ -103,7 +103,9 @@ int rota__runtime_block_on_alone(rota_runtime *rt, rota_fn *fn, void *arg)
 	if (!others)
 		status = rota_spawn_on(rt, &task, fn, arg);
 	if (status == 0) {
+		worker->until = task;
 		rota__worker_run(worker, task_ended, task, ROTA_NEVER);
+		worker->until = NULL;
 		status = task->status;
 		rota__task_unref_ended(task);
 	}

@@ -3,9 +3,10 @@
  * Fibers on top of the context switch: starting a task on a stack, switching with the sanitizers told, reporting
  * overflow. A host is what resumes fibers: a worker, in its own thread's stack.
  *
- * rota__fiber_resume returns when the fiber has suspended or ended, with the fiber off its stack: only then may
- * anybody else get hold of it (design invariant 2). A fiber that comes back from rota__fiber_suspend may be on another
- * thread: whatever it knew of its host is stale.
+ * A fiber leaves for its host or for another fiber. Whoever arrives, rota__fiber_resume in the host, or the other fiber where
+ * it left before or where it begins, finds the one who left off its stack: only then may anybody else get hold of that one
+ * (design invariant 2). A fiber that comes back from rota__fiber_leave may be on another thread: whatever it knew of its host
+ * is stale.
  */
 #ifndef ROTA_RUNTIME_FIBER_INTERNAL_H
 #define ROTA_RUNTIME_FIBER_INTERNAL_H
@@ -43,21 +44,21 @@ struct rota__fiber_host {
 /* Called on the host's thread before its first resume. */
 void rota__fiber_host_init(struct rota__fiber_host *host);
 
-/* Prepares a task whose stack is set: the next resume runs body(task), which begins with rota__fiber_arrived and ends
+/* Prepares a task whose stack is set: the next switch to it runs body(task), which begins with rota__fiber_arrived and ends
  * in rota__fiber_exit. */
 void rota__fiber_start(rota_task *task, void (*body)(void *task));
 
-/* Forgets what the sanitizers know of an ended fiber. On the host, before the stack is used again. */
-static inline void rota__fiber_ended(rota_task *task)
+/* Forgets what the sanitizers know of a stack that a fiber has left for good. Before it is used again. */
+static inline void rota__fiber_left(struct rota__stack *stack)
 {
 #ifdef ROTA__TSAN
 	sigset_t held;
 
 	rota__sys_hold_signals(&held);
-	__tsan_destroy_fiber(task->stack->sanitizer);
+	__tsan_destroy_fiber(stack->sanitizer);
 	rota__sys_let_signals(&held);
 #endif
-	(void)task;
+	(void)stack;
 }
 
 /* Whether `addr` lies in the guard of the task's stack. Signal handlers too. */
@@ -71,9 +72,9 @@ bool rota__fiber_overflowed(const rota_task *task, const void *addr);
 	void *fake = NULL; \
 	__sanitizer_start_switch_fiber(&fake, (task)->stack->limit, (task)->stack->size)
 #define ROTA__AFTER_RESUME(host, task) __sanitizer_finish_switch_fiber(fake, NULL, NULL)
-#define ROTA__BEFORE_SUSPEND(host, task) \
-	__sanitizer_start_switch_fiber(&(task)->stack->sanitizer, (host)->stack_limit, (host)->stack_size)
-#define ROTA__BEFORE_EXIT(host, task) __sanitizer_start_switch_fiber(NULL, (host)->stack_limit, (host)->stack_size)
+#define ROTA__BEFORE_LEAVE(fake, host, next) \
+	__sanitizer_start_switch_fiber(fake, (next) != NULL ? (next)->stack->limit : (host)->stack_limit, \
+				       (next) != NULL ? (next)->stack->size : (host)->stack_size)
 
 #elif defined(ROTA__TSAN)
 
@@ -87,15 +88,14 @@ bool rota__fiber_overflowed(const rota_task *task, const void *addr);
 #define ROTA__AFTER_RESUME(host, task) \
 	if ((host)->holds_signals) \
 	rota__sys_let_signals(&held)
-#define ROTA__BEFORE_SUSPEND(host, task) __tsan_switch_to_fiber((host)->sanitizer, 0)
-#define ROTA__BEFORE_EXIT(host, task) __tsan_switch_to_fiber((host)->sanitizer, 0)
+#define ROTA__BEFORE_LEAVE(fake, host, next) \
+	__tsan_switch_to_fiber((next) != NULL ? (next)->stack->sanitizer : (host)->sanitizer, 0)
 
 #else
 
 #define ROTA__BEFORE_RESUME(host, task) ((void)0)
 #define ROTA__AFTER_RESUME(host, task) ((void)0)
-#define ROTA__BEFORE_SUSPEND(host, task) ((void)(host))
-#define ROTA__BEFORE_EXIT(host, task) ((void)0)
+#define ROTA__BEFORE_LEAVE(fake, host, next) ((void)0)
 
 #endif
 
@@ -116,17 +116,22 @@ static inline __attribute__((always_inline)) void rota__fiber_resume(struct rota
 	ROTA__AFTER_RESUME(host, task);
 }
 
-static inline __attribute__((always_inline)) void rota__fiber_suspend(struct rota__fiber_host *host, rota_task *task)
+/* `next`: a fiber that runs then; NULL: the host goes on. */
+static inline __attribute__((always_inline)) void rota__fiber_leave(struct rota__fiber_host *host, rota_task *task,
+								    rota_task *next)
 {
-	ROTA__BEFORE_SUSPEND(host, task);
-	rota__context_switch(&task->sp, host->sp);
+	ROTA__BEFORE_LEAVE(&task->stack->sanitizer, host, next);
+	rota__context_switch(&task->sp, next != NULL ? next->sp : host->sp);
 	rota__fiber_arrived(task);
 }
 
-static inline _Noreturn void rota__fiber_exit(struct rota__fiber_host *host, rota_task *task)
+/* The same for good. */
+static inline _Noreturn void rota__fiber_exit(struct rota__fiber_host *host, const rota_task *next)
 {
-	ROTA__BEFORE_EXIT(host, task);
-	rota__context_switch(&task->sp, host->sp);
+	void *never;
+
+	ROTA__BEFORE_LEAVE(NULL, host, next);
+	rota__context_switch(&never, next != NULL ? next->sp : host->sp);
 	__builtin_unreachable();
 }
 

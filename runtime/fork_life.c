@@ -171,8 +171,11 @@ void rota__forks_resume(struct rota__worker *worker, rota_task *task)
 	rota__store(&worker->forks, forks, RELEASE); /* partner: thieves */
 }
 
-static void ended(struct rota__forks *forks, rota_task *task)
+void rota__forks_end(struct rota__worker *worker, rota_task *task)
 {
+	struct rota__forks *forks = rota__load(&worker->forks, RELAXED);
+
+	rota__store(&worker->forks, NULL, RELAXED); /* a hint; who read it before may go on with it */
 	task->flags &= (uint8_t)~ROTA__TASK_FORKED;
 	if (forks->outer.head_ != NULL) {
 		rota__misuse("task %llu \"%s\" ended with frames that were forked and not joined",
@@ -182,15 +185,11 @@ static void ended(struct rota__forks *forks, rota_task *task)
 	rota__forks_free(forks);
 }
 
-void rota__forks_rest(struct rota__worker *worker, rota_task *task)
+void rota__forks_rest(struct rota__worker *worker)
 {
 	struct rota__forks *forks = rota__load(&worker->forks, RELAXED);
 
-	rota__store(&worker->forks, NULL, RELAXED); /* a hint; who read it before may go on with it */
-	if (task->kind != ROTA__TASK_FIBER || worker->verdict == ROTA__VERDICT_EXIT) {
-		ended(forks, task);
-		return;
-	}
+	rota__store(&worker->forks, NULL, RELAXED); /* as above */
 	if (forks->outer.head_ == NULL)
 		return;
 	if (forks->gave_way == 0) /* else it goes on soon */

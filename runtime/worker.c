@@ -22,8 +22,6 @@
 #include "sys_internal.h"
 #include "valgrind_internal.h"
 
-#define BUDGET 128u
-
 /* Assembly reads them: without `used` link-time optimisation would drop them. They are here and nowhere else since a
  * linker that looks for this file in an archive does so for other reasons: what assembly names it learns too late. */
 __attribute__((used)) _Thread_local struct rota__worker *rota__worker_tls;
@@ -73,156 +71,20 @@ ROTA__OPAQUE void rota__worker_leave(struct rota__worker *worker)
 
 /* --- running ------------------------------------------------------------------------------------------------ */
 
-/* Whether the monitor has found the worker stuck in the task that it ran last: then the ring and the mail have waited. */
-static bool has_stalled(const struct rota__worker *worker)
-{
-	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
-}
-
-/* Whether others have left tasks for this worker, or for whoever comes first. A hint: who parks looks again. */
-static inline bool has_guests(const struct rota__worker *worker)
-{
-	return rota__inject_length(&worker->rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL;
-}
-
-/* Whether something must be looked at before the task that runs may run again: the ring, the timers, what others left. */
-static bool is_due(const struct rota__worker *worker)
-{
-	const uint64_t next = rota__load(&worker->runs, RELAXED) + 1;
-
-	if (next >= worker->look_at && (next >= worker->poll_at || has_guests(worker)))
-		return true;
-	return worker->unsubmitted || has_stalled(worker);
-}
-
-static inline void begin_run(struct rota__worker *worker)
-{
-	rota__count(&worker->runs, 1);
-	worker->budget = BUDGET;
-}
-
-/* The task that runs has yielded. True: nobody else waits for the worker, and the task's next run has begun. A queue that
- * nobody else is in would cost a push, and a pop that must be proof against thieves. */
-static inline bool goes_on(struct rota__worker *worker)
-{
-	if (is_due(worker) || !rota__worker_alone(worker) || rota__load(&worker->forks, RELAXED) != NULL)
-		return false;
-	begin_run(worker);
-	worker->next_streak = 0;
-	return true;
-}
-
-void rota__worker_yield(struct rota__worker *worker)
-{
-	if (!goes_on(worker))
-		rota__worker_suspend(worker, ROTA__VERDICT_YIELD);
-}
-
-void rota__worker_spend(void)
-{
-	struct rota__worker *worker = rota__worker_self();
-
-	if (worker == NULL || worker->current == NULL || !rota__task_may_wait(worker->current))
-		return;
-	if (--worker->budget == 0)
-		rota__worker_yield(worker);
-}
-
-/* `running` is `current` for other threads, who look at it under the lock of the pool of tasks (rota__task_pool_ref). */
-static void enter_task(struct rota__worker *worker, rota_task *task)
-{
-	worker->current = task;
-	rota__store(&worker->running, task, RELAXED);
-}
-
-static void leave_task(struct rota__worker *worker)
-{
-	worker->current = NULL;
-	rota__store(&worker->running, NULL, RELAXED);
-}
-
-/* The body has returned: what it had besides its stack goes, while the task still is the current one. */
-static inline void leave_extra(rota_task *task)
-{
-	struct rota__extra *extra = rota__task_extra(task);
-
-	if (__builtin_expect(extra == NULL, 1))
-		return;
-	if (extra->opened != NULL)
-		rota__scope_left_open(task);
-	rota__locals_clear(extra);
-}
-
-static void fiber_body(void *arg)
-{
-	rota_task *task = arg;
-	struct rota__worker *worker;
-
-	rota__fiber_arrived(task);
-	int status = task->fn(task->arg);
-	leave_extra(task);
-	worker = rota__worker_self();
-	worker->exit_status = status;
-	worker->verdict = ROTA__VERDICT_EXIT;
-	rota__fiber_exit(&worker->host, task);
-}
-
-static void fiber_end(struct rota__worker *worker, rota_task *task)
-{
-	struct rota__stack *stack = task->stack;
-	int status = worker->exit_status;
-
-	rota__fiber_ended(task);
-	task->stack = NULL;
-	if (task->flags & ROTA__TASK_OWN_STACK)
-		rota__stack_free(&worker->rt->stacks, stack);
-	else
-		rota__stack_release(&worker->rt->stacks, &worker->stacks, stack);
-	rota__task_finish(task, status);
-}
-
-/* The task has yielded: returns it when it is to run again at once. */
-static rota_task *run_again(struct rota__worker *worker, rota_task *task)
-{
-	if (rota__worker_alone(worker))
-		return task;
-	rota__worker_requeue(worker, task);
-	return NULL;
-}
-
-/* The task waits, unless it was woken meanwhile. */
-static rota_task *rest(struct rota__worker *worker, rota_task *task)
-{
-	if (worker->again || rota__state_rest(&task->state) == ROTA__REST_AGAIN)
-		return run_again(worker, task);
-	return NULL;
-}
-
 /*
  * Inlined into the loops: between the switch to a fiber and the one back, calls and returns do not pair, and each return
- * of a function that the switch happens in is mispredicted (a yield took 44 ns instead of 21 when `run` was a call).
+ * of a function that the switch happens in is mispredicted (a yield took 44 ns instead of 21 when `run` was a call). Who
+ * comes back may be another fiber: each may have given way to the next.
  */
-static inline __attribute__((always_inline)) rota_task *run_fiber(struct rota__worker *worker, rota_task *task)
+static inline __attribute__((always_inline)) void run_fiber(struct rota__worker *worker, rota_task *task)
 {
-	if (task->sp == NULL) {
-		if (!(task->flags & ROTA__TASK_OWN_STACK))
-			task->stack = rota__stack_acquire(&worker->rt->stacks, &worker->stacks);
-		rota__fiber_start(task, fiber_body);
-	}
+	if (task->sp == NULL)
+		rota__worker_give_stack(worker, task);
 	rota__fiber_resume(&worker->host, task);
-	leave_task(worker);
+	rota__worker_end(worker);
 	if (rota__load(&worker->forks, RELAXED) != NULL)
-		rota__forks_rest(worker, task);
-	switch (worker->verdict) {
-	case ROTA__VERDICT_WAIT:
-		return rest(worker, task);
-	case ROTA__VERDICT_YIELD:
-		return run_again(worker, task);
-	case ROTA__VERDICT_EXIT:
-		fiber_end(worker, task);
-		break;
-	}
-	return NULL;
+		rota__forks_rest(worker);
+	rota__worker_settle(worker);
 }
 
 /* A task that a scope has cancelled ends with the scope's reason. */
@@ -243,7 +105,7 @@ static inline void tell_cancelled(rota_task *task)
 	}
 }
 
-static rota_task *run_future(struct rota__worker *worker, rota_task *task)
+static void run_future(struct rota__worker *worker, rota_task *task)
 {
 	struct rota_waker waker = { &rota__task_waker_ops, task };
 	struct rota_context cx = { &waker };
@@ -253,36 +115,32 @@ static rota_task *run_future(struct rota__worker *worker, rota_task *task)
 		worker->again = false;
 		tell_cancelled(task);
 		polled = rota__future_poll(task->future, &cx);
-	} while (polled == ROTA_PENDING && worker->again && goes_on(worker));
+	} while (polled == ROTA_PENDING && worker->again && rota__worker_goes_on(worker));
 	if (polled == ROTA_READY)
-		leave_extra(task);
-	leave_task(worker);
+		rota__worker_leave_extra(task);
+	rota__worker_end(worker);
 	if (rota__load(&worker->forks, RELAXED) != NULL)
-		rota__forks_rest(worker, task);
+		rota__forks_end(worker, task);
 	if (polled == ROTA_READY) {
 		rota__task_finish(task, future_status(task));
-		return NULL;
+		return;
 	}
 	if (!worker->again)
 		rota__store(&task->waits_for, rota__future_code(task->future), RELAXED);
-	return rest(worker, task);
+	worker->left = task;
+	worker->verdict = worker->again ? ROTA__VERDICT_YIELD : ROTA__VERDICT_WAIT;
+	rota__worker_settle_left(worker);
 }
 
-/* Returns the task when it is to run again before any other. */
-static inline __attribute__((always_inline)) rota_task *run(struct rota__worker *worker, rota_task *task)
+static inline __attribute__((always_inline)) void run(struct rota__worker *worker, rota_task *task)
 {
-	begin_run(worker);
-	worker->again = false;
-	enter_task(worker, task);
-	if (task->flags & ROTA__TASK_FRESH) {
-		task->flags &= (uint8_t)~ROTA__TASK_FRESH;
-		worker->fresh_runs++;
-		if (rota__load(&worker->fresh, RELAXED) > 0) /* 0: it was stolen, or came from another thread */
-			rota__store(&worker->fresh, rota__load(&worker->fresh, RELAXED) - 1, RELAXED);
-	}
+	rota__worker_begin(worker, task);
 	if (task->flags & ROTA__TASK_FORKED)
 		rota__forks_resume(worker, task);
-	return task->kind == ROTA__TASK_FIBER ? run_fiber(worker, task) : run_future(worker, task);
+	if (task->kind == ROTA__TASK_FIBER)
+		run_fiber(worker, task);
+	else
+		run_future(worker, task);
 }
 
 /* --- the loop ------------------------------------------------------------------------------------------------- */
@@ -300,8 +158,9 @@ static void poll(struct rota__worker *worker)
 /* Whether there is something to do besides the task that runs. */
 static bool is_wanted(const struct rota__worker *worker, uint64_t now)
 {
-	return !rota__worker_alone(worker) || has_guests(worker) || rota__wheel_next(&worker->wheel) <= now ||
-	       worker->rt->driver->has_news(worker) || !rota__spare_serves(worker);
+	return !rota__worker_alone(worker) || rota__worker_has_guests(worker) ||
+	       rota__wheel_next(&worker->wheel) <= now || worker->rt->driver->has_news(worker) ||
+	       !rota__spare_serves(worker);
 }
 
 bool rota__worker_is_wanted(struct rota__worker *worker, uint64_t now)
@@ -311,13 +170,12 @@ bool rota__worker_is_wanted(struct rota__worker *worker, uint64_t now)
 	poll(worker);
 	if (!is_wanted(worker, now))
 		return false;
-	if (has_guests(worker))
+	if (rota__worker_has_guests(worker))
 		worker->look_at = 0; /* the loop, which has just polled, would not look for them */
 	return true;
 }
 
-/* A task from the worker's own queues. */
-static rota_task *take_local(struct rota__worker *worker)
+rota_task *rota__worker_take_local(struct rota__worker *worker)
 {
 	rota_task *task = rota__worker_take_next(worker);
 
@@ -355,10 +213,10 @@ static void look_after(struct rota__worker *worker, unsigned tasks)
 /* It is time: `task`, if it is not NULL, was to run next. Returns what is, NULL: from the worker's own queues. */
 static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 {
-	const bool due = rota__load(&worker->runs, RELAXED) >= worker->poll_at || has_stalled(worker);
+	const bool due = rota__load(&worker->runs, RELAXED) >= worker->poll_at || rota__worker_stalled(worker);
 	rota_task *guest = NULL;
 
-	if (!due && !has_guests(worker)) {
+	if (!due && !rota__worker_has_guests(worker)) {
 		look_after(worker, worker->look_every);
 		return task;
 	}
@@ -369,7 +227,7 @@ static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 	else
 		rota__worker_take_mail(worker);
 	/* What may stall again must not take what spares are there for. */
-	if (rota__load(&worker->rt->spares.on_duty, RELAXED) == 0 || !has_stalled(worker))
+	if (rota__load(&worker->rt->spares.on_duty, RELAXED) == 0 || !rota__worker_stalled(worker))
 		guest = rota__worker_take_injected(worker);
 	look_after(worker, worker->look_every + (guest != NULL)); /* of its own tasks one runs before the next guest */
 	return guest;
@@ -377,34 +235,36 @@ static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
-	rota_task *again = NULL; /* never while another one runs: nobody could steal it */
-
+	worker->switches = true;
 	while (!done(arg)) {
-		rota_task *task = again;
+		rota_task *task = worker->picked;
 
-		again = NULL;
-		if (rota__load(&worker->runs, RELAXED) >= worker->look_at || has_stalled(worker)) {
+		worker->picked = NULL;
+		if (rota__load(&worker->runs, RELAXED) >= worker->look_at || rota__worker_stalled(worker)) {
 			task = look_up(worker, task);
 			if (task == NULL && worker->polled_at >= deadline)
 				break;
 		}
 		if (task == NULL)
-			task = take_local(worker);
+			task = rota__worker_take_local(worker);
 		if (task == NULL)
 			task = rota__worker_search(worker);
 		if (task != NULL) {
 			rota__worker_found(worker);
 			if (worker->unsubmitted && may_be_long(worker, task))
 				poll(worker); /* else the operations would wait behind it */
-			again = run(worker, task);
+			run(worker, task);
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
 		} else {
 			rota__worker_park(worker, deadline);
 		}
 	}
-	if (again != NULL)
-		rota__worker_requeue(worker, again);
+	worker->switches = false;
+	if (worker->picked != NULL) {
+		rota__worker_requeue(worker, worker->picked);
+		worker->picked = NULL;
+	}
 	if (worker->searching) {
 		worker->searching = false;
 		rota__idle_stop_search(&worker->rt->idle);
@@ -450,8 +310,6 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 		}
 		if (worker->unsubmitted || rota__load(&worker->runs, RELAXED) >= worker->poll_at)
 			poll(worker);
-		task = run(worker, task);
-		if (task != NULL)
-			rota__worker_requeue(worker, task);
+		run(worker, task);
 	}
 }

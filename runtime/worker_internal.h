@@ -16,8 +16,13 @@
 #include "task_pool_internal.h"
 #include "wheel_internal.h"
 
-/* Why a fiber went back to its worker. */
-enum rota__verdict { ROTA__VERDICT_WAIT, ROTA__VERDICT_YIELD, ROTA__VERDICT_EXIT };
+/* What is left to do for the fiber that ran last, by whoever runs after it: only then is it off its stack. */
+enum rota__verdict {
+	ROTA__VERDICT_NONE,
+	ROTA__VERDICT_WAIT,  /* it rests, unless it was woken meanwhile */
+	ROTA__VERDICT_YIELD, /* it is queued */
+	ROTA__VERDICT_EXIT,  /* it has ended: its stack is given back */
+};
 
 struct rota__worker {
 	/* the worker's thread only */
@@ -26,10 +31,16 @@ struct rota__worker {
 	struct rota__fiber_host host;
 	rota_task *current; /* the task that runs, NULL between tasks */
 	enum rota__verdict verdict;
-	int exit_status;
-	unsigned budget;      /* operations that the current task may find ready before it yields */
-	unsigned next_streak; /* tasks run from the next slot in a row */
-	unsigned fresh_runs;  /* tasks run since the last poll that had not run before */
+	union {
+		rota_task *left; /* WAIT and YIELD are about this one */
+		struct rota__stack *left_stack;
+	};
+	rota_task *picked;      /* what a fiber took from the queue and may not switch to */
+	bool switches;          /* fibers may switch to others themselves */
+	const rota_task *until; /* with its end the loop is to stop; NULL: there is no such task */
+	unsigned budget;        /* operations that the current task may find ready before it yields */
+	unsigned next_streak;   /* tasks run from the next slot in a row */
+	unsigned fresh_runs;    /* tasks run since the last poll that had not run before */
 	bool searching;
 	bool fork_refused;    /* a frame could not be stolen: not again before the next park */
 	bool again;           /* the current task has woken itself */
@@ -119,17 +130,32 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 /* Gives what is queued here to the others, save what is pinned. The worker's thread, also inside a task. */
 void rota__worker_hand_over(struct rota__worker *worker);
 
-/* Suspends the calling fiber, which runs on `worker`; the scheduler publishes it after the switch. The fiber may come
- * back on another worker. */
+/* worker_switch.c: the fiber that the one that runs is to give way to, which counts as running from now on. NULL: the worker's
+ * loop has to look first. */
+rota_task *rota__worker_next(struct rota__worker *worker);
+void rota__worker_settle_left(struct rota__worker *worker);
+
+/* Does what the fiber before has left. First thing of whoever runs after it. */
+static inline void rota__worker_settle(struct rota__worker *worker)
+{
+	if (worker->verdict != ROTA__VERDICT_NONE)
+		rota__worker_settle_left(worker);
+}
+
+/* Suspends the calling fiber, which runs on `worker`; whoever runs next there publishes it after the switch. The fiber may
+ * come back on another worker. */
 static inline __attribute__((always_inline)) void rota__worker_suspend(struct rota__worker *worker,
 								       enum rota__verdict verdict)
 {
-	const struct rota__extra *extra = rota__task_extra(worker->current);
+	rota_task *const task = worker->current;
+	const struct rota__extra *extra = rota__task_extra(task);
 
 	if (__builtin_expect(extra != NULL && extra->unfiled, 0))
-		rota__scope_file_timers(worker->current);
-	worker->verdict = verdict;
-	rota__fiber_suspend(&worker->host, worker->current);
+		rota__scope_file_timers(task);
+	worker->left = task;
+	worker->verdict = worker->again ? ROTA__VERDICT_YIELD : verdict;
+	rota__fiber_leave(&worker->host, task, rota__worker_next(worker));
+	rota__worker_settle(rota__worker_self());
 }
 
 /* The calling fiber, which runs on `worker`, lets others run; when nobody else waits there it goes on, save now and then. */

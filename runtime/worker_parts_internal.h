@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of a worker (worker.c: the loop, worker_queue.c, worker_search.c, worker_park.c) share. On its own
- * thread. */
+/* What the parts of a worker (worker.c: the loop, worker_switch.c, worker_queue.c, worker_search.c, worker_park.c) share.
+ * On its own thread. */
 #ifndef ROTA_RUNTIME_WORKER_PARTS_INTERNAL_H
 #define ROTA_RUNTIME_WORKER_PARTS_INTERNAL_H
 
+#include "runtime_internal.h"
 #include "worker_internal.h"
 
 /* Tasks between two polls, at most; a prime, so that it beats with no pattern of theirs. */
@@ -46,12 +47,81 @@ static inline bool rota__worker_alone(const struct rota__worker *worker)
 	       worker->pinned_first == NULL;
 }
 
+/* A task from the worker's own queues. */
+rota_task *rota__worker_take_local(struct rota__worker *worker);
+
 /* Queues a task that runs here, behind all others. */
 void rota__worker_requeue(struct rota__worker *worker, rota_task *task);
 
 /* Any thread. */
 void rota__worker_send_mail(struct rota__worker *to, rota_task *task);
 void rota__worker_take_mail(struct rota__worker *worker);
+
+/* --- running ----------------------------------------------------------------------------------------------------- */
+
+/* Operations that a task may find ready before it yields. */
+#define ROTA__BUDGET 128u
+
+/* Whether the monitor has found the worker stuck in the task that it ran last: then the ring and the mail have waited. */
+static inline bool rota__worker_stalled(const struct rota__worker *worker)
+{
+	return rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED); /* a hint */
+}
+
+/* Whether others have left tasks for this worker, or for whoever comes first. A hint: who parks looks again. */
+static inline bool rota__worker_has_guests(const struct rota__worker *worker)
+{
+	return rota__inject_length(&worker->rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL;
+}
+
+/* Whether something must be looked at before any task may run again: the ring, the timers, what others left. */
+static inline bool rota__worker_is_due(const struct rota__worker *worker)
+{
+	const uint64_t next = rota__load(&worker->runs, RELAXED) + 1;
+
+	if (next >= worker->look_at && (next >= worker->poll_at || rota__worker_has_guests(worker)))
+		return true;
+	return worker->unsubmitted || rota__worker_stalled(worker);
+}
+
+static inline void rota__worker_count_run(struct rota__worker *worker)
+{
+	rota__count(&worker->runs, 1);
+	worker->budget = ROTA__BUDGET;
+}
+
+/* The task runs from now on. `running` is `current` for other threads, who look at it under the lock of the pool of tasks
+ * (rota__task_pool_ref). */
+static inline void rota__worker_begin(struct rota__worker *worker, rota_task *task)
+{
+	rota__worker_count_run(worker);
+	worker->again = false;
+	worker->current = task;
+	rota__store(&worker->running, task, RELAXED);
+	if (!(task->flags & ROTA__TASK_FRESH))
+		return;
+	task->flags &= (uint8_t)~ROTA__TASK_FRESH;
+	worker->fresh_runs++;
+	if (rota__load(&worker->fresh, RELAXED) > 0) /* 0: it was stolen, or came from another thread */
+		rota__store(&worker->fresh, rota__load(&worker->fresh, RELAXED) - 1, RELAXED);
+}
+
+/* The task runs no more. */
+static inline void rota__worker_end(struct rota__worker *worker)
+{
+	worker->current = NULL;
+	rota__store(&worker->running, NULL, RELAXED);
+}
+
+/* Whether the task that runs, and has asked for another run, may go on: nobody else waits for the worker. Then its next run
+ * has begun. */
+bool rota__worker_goes_on(struct rota__worker *worker);
+
+/* The body of the task, the one that runs, has returned: what it had besides its stack goes. */
+void rota__worker_leave_extra(rota_task *task);
+
+/* Gives a fiber that has not run yet its stack. */
+void rota__worker_give_stack(struct rota__worker *worker, rota_task *task);
 
 /* --- searching --------------------------------------------------------------------------------------------------- */
 

@@ -255,7 +255,7 @@ static unsigned ended;
 
 static void leave_for_the_other(void)
 {
-	rota__fiber_suspend(host_now, &wanderer);
+	rota__fiber_leave(host_now, &wanderer, NULL);
 }
 
 static void wander(void *arg)
@@ -270,7 +270,7 @@ static void wander(void *arg)
 		expect_pattern(bytes, sizeof(bytes), i);
 	}
 	ended = 1;
-	rota__fiber_exit(host_now, task);
+	rota__fiber_exit(host_now, NULL);
 }
 
 struct host_thread {
@@ -319,7 +319,7 @@ UNIT_TEST(fiber, goes_on_on_another_thread)
 	expect(ended, ==, 1);
 	expect(hosts[0].resumes, ==, 501);
 	expect(hosts[1].resumes, ==, 500);
-	rota__fiber_ended(&wanderer);
+	rota__fiber_left(wanderer.stack);
 	rota__stack_release(&pool, &cache, wanderer.stack);
 	rota__stack_cache_flush(&pool, &cache);
 	rota__stack_pool_deinit(&pool);

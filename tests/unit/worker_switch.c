@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fibers that give way to each other without the worker's loop: whatever kind of task comes before or after, each keeps its
+ * stack and its result, what it needed is given back, and nothing runs once the loop is to stop.
+ */
+#define _GNU_SOURCE
+#include "../../runtime/runtime_internal.h"
+#include "unit.h"
+
+#include <time.h>
+
+/* --- kinds of tasks ------------------------------------------------------------------------------------------------------ */
+
+enum { KIND_FIBER, KIND_OWN_STACK, KIND_LOCAL, KIND_FORKS, KIND_NAMED, KIND_FUTURE, KINDS };
+
+struct player {
+	struct rota_yield_op yield;
+	struct rota_future future;
+	unsigned kind, yields, number;
+	rota_task *task;
+};
+
+static int count_range(size_t begin, size_t end, void *arg)
+{
+	struct rota_atomic_u64 *sum = arg;
+
+	rota__fetch_add(sum, end - begin, RELAXED);
+	return 0;
+}
+
+static int play(void *arg)
+{
+	struct player *player = arg;
+	unsigned char bytes[1000];
+
+	memset(bytes, (int)player->number, sizeof(bytes));
+	for (unsigned i = 0; i < player->yields; i++) {
+		struct rota_atomic_u64 sum = { 0 };
+
+		if (player->kind == KIND_FORKS)
+			expect(rota_parallel_for(0, 100, 10, count_range, &sum), ==, 0);
+		expect(rota__load(&sum, RELAXED), ==, player->kind == KIND_FORKS ? 100 : 0);
+		expect(rota_yield(), ==, 0);
+		for (size_t at = 0; at < sizeof(bytes); at += 97)
+			expect(bytes[at], ==, (unsigned char)player->number);
+	}
+	return (int)player->number;
+}
+
+static rota_poll play_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct player *player = (struct player *)(void *)((char *)self - offsetof(struct player, future));
+
+	while (player->yields > 0) {
+		if (rota_future_poll(&player->yield.future, cx) == ROTA_PENDING)
+			return ROTA_PENDING;
+		player->yields--;
+		rota_yield_init(&player->yield);
+	}
+	self->status = (int)player->number;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops play_ops = { .poll = play_poll };
+
+static int start(struct player *player)
+{
+	const struct rota_task_attr own_stack = { .stack_size = 128 * 1024 };
+	const struct rota_task_attr named = { .name = "named" };
+
+	switch (player->kind) {
+	case KIND_OWN_STACK:
+		return rota_spawn_with(&player->task, &own_stack, play, player);
+	case KIND_NAMED:
+		return rota_spawn_with(&player->task, &named, play, player);
+	case KIND_LOCAL:
+		return rota_spawn_local(&player->task, play, player);
+	case KIND_FUTURE:
+		rota_yield_init(&player->yield);
+		rota_future_init(&player->future, &play_ops);
+		return rota_spawn_future(&player->task, &player->future);
+	default:
+		return rota_spawn(&player->task, play, player);
+	}
+}
+
+#define PLAYERS 200
+#define ROUNDS 50
+
+static int kinds_in_any_order(void *arg)
+{
+	static struct player players[PLAYERS];
+	unsigned seed = *(unsigned *)arg;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < PLAYERS; i++) {
+			struct player *player = &players[i];
+
+			player->number = i;
+			player->kind = (unsigned)rand_r(&seed) % KINDS;
+			player->yields = (unsigned)rand_r(&seed) % 4;
+			expect(start(player), ==, 0);
+			if (rand_r(&seed) % 8 == 0)
+				expect(rota_yield(), ==, 0);
+		}
+		for (unsigned i = 0; i < PLAYERS; i++)
+			unit_expect_join(players[i].task, (int)i);
+	}
+	return 0;
+}
+
+static void with_a_seed(enum rota_flavor flavor, unsigned workers)
+{
+	const struct rota_config config = { .workers = workers, .flavor = flavor };
+	unsigned seed = (unsigned)time(NULL);
+	rota_runtime *rt = NULL;
+
+	printf("seed %u\n", seed);
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, kinds_in_any_order, &seed), ==, 0);
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(worker_switch, kinds_of_tasks_follow_each_other_on_caller)
+{
+	with_a_seed(ROTA_FLAVOR_CURRENT_THREAD, 1);
+}
+
+UNIT_TEST(worker_switch, kinds_of_tasks_follow_each_other_on_one_worker)
+{
+	with_a_seed(ROTA_FLAVOR_MULTI_THREAD, 1);
+}
+
+UNIT_TEST(worker_switch, kinds_of_tasks_follow_each_other_on_workers)
+{
+	with_a_seed(ROTA_FLAVOR_MULTI_THREAD, UNIT_WORKERS);
+}
+
+/* --- stacks -------------------------------------------------------------------------------------------------------------- */
+
+static int nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* Stacks that are set aside for fibers. On the only worker. */
+static size_t reserved(void)
+{
+	struct rota__worker *worker = rota__worker_self();
+
+	return worker->rt->stacks.reserved - worker->stacks.credit;
+}
+
+static int end_in_a_row(void *arg)
+{
+	const size_t before = reserved();
+
+	(void)arg;
+	for (int round = 0; round < 100; round++) {
+		rota_task *tasks[50];
+
+		for (int i = 0; i < 50; i++)
+			tasks[i] = unit_spawn(nothing, NULL);
+		expect(reserved(), ==, before + 50);
+		for (int i = 0; i < 50; i++)
+			unit_expect_join(tasks[i], 0);
+		expect(reserved(), ==, before);
+	}
+	return 0;
+}
+
+UNIT_TEST(worker_switch, a_stack_that_is_handed_on_stays_reserved_for_one)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_CURRENT_THREAD);
+
+	expect(rota_block_on(rt, end_in_a_row, NULL), ==, 0);
+	rota_runtime_free(rt);
+}
+
+static unsigned fall(unsigned depth);
+static unsigned (*volatile fall_further)(unsigned depth) = fall; /* so that no compiler sees the end coming */
+
+static __attribute__((noinline)) unsigned fall(unsigned depth)
+{
+	volatile unsigned char bytes[200];
+
+	bytes[depth % sizeof(bytes)] = (unsigned char)depth;
+	return fall_further(depth + 1) + bytes[depth % sizeof(bytes)];
+}
+
+static int fall_for_ever(void *arg)
+{
+	(void)arg;
+	return (int)fall(0);
+}
+
+static int fall_second(void *arg)
+{
+	const struct rota_task_attr first = { .name = "the first" }, second = { .name = "the second" };
+	rota_task *tasks[2];
+
+	(void)arg;
+	expect(rota_spawn_with(&tasks[0], &first, nothing, NULL), ==, 0);
+	expect(rota_spawn_with(&tasks[1], &second, fall_for_ever, NULL), ==, 0);
+	return rota_join(tasks[1], NULL);
+}
+
+static void run_fall_second(void *arg)
+{
+	(void)arg;
+	rota_block_on(unit_runtime(ROTA_FLAVOR_CURRENT_THREAD), fall_second, NULL);
+}
+
+UNIT_TEST(worker_switch, an_overflow_is_that_of_whoever_has_the_stack)
+{
+	static struct unit_child child;
+
+	unit_child_run(&child, run_fall_second, NULL);
+	expect(WIFSIGNALED(child.status), ==, 1);
+	expect_contains(child.text, "\"the second\"");
+}
+
+/* --- the end of the loop ------------------------------------------------------------------------------------------------- */
+
+static unsigned links;
+static bool enough;
+
+/* Each is spawned by the one before. */
+static int go_on(void *arg)
+{
+	links++;
+	return enough ? 0 : rota_spawn(NULL, go_on, arg);
+}
+
+static int end_beside_a_chain(void *arg)
+{
+	unsigned *at_end = arg;
+
+	expect(rota_spawn(NULL, go_on, NULL), ==, 0);
+	while (links < 1000)
+		expect(rota_yield(), ==, 0);
+	*at_end = links;
+	return 0;
+}
+
+UNIT_TEST(worker_switch, nothing_runs_after_the_task_that_is_waited_for)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_CURRENT_THREAD);
+	unsigned at_end = 0;
+
+	for (int round = 0; round < 100; round++) {
+		links = 0;
+		enough = false;
+		expect(rota_block_on(rt, end_beside_a_chain, &at_end), ==, 0);
+		expect(links, ==, at_end);
+		enough = true;
+		expect(rota_block_on(rt, nothing, NULL), ==, 0);
+	}
+	rota_runtime_free(rt);
+}
