@@ -219,10 +219,22 @@ UNIT_TEST(semaphore, one_release_serves_a_crowd)
 
 	crowd_start(&crowd);
 	expect_eventually(crowd_waiting(&s) == CROWD);
-	expect(rota_semaphore_release(&s, CROWD - 10), ==, 0);
-	expect_eventually(crowd_waiting(&s) == 10);
+	expect(rota_semaphore_release(&s, CROWD - 2), ==, 0); /* so more threads are served than one batch wakes */
+	expect_eventually(crowd_waiting(&s) == 2);
 	rota_semaphore_close(&s);
-	expect(crowd_join(&crowd, -EPIPE), ==, 10);
+	expect(crowd_join(&crowd, -EPIPE), ==, 2);
+}
+
+UNIT_TEST(semaphore, a_close_turns_a_crowd_away)
+{
+	struct rota_semaphore s = ROTA_SEMAPHORE_INIT(0);
+	struct crowd crowd = { .wait = acquire_one, .future = crowd_future, .arg = &s };
+
+	crowd_start(&crowd);
+	expect_eventually(crowd_waiting(&s) == CROWD);
+	rota_semaphore_close(&s);
+	expect(crowd_join(&crowd, -EPIPE), ==, CROWD);
+	expect(rota_semaphore_available(&s), ==, 0);
 }
 
 /* --- misuse ---------------------------------------------------------------------------------------------------------------- */
