@@ -221,6 +221,120 @@ UNIT_TEST(worker_switch, an_overflow_is_that_of_whoever_has_the_stack)
 	expect_contains(child.text, "\"the second\"");
 }
 
+/* --- what runs at the end of a task ---------------------------------------------------------------------------------------- */
+
+#define ENDERS 100u
+
+static struct rota_atomic_u64 begun_at_ends, dropped;
+
+static int count_begun(void *arg)
+{
+	(void)arg;
+	rota__fetch_add(&begun_at_ends, 1, RELAXED);
+	return 0;
+}
+
+/* Does in the task, whose body has returned, what moves it to another worker, and gives it forks. */
+static void drop_busily(void *value)
+{
+	struct rota_atomic_u64 sum = { 0 };
+	rota_task *task;
+
+	expect(rota_spawn(&task, count_begun, NULL), ==, 0);
+	expect(rota_yield(), ==, 0);
+	expect(rota_parallel_for(0, 100, 10, count_range, &sum), ==, 0);
+	expect(rota__load(&sum, RELAXED), ==, 100);
+	unit_expect_join(task, 0);
+	rota__fetch_add(&dropped, (uintptr_t)value, RELAXED);
+}
+
+static const struct rota_local_key busy_key = { NULL, drop_busily };
+
+static int end_busily(void *arg)
+{
+	struct player *player = arg;
+
+	expect(rota_local_set(&busy_key, (void *)(uintptr_t)1), ==, 0);
+	return player->yields > 0 ? rota_yield() : 0;
+}
+
+static void *same_data(void *data)
+{
+	return data;
+}
+
+/* The waker of an executor of the program's own. It runs at the end of the task that it waits for, where there is no task. */
+static void spawn_one(void *data)
+{
+	expect(rota_spawn(NULL, count_begun, NULL), ==, 0);
+	rota__fetch_add((struct rota_atomic_u64 *)data, 1, RELEASE); /* partner: the wait for it */
+}
+
+static void drop_none(void *data)
+{
+	(void)data;
+}
+
+static const struct rota_waker_ops spawning_ops = { same_data, spawn_one, spawn_one, drop_none };
+
+static int end_in_all_ways(void *arg)
+{
+	static struct player players[ENDERS];
+	static struct rota_join_op joins[ENDERS];
+	struct rota_atomic_u64 woken = { 0 };
+	const struct rota_waker waker = { &spawning_ops, &woken };
+	struct rota_context cx = { &waker };
+	const struct rota_task_attr own_stack = { .stack_size = 128 * 1024 };
+	bool pending[ENDERS];
+	uint64_t waited_for = 0;
+
+	(void)arg;
+	for (unsigned i = 0; i < ENDERS; i++) {
+		players[i].yields = i % 2;
+		expect(rota_spawn_with(&players[i].task, i % 3 == 0 ? &own_stack : NULL, end_busily, &players[i]), ==,
+		       0);
+	}
+	for (unsigned i = 0; i < ENDERS; i++) {
+		rota_join_init(&joins[i], players[i].task);
+		pending[i] = rota_future_poll(&joins[i].future, &cx) == ROTA_PENDING;
+		waited_for += pending[i];
+	}
+	while (rota__load(&woken, ACQUIRE) < waited_for || rota__load(&begun_at_ends, RELAXED) < ENDERS + waited_for)
+		expect(rota_yield(), ==, 0);
+	for (unsigned i = 0; i < ENDERS; i++) {
+		if (pending[i]) /* it was woken, a moment before the task has ended */
+			expect(rota_future_poll(&joins[i].future, &cx), ==, ROTA_READY);
+		unit_expect_join(players[i].task, 0);
+	}
+	expect(rota__load(&begun_at_ends, RELAXED), ==, ENDERS + waited_for);
+	expect(rota__load(&dropped, RELAXED), ==, ENDERS);
+	return 0;
+}
+
+static void end_on(enum rota_flavor flavor, unsigned workers)
+{
+	const struct rota_config config = { .workers = workers, .flavor = flavor };
+	rota_runtime *rt = NULL;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	for (int round = 0; round < 20; round++) {
+		rota__store(&begun_at_ends, 0, RELAXED);
+		rota__store(&dropped, 0, RELAXED);
+		expect(rota_block_on(rt, end_in_all_ways, NULL), ==, 0);
+	}
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(worker_switch, a_task_may_wait_and_spawn_at_its_end_on_caller)
+{
+	end_on(ROTA_FLAVOR_CURRENT_THREAD, 1);
+}
+
+UNIT_TEST(worker_switch, a_task_may_wait_and_spawn_at_its_end_on_workers)
+{
+	end_on(ROTA_FLAVOR_MULTI_THREAD, UNIT_WORKERS);
+}
+
 /* --- the end of the loop ------------------------------------------------------------------------------------------------- */
 
 static unsigned links;
