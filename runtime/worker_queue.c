@@ -181,7 +181,12 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 		push_pinned(worker, task);
 		return;
 	}
-	rota__worker_push_back(worker, task);
+	/* The first that a task spawns runs when that waits or ends, before what queues: its memory is in the cache, and a task
+	 * that waits for its child soon gives its stack back. Those after it queue, so they run in the order of the spawns. */
+	if (worker->next_streak < NEXT_STREAK_MAX && rota__load(&worker->next, RELAXED) == NULL)
+		rota__store(&worker->next, task, RELEASE); /* partner: as in push_next */
+	else
+		rota__worker_push_back(worker, task);
 	rota__count(&worker->fresh, 1);
 	if (rota__idle_wakeable(&worker->rt->idle) && !stays_here(worker) &&
 	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= ROTA__WAKE_COST_NS)
