@@ -12,6 +12,7 @@
 #include "../../runtime/worker_park.c"
 #include "../../runtime/worker_queue.c"
 #include "../../runtime/worker_search.c"
+#include "../../runtime/worker_switch.c"
 
 #define WORKERS 2
 
