@@ -74,3 +74,29 @@ int crowd_run(size_t members, rota_fn *fn, rota_fn *meanwhile, void *arg)
 		return -EINVAL;
 	return bench_plain() ? run_threads(members, fn, meanwhile, arg) : run_tasks(members, fn, meanwhile, arg);
 }
+
+void crowd_tally_init(struct crowd_tally *tally)
+{
+	atomic_init(&tally->left, 0);
+	rota_notify_init(&tally->done);
+}
+
+void crowd_tally_expect(struct crowd_tally *tally, size_t members)
+{
+	atomic_fetch_add(&tally->left, members);
+}
+
+void crowd_tally_answer(struct crowd_tally *tally)
+{
+	if (atomic_fetch_sub(&tally->left, 1) == 1)
+		rota_notify_one(&tally->done);
+}
+
+int crowd_tally_wait(struct crowd_tally *tally)
+{
+	int rc = 0;
+
+	while (atomic_load(&tally->left) > 0 && rc == 0)
+		rc = rota_notify_wait(&tally->done);
+	return rc;
+}

@@ -7,7 +7,7 @@
 #include "measure.h"
 
 static struct bench_param params[] = {
-	{ "tasks", 64, 64, "tasks that lock, at most 256" },
+	{ "tasks", 64, 64, "tasks that lock, at most 1,000" },
 	{ "locks", 1000, 100, "times that each of them does, at a time" },
 	{ NULL, 0, 0, NULL },
 };

@@ -13,7 +13,7 @@
 enum { ENTRIES = 100, UNUSED = 1000 };
 
 static struct bench_param params[] = {
-	{ "tasks", 8, 8, "tasks that put a limit around something, at most 256" },
+	{ "tasks", 8, 8, "tasks that put a limit around something, at most 1,000" },
 	{ "limits", 1000, 100, "limits of each at a time" },
 	{ NULL, 0, 0, NULL },
 };
