@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One sender, one receiver, one channel: one by one, and in batches. One task that fills a channel and then takes everything out
- * again; and a channel that is made, has one element, and is destroyed (tokio's sync_mpsc).
+ * again; and a channel that is made, has one element or none, and is destroyed (tokio's sync_mpsc: uncontended, create, send).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "crowd.h"
 #include "harness.h"
@@ -96,28 +97,106 @@ static int alone_step(void *arg)
 	return fill_and_empty(&works->channel, FILL);
 }
 
-static int new_step(void *arg)
+/* ---- one task that sends 5,000 elements into a new channel, and then receives them ---- */
+
+enum { BURST = 5000, AMPLE_ROOM = 1000000 };
+
+struct burst {
+	size_t capacity, batch; /* received so many at a time; sent one by one */
+};
+
+static int burst_step(void *arg)
 {
-	(void)arg;
+	const struct burst *burst = arg;
+	struct works works = { .messages = BURST, .batch = 1 };
+	int rc = rota_channel_init(&works.channel, sizeof(uint64_t), burst->capacity);
+
+	if (rc < 0)
+		return rc;
+	rc = send_all(&works);
+	works.batch = burst->batch;
+	if (rc == 0)
+		rc = receive_all(&works);
+	rota_channel_deinit(&works.channel);
+	return rc;
+}
+
+static int measure_bursts(void)
+{
+	static const struct {
+		const char *name;
+		struct burst burst;
+	} rows[] = {
+		{ "channel_burst", { AMPLE_ROOM, 1 } },
+		{ "channel_burst_many", { AMPLE_ROOM, BATCH } },
+		{ "unbounded_burst", { ROTA_UNBOUNDED, 1 } },
+		{ "unbounded_burst_many", { ROTA_UNBOUNDED, BATCH } },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++) {
+		struct burst burst = rows[i].burst;
+
+		rc = bench_time_each(rows[i].name, burst_step, &burst, BURST);
+	}
+	return rc;
+}
+
+/* ---- channels that are made, have one element or none, and are destroyed ---- */
+
+enum { MEDIUM = 64 * sizeof(uint64_t), LARGE = 64 * MEDIUM }; /* elements as tokio's */
+
+struct making {
+	size_t elem_size, places;
+	unsigned char *elem; /* NULL: none is sent */
+};
+
+/* An element is all zero and made for the occasion, as tokio's is. */
+static int pass_one(struct rota_channel *channel, const struct making *making)
+{
+	int rc;
+
+	memset(making->elem, 0, making->elem_size);
+	rc = rota_channel_send(channel, making->elem);
+	return rc < 0 ? rc : rota_channel_recv(channel, making->elem);
+}
+
+static int make_step(void *arg)
+{
+	const struct making *making = arg;
+
 	for (int i = 0; i < MADE; i++) {
 		struct rota_channel channel;
-		int rc = rota_channel_init(&channel, sizeof(uint64_t), MADE);
+		int rc = rota_channel_init(&channel, making->elem_size, making->places);
 
+		if (rc == 0 && making->elem)
+			rc = pass_one(&channel, making);
 		if (rc < 0)
 			return rc;
-		rc = fill_and_empty(&channel, 1);
 		rota_channel_deinit(&channel);
-		if (rc < 0)
-			return rc;
 	}
 	return 0;
 }
 
-static int measure_alone(struct works *works)
+static int measure_making(void)
 {
-	int rc = bench_time_each("channel_alone", alone_step, works, FILL);
+	static unsigned char elem[LARGE];
+	static const struct {
+		const char *name;
+		struct making making;
+	} rows[] = {
+		{ "channel_new", { sizeof(uint64_t), 100, elem } }, { "channel_create_1", { MEDIUM, 1, NULL } },
+		{ "channel_create_100", { MEDIUM, 100, NULL } },    { "channel_create_100k", { MEDIUM, 100000, NULL } },
+		{ "channel_send_medium", { MEDIUM, 1000, elem } },  { "channel_send_large", { LARGE, 1000, elem } },
+	};
+	int rc = 0;
 
-	return rc < 0 ? rc : bench_time_each("channel_new", new_step, NULL, MADE);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++) {
+		struct making making = rows[i].making;
+
+		rc = bench_time_each(rows[i].name, make_step, &making, MADE);
+	}
+	return rc;
 }
 
 static int measure(const char *name, struct works *works, size_t batch)
@@ -138,7 +217,11 @@ static int inside(void *arg)
 
 	if (rc == 0)
 		rc = measure("channel_batches", arg, BATCH);
-	return rc < 0 ? rc : measure_alone(arg);
+	if (rc == 0)
+		rc = bench_time_each("channel_alone", alone_step, arg, FILL);
+	if (rc == 0)
+		rc = measure_bursts();
+	return rc < 0 ? rc : measure_making();
 }
 
 static int round_of_channel(void)
@@ -155,7 +238,9 @@ static int round_of_channel(void)
 
 static const struct bench bench = {
 	.name = "channel",
-	.about = "one sender, one receiver, a channel of 4096 elements: one by one, and 256 at a time",
+	.about = "one sender, one receiver, a channel of 4096 elements: one by one, and 256 at a time; one task with "
+		 "both "
+		 "ends; channels made and destroyed",
 	.round = round_of_channel,
 	.params = params,
 	.plain = true,

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Several producers, one consumer, one channel: taken one by one, by rota_channel_recv_many, and unbounded. */
+/* Several producers, one consumer, one channel, with more and less room and unbounded: taken one by one, and by
+ * rota_channel_recv_many (with tokio's sync_mpsc: contention). */
 #include <errno.h>
 
 #include "crowd.h"
 #include "harness.h"
 #include "measure.h"
 
-enum { BATCH = 256 };
+enum { BATCH = 256, LITTLE_ROOM = 100, AMPLE_ROOM = 1000000 };
 
 static struct bench_param params[] = {
-	{ "producers", 4, 4, "tasks that send, at most 256" },
+	{ "producers", 4, 4, "tasks that send, at most 1,000" },
 	{ "messages", 10000, 1000, "messages of each at a time" },
 	{ "capacity", 1024, 1024, "of the channel" },
 	{ NULL, 0, 0, NULL },
@@ -97,6 +98,20 @@ static int measure(const char *name, struct works *works, size_t capacity, int (
 	return bench_time_each(name, mpsc_step, works, works->producers * works->messages);
 }
 
+/* The rest of tokio's: never full, full most of the time, and unbounded with many taken at a time. */
+static int measure_room(struct works *works)
+{
+	int rc = measure("mpsc_roomy", works, AMPLE_ROOM, consume_each);
+
+	if (rc == 0)
+		rc = measure("mpsc_full", works, LITTLE_ROOM, consume_each);
+	if (rc == 0)
+		rc = measure("mpsc_full_recv_many", works, LITTLE_ROOM, consume_many);
+	if (rc == 0)
+		rc = measure("mpsc_unbounded_many", works, ROTA_UNBOUNDED, consume_many);
+	return rc;
+}
+
 static int inside(void *arg)
 {
 	const size_t capacity = (size_t)bench_param("capacity");
@@ -106,7 +121,7 @@ static int inside(void *arg)
 		rc = measure("mpsc_recv_many", arg, capacity, consume_many);
 	if (rc == 0)
 		rc = measure("mpsc_unbounded", arg, ROTA_UNBOUNDED, consume_each);
-	return rc;
+	return rc < 0 || bench_plain() ? rc : measure_room(arg);
 }
 
 static int round_of_mpsc(void)
