@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Notifications: one that is kept and taken, a round trip between two tasks, one to all of several, and each to one of several. */
+/* Notifications: one that is kept and taken, a round trip between two tasks, one to all of several or of many, and each to one
+ * of these (with tokio's sync_notify). */
 #include <errno.h>
 
 #include "crowd.h"
@@ -7,7 +8,7 @@
 #include "measure.h"
 
 static struct bench_param params[] = {
-	{ "waiters", 8, 8, "tasks that all are notified, at most 256" },
+	{ "waiters", 8, 8, "tasks that all are notified, at most 1,000" },
 	{ "turns", 1000, 100, "notifications at a time" },
 	{ NULL, 0, 0, NULL },
 };
@@ -15,6 +16,7 @@ static struct bench_param params[] = {
 struct works {
 	struct rota_notify there, back;
 	struct rota_semaphore heard;
+	const char *name;
 	uint64_t turns;
 	size_t waiters;
 };
@@ -122,6 +124,66 @@ static int one_step(void *arg)
 	return tell_step(arg, tell_one);
 }
 
+/* ---- many waiters: so many are spawned once, before the time is taken ---- */
+
+/* What is heard too much counts for the next step. */
+static int tell_many(struct works *works, void (*notify)(struct rota_notify *n))
+{
+	int rc = tell(works, works->turns, notify);
+
+	return rc == -EINTR ? rota_semaphore_acquire(&works->heard, works->turns) : rc;
+}
+
+static int all_of_many_step(void *arg)
+{
+	return tell_many(arg, rota_notify_all);
+}
+
+static int one_of_many_step(void *arg)
+{
+	return tell_many(arg, rota_notify_one);
+}
+
+static int measure_all_of_many(void *arg)
+{
+	struct works *works = arg;
+	int rc = bench_time_each(works->name, all_of_many_step, works, works->turns);
+
+	return rc < 0 ? rc : -EINTR;
+}
+
+static int measure_one_of_many(void *arg)
+{
+	struct works *works = arg;
+	int rc = bench_time_each(works->name, one_of_many_step, works, works->turns);
+
+	return rc < 0 ? rc : -EINTR;
+}
+
+static int measure_many(const struct works *works)
+{
+	static const struct {
+		const char *name;
+		size_t waiters;
+		rota_fn *measure;
+	} rows[] = {
+		{ "notify_all_100", 100, measure_all_of_many },
+		{ "notify_all_500", 500, measure_all_of_many },
+		{ "notify_one_of_100", 100, measure_one_of_many },
+		{ "notify_one_of_500", 500, measure_one_of_many },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++) {
+		struct works many = *works;
+
+		many.name = rows[i].name;
+		many.waiters = rows[i].waiters;
+		rc = tell_step(&many, rows[i].measure);
+	}
+	return rc;
+}
+
 static int inside(void *arg)
 {
 	struct works *works = arg;
@@ -132,7 +194,9 @@ static int inside(void *arg)
 	if (rc < 0 || bench_plain()) /* those below are cancelled in the end, which threads are not */
 		return rc;
 	rc = bench_time_each("notify_all", all_step, works, works->turns * works->waiters);
-	return rc < 0 ? rc : bench_time_each("notify_one_of_many", one_step, works, works->turns);
+	if (rc == 0)
+		rc = bench_time_each("notify_one_of_many", one_step, works, works->turns);
+	return rc < 0 ? rc : measure_many(works);
 }
 
 static int round_of_notify(void)
@@ -151,8 +215,8 @@ static int round_of_notify(void)
 
 static const struct bench bench = {
 	.name = "notify",
-	.about = "a notification that is kept and taken, a round trip of two, and one to all of 8, per waiter, and "
-		 "each to one of 8",
+	.about = "a notification that is kept and taken, a round trip of two, and one to all of 8, 100, 500, per "
+		 "waiter, and each to one of these",
 	.round = round_of_notify,
 	.params = params,
 	.plain = true,
