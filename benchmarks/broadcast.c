@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A broadcast to 8 receivers: many values at once, and one at a time that all acknowledge. */
+/* A broadcast to 8 receivers: many values at once, and one at a time that all acknowledge. And to a crowd that is there all the
+ * while, of which the last one answers (tokio's sync_broadcast, without the work that its receivers make up in between). */
 #include <errno.h>
 
 #include "crowd.h"
 #include "harness.h"
 #include "measure.h"
 
-enum { CAPACITY = 1024 };
+enum { CAPACITY = 1024, ASKED = 10 /* times a step */ };
 
 static struct bench_param params[] = {
-	{ "receivers", 8, 8, "tasks that receive, at most 256" },
+	{ "receivers", 8, 8, "tasks that receive, at most 1,000" },
 	{ "values", 1000, 100, "values at a time, at most 1024" },
 	{ NULL, 0, 0, NULL },
 };
@@ -21,6 +22,8 @@ struct works {
 	uint64_t values;
 	size_t receivers;
 	bool acknowledge;
+	const char *name;
+	struct crowd_tally tally;
 };
 
 static int receive(void *arg)
@@ -75,11 +78,72 @@ static int measure(const char *name, struct works *works, bool acknowledge)
 	return bench_time_each(name, broadcast_step, works, works->values * works->receivers);
 }
 
+/* ---- a crowd that stays ---- */
+
+static int answer(void *arg)
+{
+	struct works *works = arg;
+	struct rota_broadcast_receiver receiver = works->start;
+	uint64_t value;
+	int rc = 0;
+
+	while (rc == 0) {
+		rc = rota_broadcast_recv(&receiver, &value);
+		if (rc == 0)
+			crowd_tally_answer(&works->tally);
+	}
+	return rc == -EPIPE ? 0 : rc;
+}
+
+static int ask_step(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < ASKED && rc == 0; i++) {
+		crowd_tally_expect(&works->tally, works->receivers);
+		rc = rota_broadcast_send(&works->broadcast, &i);
+		if (rc == 0)
+			rc = crowd_tally_wait(&works->tally);
+	}
+	return rc;
+}
+
+static int measure_asking(void *arg)
+{
+	struct works *works = arg;
+	int rc = bench_time_each(works->name, ask_step, works, ASKED * works->receivers);
+
+	rota_broadcast_close(&works->broadcast);
+	return rc;
+}
+
+static int measure_crowd(const char *name, size_t receivers)
+{
+	struct works works = { .name = name, .receivers = receivers };
+	int rc = rota_broadcast_init(&works.broadcast, sizeof(uint64_t), CAPACITY);
+
+	if (rc < 0)
+		return rc;
+	crowd_tally_init(&works.tally);
+	rota_broadcast_subscribe(&works.broadcast, &works.start);
+	rc = crowd_run(receivers, answer, measure_asking, &works);
+	rota_broadcast_deinit(&works.broadcast);
+	return rc;
+}
+
 static int inside(void *arg)
 {
 	int rc = measure("broadcast", arg, false);
 
-	return rc < 0 ? rc : measure("broadcast_each", arg, true);
+	if (rc == 0)
+		rc = measure("broadcast_each", arg, true);
+	if (rc == 0)
+		rc = measure_crowd("broadcast_10", 10);
+	if (rc < 0 || bench_plain()) /* more threads would be another matter */
+		return rc;
+	rc = measure_crowd("broadcast_100", 100);
+	return rc < 0 ? rc : measure_crowd("broadcast_1000", 1000);
 }
 
 static int round_of_broadcast(void)
@@ -97,7 +161,9 @@ static int round_of_broadcast(void)
 
 static const struct bench bench = {
 	.name = "broadcast",
-	.about = "one sender, 8 receivers: all values at once, and each acknowledged by all; per value and receiver",
+	.about = "one sender, 8 receivers: all values at once, and each acknowledged by all; 10, 100, 1,000 that "
+		 "answer each; "
+		 "per value and receiver",
 	.round = round_of_broadcast,
 	.params = params,
 	.plain = true,

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A watched value: read, and changed for 8 receivers that all acknowledge. */
+/* A watched value: read, and changed for 8 receivers that all acknowledge. And for a crowd that is there all the while, of which
+ * the last one answers (tokio's sync_watch, without the work that its receivers make up in between). */
 #include <errno.h>
 
 #include "crowd.h"
 #include "harness.h"
 #include "measure.h"
 
+enum { ASKED = 10 }; /* times a step */
+
 static struct bench_param params[] = {
-	{ "receivers", 8, 8, "tasks that watch, at most 256" },
+	{ "receivers", 8, 8, "tasks that watch, at most 1,000" },
 	{ "values", 1000, 100, "values at a time" },
 	{ NULL, 0, 0, NULL },
 };
@@ -18,6 +21,8 @@ struct works {
 	struct rota_semaphore seen;
 	uint64_t values;
 	size_t receivers;
+	const char *name;
+	struct crowd_tally tally;
 };
 
 static int read_all(void *arg)
@@ -69,12 +74,74 @@ static int changed_step(void *arg)
 	return crowd_run(works->receivers, watch, change, works);
 }
 
+/* ---- a crowd that stays ---- */
+
+static int answer(void *arg)
+{
+	struct works *works = arg;
+	struct rota_watch_receiver receiver = works->start;
+	uint64_t value;
+	int rc = 0;
+
+	while (rc == 0) {
+		rc = rota_watch_changed(&receiver, &value);
+		if (rc == 0)
+			crowd_tally_answer(&works->tally);
+	}
+	return rc == -EPIPE ? 0 : rc;
+}
+
+static int ask_step(void *arg)
+{
+	struct works *works = arg;
+	int rc = 0;
+
+	for (uint64_t i = 0; i < ASKED && rc == 0; i++) {
+		crowd_tally_expect(&works->tally, works->receivers);
+		rc = rota_watch_send(&works->watch, &i);
+		if (rc == 0)
+			rc = crowd_tally_wait(&works->tally);
+	}
+	return rc;
+}
+
+static int measure_asking(void *arg)
+{
+	struct works *works = arg;
+	int rc = bench_time_each(works->name, ask_step, works, ASKED * works->receivers);
+
+	rota_watch_close(&works->watch);
+	return rc;
+}
+
+static int measure_crowd(const char *name, size_t receivers)
+{
+	const uint64_t first = 0;
+	struct works works = { .name = name, .receivers = receivers };
+	int rc = rota_watch_init(&works.watch, sizeof(first), &first);
+
+	if (rc < 0)
+		return rc;
+	crowd_tally_init(&works.tally);
+	rota_watch_subscribe(&works.watch, &works.start);
+	rc = crowd_run(receivers, answer, measure_asking, &works);
+	rota_watch_deinit(&works.watch);
+	return rc;
+}
+
 static int inside(void *arg)
 {
 	struct works *works = arg;
 	int rc = bench_time_each("watch_get", read_all, works, works->values);
 
-	return rc < 0 ? rc : bench_time_each("watch_changed", changed_step, works, works->values * works->receivers);
+	if (rc == 0)
+		rc = bench_time_each("watch_changed", changed_step, works, works->values * works->receivers);
+	if (rc == 0)
+		rc = measure_crowd("watch_10", 10);
+	if (rc < 0 || bench_plain()) /* more threads would be another matter */
+		return rc;
+	rc = measure_crowd("watch_100", 100);
+	return rc < 0 ? rc : measure_crowd("watch_1000", 1000);
 }
 
 static int round_of_watch(void)
@@ -99,7 +166,9 @@ static int round_of_watch(void)
 
 static const struct bench bench = {
 	.name = "watch",
-	.about = "a watched value: read; changed, per value and each of 8 receivers that acknowledge it",
+	.about =
+		"a watched value: read; changed, per value and each of 8 receivers that acknowledge it, or of 10, 100, "
+		"1,000 that answer",
 	.round = round_of_watch,
 	.params = params,
 	.plain = true,

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-//! A broadcast to several receivers: many values at once, and one at a time that all acknowledge.
+//! A broadcast to several receivers: many values at once, and one at a time that all acknowledge. And to a crowd that is there all
+//! the while, of which the last one answers.
 
 use crate::measure::{report, run_on_worker, time, Params};
+use crate::tally::Tally;
 use std::sync::Arc;
 use tokio::sync::{broadcast, Semaphore};
 
 const CAPACITY: usize = 1024;
+const ASKED: u64 = 10; // times a step
 
 pub fn round(params: &Params) {
     let rt = params.runtime();
@@ -15,6 +18,11 @@ pub fn round(params: &Params) {
         let p = params.clone();
         let ns = run_on_worker(&rt, async move { time(&p, || send_all(receivers, values, acknowledge)).await });
         report(name, ns / (values * receivers) as f64, "ns");
+    }
+    for (name, receivers) in [("broadcast_10", 10), ("broadcast_100", 100), ("broadcast_1000", 1_000)] {
+        let p = params.clone();
+        let ns = run_on_worker(&rt, async move { ask_crowd(&p, receivers).await });
+        report(name, ns / (ASKED * receivers) as f64, "ns");
     }
 }
 
@@ -45,5 +53,28 @@ async fn send_all(receivers: u64, values: u64, acknowledge: bool) {
     }
     for handle in handles {
         handle.await.expect("task");
+    }
+}
+
+async fn ask_crowd(params: &Params, receivers: u64) -> f64 {
+    let (sender, _) = broadcast::channel(CAPACITY);
+    let tally = Arc::new(Tally::default());
+    for _ in 0..receivers {
+        let mut receiver = sender.subscribe();
+        let tally = tally.clone();
+        tokio::spawn(async move {
+            while receiver.recv().await.is_ok() {
+                tally.answer();
+            }
+        });
+    }
+    time(params, || ask(sender.clone(), tally.clone(), receivers)).await
+}
+
+async fn ask(sender: broadcast::Sender<u64>, tally: Arc<Tally>, receivers: u64) {
+    for i in 0..ASKED {
+        tally.expect(receivers);
+        sender.send(i).expect("send");
+        tally.wait().await;
     }
 }

@@ -24,6 +24,7 @@ mod semaphore;
 mod sleepers;
 mod spawn;
 mod spawn_remote;
+mod tally;
 mod timeouts;
 mod timers;
 mod wake;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-//! A watched value: read, and changed for several receivers that all acknowledge.
+//! A watched value: read, and changed for several receivers that all acknowledge. And for a crowd that is there all the while, of
+//! which the last one answers.
 
 use crate::measure::{report, run_on_worker, time, Params};
+use crate::tally::Tally;
 use std::sync::Arc;
 use tokio::sync::{watch, Semaphore};
+
+const ASKED: u64 = 10; // times a step
 
 pub fn round(params: &Params) {
     let rt = params.runtime();
@@ -18,6 +22,11 @@ pub fn round(params: &Params) {
     let p = params.clone();
     let ns = run_on_worker(&rt, async move { time(&p, || change(receivers, values)).await });
     report("watch_changed", ns / (values * receivers) as f64, "ns");
+    for (name, receivers) in [("watch_10", 10), ("watch_100", 100), ("watch_1000", 1_000)] {
+        let p = params.clone();
+        let ns = run_on_worker(&rt, async move { ask_crowd(&p, receivers).await });
+        report(name, ns / (ASKED * receivers) as f64, "ns");
+    }
 }
 
 async fn read_all(receiver: watch::Receiver<u64>, values: u64) {
@@ -49,5 +58,30 @@ async fn change(receivers: u64, values: u64) {
     }
     for handle in handles {
         handle.await.expect("task");
+    }
+}
+
+async fn ask_crowd(params: &Params, receivers: u64) -> f64 {
+    let (sender, first) = watch::channel(0u64);
+    let sender = Arc::new(sender);
+    let tally = Arc::new(Tally::default());
+    for _ in 0..receivers {
+        let mut receiver = first.clone();
+        let tally = tally.clone();
+        tokio::spawn(async move {
+            while receiver.changed().await.is_ok() {
+                std::hint::black_box(*receiver.borrow());
+                tally.answer();
+            }
+        });
+    }
+    time(params, || ask(sender.clone(), tally.clone(), receivers)).await
+}
+
+async fn ask(sender: Arc<watch::Sender<u64>>, tally: Arc<Tally>, receivers: u64) {
+    for i in 0..ASKED {
+        tally.expect(receivers);
+        sender.send(i).expect("send");
+        tally.wait().await;
     }
 }
