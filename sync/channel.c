@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. Elements lie in a ring of `slots_`, which has two ends, each with a lock of its own: senders put elements in
+ * The protocol. Elements lie in a ring of `slots_`, which grows up to `capacity_`, and has two ends, each with a lock of its own: senders put elements in
  * at `tail_`, receivers take them out at `head_`, and most calls need the one lock only. `sent_` and `received_` are how the
  * ends tell each other: each is written under its own end's lock and read by the other end, which may see it late, and so
  * sees too few elements, or too few places, never too many. `claimed_` counts the places that are taken: those of
@@ -21,7 +21,8 @@
  * A sender that finds a receiver waiting copies elements straight into its hands and grants it: under its own lock, since
  * the ring is empty. Room is made for senders that wait under both locks, and it is filled before they are dropped: the
  * element of the first sender is copied into the ring, or its place is reserved, and it is granted. So nobody comes before
- * those who wait. A receiver that finds the ring empty takes from the first sender's hands.
+ * those who wait. Senders wait only when the ring is as large as it may get. A receiver that finds the ring empty takes from the
+ * first sender's hands.
  *
  * The last touch of a call is that it drops its lock, and the end of a channel takes both: so whoever has received what it
  * waited for may end the channel, though the sender may still be on its way out.
@@ -47,8 +48,14 @@
 #include "channel_hands_internal.h"
 #include "misuse_internal.h"
 
-#define UNBOUNDED_START 16u
+#define UNBOUNDED_START ((size_t)16)
 #define BUFFER_ALIGN 64u
+
+/* Bytes. A buffer that is not larger is had at once, from the worker's own cache. A larger one grows by need, since most of it may
+ * never be touched: it begins with about so much. */
+#define AT_ONCE ((size_t)32 * 1024)
+#define START ((size_t)8 * 1024)
+#define BEYOND_MEMORY ((size_t)1 << 48) /* no process has so many addresses */
 
 /* Field by field: what lies between the ends need not be cleared. */
 static void start(struct rota_channel *c, size_t elem_size, size_t capacity, size_t slots)
@@ -75,8 +82,12 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 	size_t slots = capacity == ROTA_UNBOUNDED ? UNBOUNDED_START : capacity;
 	size_t bytes;
 
-	if (elem_size == 0 || __builtin_mul_overflow(slots, elem_size, &bytes))
+	if (elem_size == 0 || __builtin_mul_overflow(slots, elem_size, &bytes) || bytes >= BEYOND_MEMORY)
 		return -EINVAL;
+	if (capacity != ROTA_UNBOUNDED && bytes > AT_ONCE) {
+		slots = elem_size < START ? START / elem_size : 1;
+		bytes = slots * elem_size;
+	}
 	start(c, elem_size, capacity, slots);
 	if (capacity == 0)
 		return 0;
@@ -102,19 +113,21 @@ int rota_channel_deinit(struct rota_channel *c)
 	return 0;
 }
 
-/* --- an unbounded channel ------------------------------------------------------------------------------------- */
+/* --- a ring that grows ----------------------------------------------------------------------------------------- */
 
-/* Both ends: makes room in an unbounded channel, unless somebody else has. */
+/* Both ends: makes room, unless somebody else has. */
 static int grow(struct rota_channel *c)
 {
 	const size_t old_bytes = c->slots_ * c->elem_size_;
 	const size_t first_part = (c->slots_ - c->head_) * c->elem_size_;
-	const size_t slots = c->slots_ > 0 ? 2 * c->slots_ : UNBOUNDED_START;
+	size_t slots = c->slots_ > 0 ? 2 * c->slots_ : UNBOUNDED_START;
 	unsigned char *buffer;
 	size_t bytes;
 
-	if (rota__channel_room(c, 1) > 0)
+	if (rota__channel_room(c, 1) > 0 || !rota__channel_may_grow(c)) /* somebody was quicker */
 		return 0;
+	if (slots > c->capacity_)
+		slots = c->capacity_;
 	if (slots < c->slots_ || __builtin_mul_overflow(slots, c->elem_size_, &bytes))
 		return -ENOMEM;
 	buffer = rota__alloc_object(bytes, BUFFER_ALIGN);
@@ -138,7 +151,7 @@ int rota__channel_make_room(struct rota_channel *c)
 
 	rota__channel_lock_both(c);
 	rc = grow(c);
-	rota__channel_unlock_both(c); /* nobody waits for room in it */
+	rota__channel_unlock_both(c); /* nobody waits for room while it may grow */
 	return rc;
 }
 
@@ -178,6 +191,7 @@ int rota_channel_try_recv(struct rota_channel *c, void *ret_elem)
 
 int rota_channel_try_reserve(struct rota_channel *c)
 {
+	bool grows;
 	int rc;
 
 	if (c->capacity_ == 0)
@@ -185,10 +199,11 @@ int rota_channel_try_reserve(struct rota_channel *c)
 	do {
 		rota__channel_lock_sending(c);
 		rc = c->closed_ ? -EPIPE : rota__channel_room(c, 1) == 0 ? -EAGAIN : 0;
+		grows = rota__channel_may_grow(c);
 		if (rc == 0)
 			rota__channel_claim(c, 1);
 		rota__channel_unlock_sending(c);
-		if (rc != -EAGAIN || c->capacity_ != ROTA_UNBOUNDED)
+		if (rc != -EAGAIN || !grows)
 			return rc;
 		rc = rota__channel_make_room(c);
 	} while (rc == 0);

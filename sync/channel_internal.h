@@ -59,7 +59,7 @@ size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size
 int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem);
 int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem);
 
-/* An unbounded channel had no room. 0: try again; -ENOMEM. */
+/* The ring had no room, and may grow. 0: try again; -ENOMEM. */
 int rota__channel_make_room(struct rota_channel *c);
 
 /* Queues the waiter of an operation that tried in vain. 0; -EPIPE; -EBUSY: something has changed, try again. */

@@ -6,7 +6,8 @@
 
 /* --- moving elements ------------------------------------------------------------------------------------------ */
 
-/* The senders' end. *ret_rc is -EBUSY when the batch is full, -EAGAIN when there is no room. */
+/* The senders' end. *ret_rc is -EBUSY when the batch is full, -ENOBUFS when there is no room in the ring yet, -EAGAIN when there
+ * is none in the channel. */
 static size_t put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc,
 		  struct rota__wake_batch *batch)
 {
@@ -23,7 +24,7 @@ static size_t put(struct rota_channel *c, const unsigned char *elems, size_t n, 
 			done += rota__channel_hand_over(c, elems + done * c->elem_size_, n - done, batch);
 			continue;
 		}
-		*ret_rc = -EAGAIN;
+		*ret_rc = rota__channel_may_grow(c) ? -ENOBUFS : -EAGAIN;
 		count = rota__least(rota__channel_room(c, n - done), n - done);
 		if (count == 0)
 			break;
@@ -46,7 +47,7 @@ size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, siz
 		done += put(c, elems + done * c->elem_size_, n - done, &rc, &batch);
 		rota__channel_unlock_sending(c);
 		rota__wake_batch_submit(&batch);
-		if (done < n && rc == -EAGAIN && c->capacity_ == ROTA_UNBOUNDED)
+		if (done < n && rc == -ENOBUFS)
 			rc = rota__channel_make_room(c);
 	} while (done < n && (rc == -EBUSY || rc == 0));
 	*ret_rc = rc;

@@ -24,6 +24,12 @@ static inline void rota__channel_copy(void *to, const void *from, size_t bytes)
 		memcpy(to, from, bytes);
 }
 
+/* Either end: whether the ring may get more slots. */
+static inline bool rota__channel_may_grow(const struct rota_channel *c)
+{
+	return c->slots_ < c->capacity_;
+}
+
 /* The senders' end: how many places are free, of which `want` are wanted. There may be more. */
 static inline size_t rota__channel_room(struct rota_channel *c, size_t want)
 {

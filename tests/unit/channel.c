@@ -84,6 +84,45 @@ UNIT_TEST(channel, beyond_memory)
 #endif
 }
 
+/* Larger than what is allocated at once. */
+#define LARGE_CAPACITY ((size_t)3000)
+
+UNIT_TEST(channel, a_large_one_grows_to_its_capacity)
+{
+	static const unsigned levels[] = { 1, 100, 999, 2998, 3000 };
+	struct rota_channel c;
+	unsigned sent = 0, received = 0;
+
+	expect(rota_channel_init(&c, ELEM_MAX, LARGE_CAPACITY), ==, 0);
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		while (sent - received < levels[i])
+			send_it(&c, sent++);
+		expect(rota_channel_length(&c), ==, levels[i]);
+		if (levels[i] == LARGE_CAPACITY)
+			expect(rota_channel_try_send(&c, element(sent, ELEM_MAX)), ==, -EAGAIN);
+		while (sent - received > levels[i] / 2) /* so that the first is not at the ring's beginning */
+			recv_it(&c, received++);
+	}
+	while (received < sent)
+		recv_it(&c, received++);
+	rota_channel_deinit(&c);
+}
+
+UNIT_TEST(channel, a_large_one_grows_for_what_is_reserved)
+{
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, ELEM_MAX, LARGE_CAPACITY), ==, 0);
+	for (unsigned i = 0; i < LARGE_CAPACITY; i++)
+		expect(rota_channel_try_reserve(&c), ==, 0);
+	expect(rota_channel_try_reserve(&c), ==, -EAGAIN);
+	for (unsigned i = 0; i < LARGE_CAPACITY; i++)
+		expect(rota_channel_send_reserved(&c, element(i, ELEM_MAX)), ==, 0);
+	for (unsigned i = 0; i < LARGE_CAPACITY; i++)
+		recv_it(&c, i);
+	rota_channel_deinit(&c);
+}
+
 /* Fills by turns to every level, so that the ring wraps and grows at every place. */
 static void fill_and_drain(size_t size, size_t capacity)
 {
@@ -392,6 +431,8 @@ UNIT_TEST(channel, a_cancelled_sender)
 
 /* --- no memory ----------------------------------------------------------------------------------------------------------- */
 
+static size_t growing_size = 8, growing_capacity = ROTA_UNBOUNDED;
+
 static void no_memory_script(const struct place *place)
 {
 	struct rota_channel_op op;
@@ -399,13 +440,13 @@ static void no_memory_script(const struct place *place)
 	unsigned sent = 0;
 	int rc = 0;
 
-	expect(rota_channel_init(&c, 8, ROTA_UNBOUNDED), ==, 0);
+	expect(rota_channel_init(&c, growing_size, growing_capacity), ==, 0);
 	send_it(&c, sent++); /* from here on only the channel asks for memory */
 	for (unsigned round = 0; round < 3; round++) {
 		while (true) {
 			expect(sent, <, 1000);
 			rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM); /* until it wants to grow */
-			rc = rota_channel_send(&c, element(sent, 8));
+			rc = rota_channel_send(&c, element(sent, growing_size));
 			rota__fault_arm(ROTA__FAULT_ALLOC, 0, 0);
 			if (rc < 0)
 				break;
@@ -414,8 +455,10 @@ static void no_memory_script(const struct place *place)
 		expect(rc, ==, -ENOMEM);
 		expect(rota_channel_length(&c), ==, sent);
 		rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
-		expect(rota_channel_try_send(&c, element(sent, 8)), ==, -ENOMEM);
-		rota_channel_send_init(&op, &c, element(sent, 8));
+		expect(rota_channel_try_send(&c, element(sent, growing_size)), ==, -ENOMEM);
+		rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+		expect(rota_channel_try_reserve(&c), ==, -ENOMEM);
+		rota_channel_send_init(&op, &c, element(sent, growing_size));
 		expect(place->carry(place, &op.future), ==, 0); /* there is memory again */
 		sent++;
 	}
@@ -426,6 +469,9 @@ static void no_memory_script(const struct place *place)
 
 UNIT_TEST(channel, no_memory_to_grow)
 {
+	everyhow(no_memory_script);
+	growing_size = ELEM_MAX;
+	growing_capacity = LARGE_CAPACITY;
 	everyhow(no_memory_script);
 }
 
