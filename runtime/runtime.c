@@ -68,12 +68,13 @@ static void *worker_main(void *arg)
 	rota_runtime *rt = worker->rt;
 	int error = rt->driver->worker_start(worker, false);
 
+	if (error >= 0)
+		rota__worker_enter(worker); /* which may allocate: not behind the back of whoever has made the runtime */
 	report->error = error;
 	rota__store(&report->ready, 1, RELEASE); /* partner: worker_launch; `report` is gone from here on */
 	rota__sys_futex_wake(&report->ready, 1);
 	if (error < 0)
 		return NULL;
-	rota__worker_enter(worker);
 	rota__worker_run(worker, stopping, rt, ROTA_NEVER);
 	rota__worker_leave(worker);
 	rt->driver->worker_leave(worker);
