@@ -16,6 +16,7 @@
 #include "../runtime/runtime.h"
 #include "../runtime/sys_internal.h"
 #include "../runtime/task.h"
+#include "carrier_internal.h"
 #include "fd_hint_internal.h"
 #include "multishot_internal.h"
 
@@ -160,6 +161,7 @@ static void start(struct rota_accept_stream *s)
 		s->op_.ioprio_ = IORING_ACCEPT_MULTISHOT;
 		s->op_.more_ = ROTA__MORE_ACCEPT;
 	}
+	rota__op_goes_on(&s->op_, s->closes_);
 	s->stage_ = multishot ? STAGE_ARMED : STAGE_SINGLE;
 }
 
@@ -170,8 +172,9 @@ static rota_poll poll_idle(struct rota_accept_stream *s, struct rota_context *cx
 	if (s->cancelled_ || s->stopped_)
 		return finish(s, -ECANCELED);
 	start(s);
-	if (s->stage_ == STAGE_ARMED)
-		rota_future_poll(&s->op_.future, cx); /* hands it to the ring, which never ends it there */
+	/* Handed to the ring, which ends it there only if the descriptor was closed. */
+	if (s->stage_ == STAGE_ARMED && rota_future_poll(&s->op_.future, cx) == ROTA_READY)
+		return ended(s, s->op_.future.status, true);
 	return ROTA_PENDING;
 }
 
@@ -208,6 +211,10 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll polled = ROTA_PENDING;
 	bool wait = false;
 
+	if (!s->begun_) {
+		s->begun_ = true;
+		s->closes_ = rota__call_closes(s->fd_);
+	}
 	while (polled == ROTA_PENDING && !wait) {
 		switch ((enum stage)s->stage_) {
 		case STAGE_IDLE:
@@ -251,6 +258,7 @@ void rota_accept_stream_next_init(struct rota_accept_stream *stream)
 {
 	rota_future_init(&stream->future, &next_ops);
 	stream->cancelled_ = false;
+	stream->begun_ = false;
 }
 
 int rota_accept_stream_next(struct rota_accept_stream *stream)

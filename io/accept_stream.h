@@ -25,7 +25,8 @@ struct rota_accept_stream {
 	int fd_, *fds_;
 	unsigned capacity_, room_, head_, count_;
 	uint8_t stage_;
-	bool single_, cancelled_, stopped_;
+	bool single_, cancelled_, stopped_, begun_;
+	uint16_t closes_; /* of the descriptor, when the wait began */
 	uint64_t pause_;
 	struct rota_timer timer_;
 	struct rota_op op_;

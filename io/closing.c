@@ -41,8 +41,12 @@ bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op
 {
 	struct rota_atomic_u32 *count = count_of(closing, op);
 
-	/* ACQ_REL: partner is the fetch_or in begin; whoever comes first is seen by the other. */
-	return count == NULL || (rota__fetch_add(count, 1, ACQ_REL) & CLOSING) == 0;
+	if (count == NULL)
+		return true;
+	/* Partner: the fetch_or in begin; whoever comes first is seen by the other. SEQ_CST for the next look, as in call_begin. */
+	if (rota__fetch_add(count, 1, SEQ_CST) & CLOSING)
+		return false;
+	return op->stage_ != ROTA__OP_NEXT || (uint16_t)rota__load(&closing->closes[op->fd_], SEQ_CST) == op->closes_;
 }
 
 static struct rota_op *take_closer(struct rota__closing *closing, int fd)

@@ -20,6 +20,9 @@
  * closed when it began, and is counted only while it makes a call: so it sees the close, or the close waits for the
  * call, which does not wait for anything.
  *
+ * A wait that ends one operation and begins the next (accept_stream.c) is not in that count between them either, and remembers
+ * the same: the next one is refused if the number was closed meanwhile (rota__op_goes_on).
+ *
  * An operation that begins on a marked descriptor is refused with -ECANCELED. One that begins at the same time as a close
  * that found nothing waits for a file that has no number any more: that race is the program's.
  */
@@ -43,7 +46,8 @@ struct rota__closing {
 int rota__closing_init(struct rota__closing *closing);
 void rota__closing_deinit(struct rota__closing *closing);
 
-/* An operation is about to be handed to a ring. false: its descriptor is being closed. */
+/* An operation is about to be handed to a ring. false: its descriptor is being closed; or, when it goes on for another, was
+ * closed since that one began. */
 bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op);
 
 /* It has ended, or was not handed over after all. Returns the close that may now go to its ring, or NULL. */

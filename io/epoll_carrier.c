@@ -130,7 +130,8 @@ static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, 
 {
 	(void)carrier; /* a worker's: the operation is with the reactor's */
 	rota__store(&op->carrier_, rota__runtime_self()->io, RELAXED);
-	op->closes_ = rota__poller_closes(poller_of(op), op->fd_);
+	if (op->stage_ != ROTA__OP_NEXT)
+		op->closes_ = rota__poller_closes(poller_of(op), op->fd_);
 	return go_on(op, waker);
 }
 

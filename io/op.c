@@ -188,8 +188,8 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 	if ((op->opcode_ == IORING_OP_READ || op->opcode_ == IORING_OP_READV) && rota__cached_read(op))
 		return ROTA_READY;
 	carrier = worker != NULL ? worker->io : rt->io;
-	op->stage_ = ROTA__OP_STARTED;
 	polled = carrier->ops->start(carrier, op, waker);
+	op->stage_ = ROTA__OP_STARTED; /* the poller's own: who ends it does not look */
 	if (polled == ROTA_READY)
 		take_result(op);
 	return polled;
@@ -199,7 +199,7 @@ static rota_poll op_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_op *op = rota__op_of(self);
 
-	if (op->stage_ == ROTA__OP_NEW) {
+	if (op->stage_ != ROTA__OP_STARTED) {
 		if (op->cancelled_)
 			self->status = -ECANCELED;
 		else if (self->status == 0)
@@ -218,7 +218,7 @@ static void op_cancel(struct rota_future *self)
 {
 	struct rota_op *op = rota__op_of(self);
 
-	if (op->stage_ == ROTA__OP_NEW)
+	if (op->stage_ != ROTA__OP_STARTED)
 		op->cancelled_ = 1;
 	else
 		rota__op_carrier(op)->ops->cancel(op);

@@ -18,7 +18,11 @@
 
 #include "op.h"
 
-enum rota__op_stage { ROTA__OP_NEW, ROTA__OP_STARTED };
+enum rota__op_stage {
+	ROTA__OP_NEW,
+	ROTA__OP_NEXT, /* new, of a wait that began with another one */
+	ROTA__OP_STARTED,
+};
 enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__MAIL_CANCEL };
 
 /* polling_: whether the entry in the ring is a poll that comes before the operation itself. */
@@ -51,6 +55,14 @@ static inline struct rota_op *rota__op_of(struct rota_future *future)
 /* Fills in a request as the kernel's submission queue entry has it; the rota_op_* functions are made of this. */
 void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *addr, size_t len, uint64_t offset,
 		      uint32_t flags);
+
+/* A prepared operation is the next one of a wait that took down `closes` (rota__call_closes) when it began: it ends with
+ * -ECANCELED if the number was closed since. */
+static inline void rota__op_goes_on(struct rota_op *op, uint16_t closes)
+{
+	op->stage_ = ROTA__OP_NEXT;
+	op->closes_ = closes;
+}
 
 /* Makes a prepared operation fail before it starts: its first poll is ready with the error. */
 void rota__op_refuse(struct rota_op *op, int error);

@@ -255,6 +255,33 @@ UNIT_TEST(accept_stream, closed)
 	in_fibers(closed_script, 0);
 }
 
+/* It has no operation under way then: the next one must not begin, on a number that may be another's. */
+static void closed_in_a_pause_script(const struct place *place)
+{
+	struct caller caller;
+	int port, listener = plain_listen(5, &port);
+
+	(void)place;
+	rota_accept_stream_init(&caller.stream, listener, 0);
+	rota__fault_arm(ROTA__FAULT_OP, 1, -EMFILE);
+	expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+	unit_until_resting(caller.task);
+	rota__fault_arm(ROTA__FAULT_OP, 0, 0);
+	expect(caller.stream.exhausted, ==, 1);
+	expect(rota_close(listener), ==, 0);
+	expect(plain_listen(5, &port), ==, listener); /* the number is in use again */
+	expect(rota_join(caller.task, &caller.status), ==, 0);
+	expect(caller.status, ==, -ECANCELED);
+	rota_accept_stream_stop(&caller.stream);
+	rota_accept_stream_close(&caller.stream);
+	close(listener);
+}
+
+UNIT_TEST(accept_stream, closed_in_a_pause)
+{
+	in_fibers(closed_in_a_pause_script, 0);
+}
+
 /* --- a queue that is full --------------------------------------------------------------------------------------------------- */
 
 /* Who comes when the queue is full stays with the kernel, and is taken later. */
