@@ -12,6 +12,7 @@
 #include "../../runtime/opaque_internal.h"
 #include "../../runtime/runtime_internal.h"
 #include "../../runtime/sys_internal.h"
+#include "fall.h"
 #include "unit.h"
 
 /* --- registers ------------------------------------------------------------------------------------------------------ */
@@ -326,23 +327,6 @@ UNIT_TEST(fiber, goes_on_on_another_thread)
 }
 
 /* --- running over ------------------------------------------------------------------------------------------------------ */
-
-static unsigned fall(unsigned depth);
-static unsigned (*volatile fall_further)(unsigned depth) = fall; /* so that no compiler sees the end coming */
-
-static __attribute__((noinline)) unsigned fall(unsigned depth)
-{
-	volatile unsigned char bytes[200];
-
-	bytes[depth % sizeof(bytes)] = (unsigned char)depth;
-	return fall_further(depth + 1) + bytes[depth % sizeof(bytes)];
-}
-
-static int fall_for_ever(void *arg)
-{
-	(void)arg;
-	return (int)fall(0);
-}
 
 struct crash {
 	enum rota_flavor flavor;

@@ -124,9 +124,11 @@ UNIT_TEST(poller, close_ends_what_waits_for_the_pool)
 
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
 
-/* The number means another pipe by now. */
-static void close_and_reuse(const int fds[2], int again[2])
+/* A read of the first pipe that begins, and whose number means the second by now. */
+static void begin_and_close(struct rota_op *op, char *byte, int fds[2], int again[2])
 {
+	plain_pipe(fds);
+	begin(op, fds[0], byte);
 	expect(rota_close(fds[0]), ==, 0);
 	plain_pipe(again);
 	expect(again[0], ==, fds[0]);
@@ -139,9 +141,7 @@ static int wait_too_late(void *arg)
 	struct rota_op op;
 	char byte;
 
-	plain_pipe(fds);
-	begin(&op, fds[0], &byte);
-	close_and_reuse(fds, again);
+	begin_and_close(&op, &byte, fds, again);
 	expect(rota__poller_wait(poller_here(), &op, &waker), ==, -ECANCELED);
 	expect(rota__poller_nap(poller_here(), &op, &waker), ==, -ECANCELED);
 	expect(rota__poller_call_begin(poller_here(), op.fd_, op.closes_), ==, false);
@@ -166,9 +166,7 @@ static int perform_too_late(void *arg)
 	struct rota_op op;
 	char byte;
 
-	plain_pipe(fds);
-	begin(&op, fds[0], &byte);
-	close_and_reuse(fds, again);
+	begin_and_close(&op, &byte, fds, again);
 	expect(write(again[1], "a", 1), ==, 1);
 	expect(rota__poller_to_pool(poller_here(), &op, &waker), ==, 0);
 	expect_eventually(rota__slot_fired(&op.state_));

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "../../runtime/runtime_internal.h"
+#include "fall.h"
 #include "unit.h"
 
 #include <time.h>
@@ -176,23 +177,6 @@ UNIT_TEST(worker_switch, a_stack_that_is_handed_on_stays_reserved_for_one)
 
 	expect(rota_block_on(rt, end_in_a_row, NULL), ==, 0);
 	rota_runtime_free(rt);
-}
-
-static unsigned fall(unsigned depth);
-static unsigned (*volatile fall_further)(unsigned depth) = fall; /* so that no compiler sees the end coming */
-
-static __attribute__((noinline)) unsigned fall(unsigned depth)
-{
-	volatile unsigned char bytes[200];
-
-	bytes[depth % sizeof(bytes)] = (unsigned char)depth;
-	return fall_further(depth + 1) + bytes[depth % sizeof(bytes)];
-}
-
-static int fall_for_ever(void *arg)
-{
-	(void)arg;
-	return (int)fall(0);
 }
 
 static int fall_second(void *arg)
