@@ -7,7 +7,7 @@
 #include "harness.h"
 #include "measure.h"
 
-enum { CAPACITY = 1024, ASKED = 10 /* times a step */ };
+enum { CAPACITY = 1024 };
 
 static struct bench_param params[] = {
 	{ "receivers", 8, 8, "tasks that receive, at most 1,000" },
@@ -22,8 +22,6 @@ struct works {
 	uint64_t values;
 	size_t receivers;
 	bool acknowledge;
-	const char *name;
-	struct crowd_tally tally;
 };
 
 static int receive(void *arg)
@@ -80,9 +78,10 @@ static int measure(const char *name, struct works *works, bool acknowledge)
 
 /* ---- a crowd that stays ---- */
 
-static int answer(void *arg)
+static int hear(void *arg)
 {
-	struct works *works = arg;
+	struct crowd_asking *asking = arg;
+	const struct works *works = asking->arg;
 	struct rota_broadcast_receiver receiver = works->start;
 	uint64_t value;
 	int rc = 0;
@@ -90,44 +89,38 @@ static int answer(void *arg)
 	while (rc == 0) {
 		rc = rota_broadcast_recv(&receiver, &value);
 		if (rc == 0)
-			crowd_tally_answer(&works->tally);
+			crowd_answer(asking);
 	}
 	return rc == -EPIPE ? 0 : rc;
 }
 
-static int ask_step(void *arg)
+static int tell(void *arg, uint64_t value)
 {
-	struct works *works = arg;
-	int rc = 0;
-
-	for (uint64_t i = 0; i < ASKED && rc == 0; i++) {
-		crowd_tally_expect(&works->tally, works->receivers);
-		rc = rota_broadcast_send(&works->broadcast, &i);
-		if (rc == 0)
-			rc = crowd_tally_wait(&works->tally);
-	}
-	return rc;
+	return rota_broadcast_send(&((struct works *)arg)->broadcast, &value);
 }
 
-static int measure_asking(void *arg)
+static void fall_silent(void *arg)
 {
-	struct works *works = arg;
-	int rc = bench_time_each(works->name, ask_step, works, ASKED * works->receivers);
-
-	rota_broadcast_close(&works->broadcast);
-	return rc;
+	rota_broadcast_close(&((struct works *)arg)->broadcast);
 }
 
 static int measure_crowd(const char *name, size_t receivers)
 {
-	struct works works = { .name = name, .receivers = receivers };
+	struct works works = { .receivers = receivers };
+	struct crowd_asking asking = {
+		.name = name,
+		.members = receivers,
+		.hear = hear,
+		.send = tell,
+		.close = fall_silent,
+		.arg = &works,
+	};
 	int rc = rota_broadcast_init(&works.broadcast, sizeof(uint64_t), CAPACITY);
 
 	if (rc < 0)
 		return rc;
-	crowd_tally_init(&works.tally);
 	rota_broadcast_subscribe(&works.broadcast, &works.start);
-	rc = crowd_run(receivers, answer, measure_asking, &works);
+	rc = crowd_ask(&asking);
 	rota_broadcast_deinit(&works.broadcast);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "harness.h"
+#include "measure.h"
 
 static int run_tasks(size_t members, rota_fn *fn, rota_fn *meanwhile, void *arg)
 {
@@ -75,28 +76,42 @@ int crowd_run(size_t members, rota_fn *fn, rota_fn *meanwhile, void *arg)
 	return bench_plain() ? run_threads(members, fn, meanwhile, arg) : run_tasks(members, fn, meanwhile, arg);
 }
 
-void crowd_tally_init(struct crowd_tally *tally)
+/* --- asking ---------------------------------------------------------------------------------------------------------------- */
+
+enum { ASKED = 10 }; /* values a step */
+
+void crowd_answer(struct crowd_asking *asking)
 {
-	atomic_init(&tally->left, 0);
-	rota_notify_init(&tally->done);
+	if (atomic_fetch_sub(&asking->left, 1) == 1)
+		rota_notify_one(&asking->heard);
 }
 
-void crowd_tally_expect(struct crowd_tally *tally, size_t members)
+static int ask_step(void *arg)
 {
-	atomic_fetch_add(&tally->left, members);
-}
-
-void crowd_tally_answer(struct crowd_tally *tally)
-{
-	if (atomic_fetch_sub(&tally->left, 1) == 1)
-		rota_notify_one(&tally->done);
-}
-
-int crowd_tally_wait(struct crowd_tally *tally)
-{
+	struct crowd_asking *asking = arg;
 	int rc = 0;
 
-	while (atomic_load(&tally->left) > 0 && rc == 0)
-		rc = rota_notify_wait(&tally->done);
+	for (uint64_t i = 0; i < ASKED && rc == 0; i++) {
+		atomic_fetch_add(&asking->left, asking->members);
+		rc = asking->send(asking->arg, i);
+		while (rc == 0 && atomic_load(&asking->left) > 0)
+			rc = rota_notify_wait(&asking->heard);
+	}
 	return rc;
+}
+
+static int measure_asking(void *arg)
+{
+	struct crowd_asking *asking = arg;
+	int rc = bench_time_each(asking->name, ask_step, asking, ASKED * asking->members);
+
+	asking->close(asking->arg);
+	return rc;
+}
+
+int crowd_ask(struct crowd_asking *asking)
+{
+	atomic_init(&asking->left, 0);
+	rota_notify_init(&asking->heard);
+	return crowd_run(asking->members, asking->hear, measure_asking, asking);
 }

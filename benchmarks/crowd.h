@@ -13,15 +13,22 @@ enum { CROWD_MAX = 1000 };
  * `meanwhile` must not fail and leave them waiting. */
 int crowd_run(size_t members, rota_fn *fn, rota_fn *meanwhile, void *arg) ROTA_MUST_USE;
 
-/* How many of a crowd have still to answer; the last one wakes who waits for them. */
-struct crowd_tally {
-	_Atomic size_t left;
-	struct rota_notify done;
+/* A crowd that is there all the while: each member hears value after value, and the last one to have heard it answers. */
+struct crowd_asking {
+	const char *name; /* of the row: time per value and member */
+	size_t members;
+	rota_fn *hear; /* a member; its argument is this. Calls crowd_answer for each value, and ends when no more come */
+	int (*send)(void *arg, uint64_t value);
+	void (*close)(void *arg); /* no more values */
+	void *arg;                /* of the two */
+	/* private */
+	_Atomic size_t left; /* who have still to hear the latest */
+	struct rota_notify heard;
 };
 
-void crowd_tally_init(struct crowd_tally *tally);
-void crowd_tally_expect(struct crowd_tally *tally, size_t members);
-void crowd_tally_answer(struct crowd_tally *tally);
-int crowd_tally_wait(struct crowd_tally *tally) ROTA_MUST_USE;
+/* Measures, and reports. The first error. */
+int crowd_ask(struct crowd_asking *asking) ROTA_MUST_USE;
+
+void crowd_answer(struct crowd_asking *asking);
 
 #endif

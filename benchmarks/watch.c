@@ -7,8 +7,6 @@
 #include "harness.h"
 #include "measure.h"
 
-enum { ASKED = 10 }; /* times a step */
-
 static struct bench_param params[] = {
 	{ "receivers", 8, 8, "tasks that watch, at most 1,000" },
 	{ "values", 1000, 100, "values at a time" },
@@ -21,8 +19,6 @@ struct works {
 	struct rota_semaphore seen;
 	uint64_t values;
 	size_t receivers;
-	const char *name;
-	struct crowd_tally tally;
 };
 
 static int read_all(void *arg)
@@ -76,9 +72,10 @@ static int changed_step(void *arg)
 
 /* ---- a crowd that stays ---- */
 
-static int answer(void *arg)
+static int hear(void *arg)
 {
-	struct works *works = arg;
+	struct crowd_asking *asking = arg;
+	const struct works *works = asking->arg;
 	struct rota_watch_receiver receiver = works->start;
 	uint64_t value;
 	int rc = 0;
@@ -86,45 +83,39 @@ static int answer(void *arg)
 	while (rc == 0) {
 		rc = rota_watch_changed(&receiver, &value);
 		if (rc == 0)
-			crowd_tally_answer(&works->tally);
+			crowd_answer(asking);
 	}
 	return rc == -EPIPE ? 0 : rc;
 }
 
-static int ask_step(void *arg)
+static int tell(void *arg, uint64_t value)
 {
-	struct works *works = arg;
-	int rc = 0;
-
-	for (uint64_t i = 0; i < ASKED && rc == 0; i++) {
-		crowd_tally_expect(&works->tally, works->receivers);
-		rc = rota_watch_send(&works->watch, &i);
-		if (rc == 0)
-			rc = crowd_tally_wait(&works->tally);
-	}
-	return rc;
+	return rota_watch_send(&((struct works *)arg)->watch, &value);
 }
 
-static int measure_asking(void *arg)
+static void fall_silent(void *arg)
 {
-	struct works *works = arg;
-	int rc = bench_time_each(works->name, ask_step, works, ASKED * works->receivers);
-
-	rota_watch_close(&works->watch);
-	return rc;
+	rota_watch_close(&((struct works *)arg)->watch);
 }
 
 static int measure_crowd(const char *name, size_t receivers)
 {
 	const uint64_t first = 0;
-	struct works works = { .name = name, .receivers = receivers };
+	struct works works = { .receivers = receivers };
+	struct crowd_asking asking = {
+		.name = name,
+		.members = receivers,
+		.hear = hear,
+		.send = tell,
+		.close = fall_silent,
+		.arg = &works,
+	};
 	int rc = rota_watch_init(&works.watch, sizeof(first), &first);
 
 	if (rc < 0)
 		return rc;
-	crowd_tally_init(&works.tally);
 	rota_watch_subscribe(&works.watch, &works.start);
-	rc = crowd_run(receivers, answer, measure_asking, &works);
+	rc = crowd_ask(&asking);
 	rota_watch_deinit(&works.watch);
 	return rc;
 }
