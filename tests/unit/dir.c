@@ -8,7 +8,7 @@
 #include "places.h"
 #include "plain.h"
 
-enum { MANY = 3000 }; /* more than one batch holds */
+enum { MANY = 1000 }; /* more than one batch of 32 KiB holds */
 
 static void fill_yard(const char *path, int n)
 {
