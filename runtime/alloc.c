@@ -10,8 +10,6 @@
 #include "sys_internal.h"
 #include "worker_internal.h"
 
-#define SMALL_MAX 4096u /* what is larger takes longer to fill than to come by */
-
 #define TALLIES 64u
 
 static struct rota_atomic_u64 bytes_out; /* beside `tallies` */
@@ -67,7 +65,7 @@ static void raw_free(void *ptr, size_t size, size_t align)
 
 /* The worker's cache, which the worker's thread alone uses, and makes when it wants it first: to go to the arena takes
  * ten times as long. Its memory is the arena's own, so it does not matter who frees where. */
-static int small_flags(size_t align)
+static int object_flags(size_t align)
 {
 	struct rota__worker *worker = rota__worker_self();
 	size_t len = sizeof(unsigned);
@@ -83,14 +81,14 @@ static int small_flags(size_t align)
 	return arena() | MALLOCX_TCACHE(worker->alloc_cache - 1) | MALLOCX_ALIGN(align);
 }
 
-static void *raw_alloc_small(size_t size, size_t align)
+static void *raw_alloc_object(size_t size, size_t align)
 {
-	return mallocx(size, small_flags(align));
+	return mallocx(size, object_flags(align));
 }
 
-static void raw_free_small(void *ptr, size_t size, size_t align)
+static void raw_free_object(void *ptr, size_t size, size_t align)
 {
-	sdallocx(ptr, size, small_flags(align));
+	sdallocx(ptr, size, object_flags(align));
 }
 
 void rota__alloc_worker_end(struct rota__worker *worker)
@@ -133,12 +131,14 @@ static void raw_free(void *ptr, size_t size, size_t align)
 }
 
 /* The C library has caches of its own. */
-static void *raw_alloc_small(size_t size, size_t align)
+static void *raw_alloc_object(size_t size, size_t align)
 {
-	return aligned_alloc(align, (size + align - 1) & ~(align - 1));
+	size_t rounded = (size + align - 1) & ~(align - 1);
+
+	return rounded >= size ? aligned_alloc(align, rounded) : NULL;
 }
 
-static void raw_free_small(void *ptr, size_t size, size_t align)
+static void raw_free_object(void *ptr, size_t size, size_t align)
 {
 	raw_free(ptr, size, align);
 }
@@ -155,7 +155,7 @@ void rota__alloc_trim(void)
 #endif
 
 /* After the cache was asked. `bytes` were given out, or came back: then it is what makes the sum less. */
-static void count_small(uint64_t bytes)
+static void count_object(uint64_t bytes)
 {
 	const struct rota__worker *worker = rota__worker_self();
 	const unsigned cache = worker != NULL ? worker->alloc_cache - 1 : TALLIES; /* none yet: beyond all */
@@ -185,24 +185,19 @@ void rota__free(void *ptr, size_t size, size_t align)
 
 void *rota__alloc_object(size_t size, size_t align)
 {
-	void *ptr;
+	void *ptr = rota__fault(ROTA__FAULT_ALLOC) < 0 ? NULL : raw_alloc_object(size, align);
 
-	if (size > SMALL_MAX)
-		return rota__alloc(size, align);
-	ptr = rota__fault(ROTA__FAULT_ALLOC) < 0 ? NULL : raw_alloc_small(size, align);
 	if (ptr != NULL)
-		count_small(size);
+		count_object(size);
 	return ptr;
 }
 
 void rota__free_object(void *ptr, size_t size, size_t align)
 {
-	if (size > SMALL_MAX || ptr == NULL) {
-		rota__free(ptr, size, align);
+	if (ptr == NULL)
 		return;
-	}
-	raw_free_small(ptr, size, align);
-	count_small(-(uint64_t)size);
+	raw_free_object(ptr, size, align);
+	count_object(-(uint64_t)size);
 }
 
 size_t rota__alloc_bytes(void)

@@ -17,8 +17,9 @@ void *rota__alloc(size_t size, size_t align);
 /* `size` and `align` as given to rota__alloc. NULL does nothing. */
 void rota__free(void *ptr, size_t size, size_t align);
 
-/* The same for an object of any size that may be one of many; what is in it is anything. A small one that is freed on a
- * worker stays there for the next, within the bounds that jemalloc has for a thread's cache, until the worker ends. */
+/* The same for an object of any size that may be one of many; what is in it is anything. One that is freed on a worker stays
+ * there for the next, within the bounds that jemalloc has for a thread's cache (32 KiB, and so many of a size), until the
+ * worker ends. To clear a large one costs more than to come by it: jemalloc gives its pages back to the system for that. */
 void *rota__alloc_object(size_t size, size_t align);
 void rota__free_object(void *ptr, size_t size, size_t align);
 
