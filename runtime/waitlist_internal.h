@@ -37,6 +37,16 @@ static inline void rota__waiter_init(struct rota_waiter *waiter)
 	*waiter = (struct rota_waiter){ .tag_ = 0 };
 }
 
+/* Waits until nobody has the lock, and sees what was done under it: for who is alone with the list, but for those that are about
+ * to drop it. */
+static inline void rota__waitlist_outlast(const struct rota_waitlist *list)
+{
+	unsigned spins = 0;
+
+	while (rota__load(&list->lock_, ACQUIRE) != 0) /* partner: rota__spin_unlock */
+		rota__spin_pause(&spins);
+}
+
 /* Whether what the waiter waited for was given to it. Without the lock. */
 static inline bool rota__waiter_granted(const struct rota_waiter *waiter)
 {
@@ -47,12 +57,9 @@ static inline bool rota__waiter_granted(const struct rota_waiter *waiter)
  * of: both may end. Without the lock. */
 static inline bool rota__waiter_served(const struct rota_waitlist *list, const struct rota_waiter *waiter)
 {
-	unsigned spins = 0;
-
 	if (!rota__waiter_granted(waiter))
 		return false;
-	while (rota__load(&list->lock_, ACQUIRE) != 0) /* partner: rota__spin_unlock */
-		rota__spin_pause(&spins);
+	rota__waitlist_outlast(list);
 	return true;
 }
 

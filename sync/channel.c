@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. Elements lie in a ring of `slots_`, which grows up to `capacity_`, and has two ends, each with a lock of its own: senders put elements in
- * at `tail_`, receivers take them out at `head_`, and most calls need the one lock only. `sent_` and `received_` are how the
+ * The protocol. Elements lie in a ring of `slots_`, which grows up to `capacity_`, from none if it may not be needed at all,
+ * and has two ends, each with a lock of its own: senders put elements in at `tail_`, receivers take them out at `head_`, and
+ * most calls need the one lock only. `sent_` and `received_` are how the
  * ends tell each other: each is written under its own end's lock and read by the other end, which may see it late, and so
  * sees too few elements, or too few places, never too many. `claimed_` counts the places that are taken: those of
  * `sent_`, and those that were reserved.
@@ -24,7 +25,7 @@
  * those who wait. Senders wait only when the ring is as large as it may get. A receiver that finds the ring empty takes from the
  * first sender's hands.
  *
- * The last touch of a call is that it drops its lock, and the end of a channel takes both: so whoever has received what it
+ * The last touch of a call is that it drops its lock, and the end of a channel waits until both are free: so whoever has received what it
  * waited for may end the channel, though the sender may still be on its way out.
  *
  * An element, or a place, is always in exactly one hand, and a waiter is granted only when its call is done: a cancel that
@@ -48,13 +49,12 @@
 #include "channel_hands_internal.h"
 #include "misuse_internal.h"
 
-#define UNBOUNDED_START ((size_t)16)
 #define BUFFER_ALIGN 64u
 
-/* Bytes. A buffer that is not larger is had at once, from the worker's own cache. A larger one grows by need, since most of it may
- * never be touched: it begins with about so much. */
+/* Bytes. The buffer of a bounded channel that is not larger is had at once, so that no send ever wants for memory. All others
+ * grow by need, since most of it may never be touched: they begin, with the first element, with about so much. */
 #define AT_ONCE ((size_t)32 * 1024)
-#define START ((size_t)8 * 1024)
+#define START ((size_t)1024)
 #define BEYOND_MEMORY ((size_t)1 << 48) /* no process has so many addresses */
 
 /* Field by field: what lies between the ends need not be cleared. */
@@ -79,17 +79,16 @@ static void start(struct rota_channel *c, size_t elem_size, size_t capacity, siz
 
 int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 {
-	size_t slots = capacity == ROTA_UNBOUNDED ? UNBOUNDED_START : capacity;
 	size_t bytes;
 
-	if (elem_size == 0 || __builtin_mul_overflow(slots, elem_size, &bytes) || bytes >= BEYOND_MEMORY)
+	if (elem_size == 0 || elem_size >= BEYOND_MEMORY)
 		return -EINVAL;
-	if (capacity != ROTA_UNBOUNDED && bytes > AT_ONCE) {
-		slots = elem_size < START ? START / elem_size : 1;
-		bytes = slots * elem_size;
-	}
-	start(c, elem_size, capacity, slots);
-	if (capacity == 0)
+	if (capacity == ROTA_UNBOUNDED)
+		bytes = BEYOND_MEMORY;
+	else if (__builtin_mul_overflow(capacity, elem_size, &bytes) || bytes >= BEYOND_MEMORY)
+		return -EINVAL;
+	start(c, elem_size, capacity, bytes <= AT_ONCE ? capacity : 0);
+	if (c->slots_ == 0)
 		return 0;
 	c->buffer_ = rota__alloc_object(bytes, BUFFER_ALIGN);
 	return c->buffer_ != NULL ? 0 : -ENOMEM;
@@ -97,12 +96,9 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 
 int rota_channel_deinit(struct rota_channel *c)
 {
-	bool waiting;
-
-	rota__channel_lock_both(c);
-	waiting = !rota__waitlist_empty(&c->receivers_) || !rota__waitlist_empty(&c->senders_);
-	rota__channel_unlock_both(c);
-	if (waiting)
+	rota__waitlist_outlast(&c->senders_);
+	rota__waitlist_outlast(&c->receivers_);
+	if (!rota__waitlist_empty(&c->receivers_) || !rota__waitlist_empty(&c->senders_))
 		return rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
 	if (c->buffer_ != NULL && !c->lent_)
 		rota__free_object(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
@@ -115,25 +111,29 @@ int rota_channel_deinit(struct rota_channel *c)
 
 /* --- a ring that grows ----------------------------------------------------------------------------------------- */
 
+/* How many slots a ring is to have that has too few. */
+static size_t more_slots(const struct rota_channel *c)
+{
+	if (c->slots_ > 0)
+		return rota__least(2 * c->slots_, c->capacity_);
+	return rota__least(c->elem_size_ < START ? START / c->elem_size_ : 1, c->capacity_);
+}
+
 /* Both ends: makes room, unless somebody else has. */
 static int grow(struct rota_channel *c)
 {
 	const size_t old_bytes = c->slots_ * c->elem_size_;
 	const size_t first_part = (c->slots_ - c->head_) * c->elem_size_;
-	size_t slots = c->slots_ > 0 ? 2 * c->slots_ : UNBOUNDED_START;
+	const size_t slots = more_slots(c),
+		     bytes = slots * c->elem_size_; /* no overflow: it is twice what is in memory */
 	unsigned char *buffer;
-	size_t bytes;
 
 	if (rota__channel_room(c, 1) > 0 || !rota__channel_may_grow(c)) /* somebody was quicker */
 		return 0;
-	if (slots > c->capacity_)
-		slots = c->capacity_;
-	if (slots < c->slots_ || __builtin_mul_overflow(slots, c->elem_size_, &bytes))
-		return -ENOMEM;
 	buffer = rota__alloc_object(bytes, BUFFER_ALIGN);
 	if (buffer == NULL)
 		return -ENOMEM;
-	if (c->buffer_ != NULL) { /* else it had only an initialiser */
+	if (c->buffer_ != NULL) {
 		memcpy(buffer, c->buffer_ + c->head_ * c->elem_size_, first_part);
 		memcpy(buffer + first_part, c->buffer_, old_bytes - first_part);
 		rota__free_object(c->buffer_, old_bytes, BUFFER_ALIGN);

@@ -16,7 +16,7 @@ ROTA_BEGIN_DECLS
 
 struct rota_channel {
 	/* what both ends know: changed with both locks held, read with either */
-	unsigned char *buffer_; /* a ring of `slots_` elements; doubled by need, up to the capacity */
+	unsigned char *buffer_; /* a ring of `slots_` elements, doubled by need, up to the capacity; NULL: of none */
 	size_t elem_size_;
 	size_t capacity_;
 	size_t slots_;
@@ -57,8 +57,9 @@ struct rota_channel {
 	  {{0}, 0, NULL, NULL}, {0}, {0}, 0, 0 }
 /* clang-format on */
 
-/* Allocates the buffer of a bounded channel when that takes up to 32 KiB; a larger one, and that of an unbounded channel, grows by
- * need, and one of capacity 0 has none. -EINVAL: elem_size 0, or beyond memory; -ENOMEM. */
+/* Allocates the buffer of a bounded channel when that takes up to 32 KiB; a larger one, and that of an unbounded channel, is
+ * allocated when it is first sent to, and grows by need; one of capacity 0 has none. -EINVAL: elem_size 0, or beyond memory;
+ * -ENOMEM. */
 ROTA_API int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
 /* Frees the buffer, unless it is the program's; elements inside are dropped. Nobody may come later. Idempotent. 0. -EBUSY:

@@ -103,6 +103,14 @@ static void recv_and_end(void)
 	model_free(&channel, sizeof(channel));
 }
 
+/* The receiver that made room may still be on its way out. */
+static void send_and_end(void)
+{
+	send(1);
+	rota_channel_deinit(&channel);
+	model_free(&channel, sizeof(channel));
+}
+
 static void recv_3_1(void)
 {
 	model_check(recv() == 3);
@@ -238,6 +246,7 @@ const struct model_scenario model_scenarios[] = {
 	{ "channel: unbounded", setup_unbounded, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
 	{ "channel: full, sender, two receivers", setup_filled, { send_1, recv_one, recv_one }, got_1_and_3, 0, 0, 1 },
 	{ "channel: ended by the receiver", setup, { send_1, recv_and_end }, NULL, 0, 0, 0 },
+	{ "channel: full, ended by the sender", setup_filled, { send_and_end, recv_one }, got_3, 0, 0, 0 },
 	{ "channel: no slots", setup_rendezvous, { send_1, recv_one }, got_1, 0, 0, 3 },
 	{ "channel: no slots, twice", setup_rendezvous, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 1 },
 	{ "channel: all reserved, send, recv", setup_reserved, { send_1, recv_one }, unreserve_the_rest, 0, 0, 3 },

@@ -68,6 +68,26 @@ UNIT_TEST(channel, init)
 	rota_channel_deinit(&c);
 }
 
+/* What is large, or has no bounds, is allocated when it is first sent to. */
+UNIT_TEST(channel, wants_memory_when_it_grows)
+{
+	static const size_t grow[] = { ROTA_UNBOUNDED, 1 << 20 };
+
+	for (size_t i = 0; i < sizeof(grow) / sizeof(grow[0]); i++) {
+		struct rota_channel c;
+		uint64_t value;
+
+		rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+		expect(rota_channel_init(&c, 8, grow[i]), ==, 0);
+		expect(rota_channel_try_recv(&c, &value), ==, -EAGAIN);
+		expect(rota_channel_try_send(&c, element(0, 8)), ==, -ENOMEM);
+		expect(rota_channel_length(&c), ==, 0);
+		send_it(&c, 1);
+		recv_it(&c, 1);
+		rota_channel_deinit(&c);
+	}
+}
+
 /* What no machine has. The address sanitizer takes the question amiss. */
 UNIT_TEST(channel, beyond_memory)
 {
