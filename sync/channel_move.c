@@ -54,19 +54,30 @@ size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, siz
 	return done;
 }
 
-int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem)
+/* The senders' end, and drops its lock. Apart, as is what follows below, so that most calls need little of the stack. */
+static __attribute__((noinline)) int hand_over_one(struct rota_channel *c, const unsigned char *elem)
 {
 	struct rota__wake_batch batch;
+
+	rota__wake_batch_init(&batch);
+	rota__channel_hand_over(c, elem, 1, &batch);
+	rota__channel_unlock_sending(c);
+	rota__wake_batch_submit(&batch);
+	return 0;
+}
+
+static __attribute__((noinline)) int put_one_slow(struct rota_channel *c, const unsigned char *elem)
+{
 	int rc;
 
+	return rota__channel_put(c, elem, 1, &rc) == 1 ? 0 : rc;
+}
+
+int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem)
+{
 	rota__channel_lock_sending(c);
-	if (!c->closed_ && !rota__waitlist_empty(&c->receivers_)) {
-		rota__wake_batch_init(&batch);
-		rota__channel_hand_over(c, elem, 1, &batch);
-		rota__channel_unlock_sending(c);
-		rota__wake_batch_submit(&batch);
-		return 0;
-	}
+	if (!c->closed_ && !rota__waitlist_empty(&c->receivers_))
+		return hand_over_one(c, elem);
 	if (!c->closed_ && rota__channel_room(c, 1) > 0) {
 		rota__channel_claim(c, 1);
 		rota__channel_ring_put(c, elem, 1);
@@ -74,7 +85,7 @@ int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem)
 		return 0;
 	}
 	rota__channel_unlock_sending(c);
-	return rota__channel_put(c, elem, 1, &rc) == 1 ? 0 : rc;
+	return put_one_slow(c, elem);
 }
 
 /* The receivers' end found nothing. Once it is closed nobody reserves, and who gives a place back needs both locks. */
@@ -134,10 +145,15 @@ size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size
 	return done;
 }
 
-int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem)
+static __attribute__((noinline)) int take_one_slow(struct rota_channel *c, unsigned char *ret_elem)
 {
 	int rc;
 
+	return rota__channel_take(c, ret_elem, 1, &rc) == 1 ? 0 : rc;
+}
+
+int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem)
+{
 	rota__channel_lock_receiving(c);
 	if (rota__waitlist_empty(&c->senders_) && rota__channel_filled(c, 1) > 0) {
 		rota__channel_ring_take(c, ret_elem, 1);
@@ -145,7 +161,7 @@ int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem)
 		return 0;
 	}
 	rota__channel_unlock_receiving(c);
-	return rota__channel_take(c, ret_elem, 1, &rc) == 1 ? 0 : rc;
+	return take_one_slow(c, ret_elem);
 }
 
 /* --- waiting -------------------------------------------------------------------------------------------------- */

@@ -53,10 +53,18 @@ static inline size_t rota__channel_filled(struct rota_channel *c, size_t want)
 	return (size_t)(sent - received);
 }
 
-/* The senders' end, which has claimed n places. */
-static inline void rota__channel_ring_put(struct rota_channel *c, const unsigned char *elems, size_t n)
+/* Of n slots from this one on, how many lie before the end of the ring. For one, which a constant says, there is no question. */
+static inline __attribute__((always_inline)) size_t rota__channel_in_line(const struct rota_channel *c, size_t slot,
+									  size_t n)
 {
-	size_t first = rota__least(n, c->slots_ - c->tail_);
+	return n == 1 ? 1 : rota__least(n, c->slots_ - slot);
+}
+
+/* The senders' end, which has claimed n places. */
+static inline __attribute__((always_inline)) void rota__channel_ring_put(struct rota_channel *c,
+									 const unsigned char *elems, size_t n)
+{
+	size_t first = rota__channel_in_line(c, c->tail_, n);
 
 	rota__channel_copy(c->buffer_ + c->tail_ * c->elem_size_, elems, first * c->elem_size_);
 	if (first < n)
@@ -72,9 +80,10 @@ static inline void rota__channel_claim(struct rota_channel *c, size_t n)
 }
 
 /* The receivers' end, which has found n elements. */
-static inline void rota__channel_ring_take(struct rota_channel *c, unsigned char *ret_elems, size_t n)
+static inline __attribute__((always_inline)) void rota__channel_ring_take(struct rota_channel *c,
+									  unsigned char *ret_elems, size_t n)
 {
-	size_t first = rota__least(n, c->slots_ - c->head_);
+	size_t first = rota__channel_in_line(c, c->head_, n);
 
 	rota__channel_copy(ret_elems, c->buffer_ + c->head_ * c->elem_size_, first * c->elem_size_);
 	if (first < n)
