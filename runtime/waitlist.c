@@ -64,6 +64,20 @@ void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *wai
 	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
 }
 
+void rota__waitlist_grant_all_slow(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch)
+{
+	for (uint32_t left = list->count_; left > 0 && !rota__waitlist_empty(list); left--) {
+		if (rota__wake_batch_full(batch)) {
+			rota__waitlist_unlock(list);
+			rota__wake_batch_submit(batch);
+			rota__waitlist_lock(list);
+			if (rota__waitlist_empty(list))
+				break;
+		}
+		rota__waitlist_grant(list, tag, batch);
+	}
+}
+
 bool rota__waitlist_grant_older(struct rota_waitlist *list, uint32_t generation, struct rota__wake_batch *batch)
 {
 	while (list->first_ != NULL && list->first_->tag_ != generation) {

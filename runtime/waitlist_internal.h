@@ -96,6 +96,19 @@ static inline void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag
 }
 
 /*
+ * Grants all that wait now, with the lock, which it drops between full batches, not after the last grant: whoever is woken may
+ * end the primitive once the caller has dropped the lock. Later comers queue behind; those that leave while it is dropped make
+ * room for one of them, which is woken for nothing.
+ */
+void rota__waitlist_grant_all_slow(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch);
+
+static inline void rota__waitlist_grant_all(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch)
+{
+	if (!rota__waitlist_empty(list))
+		rota__waitlist_grant_all_slow(list, tag, batch);
+}
+
+/*
  * Grants those that queued before `generation` began, where whoever queues first stores the generation in waiter->tag_.
  * true: the batch is full and some are left, so the lock must be dropped, the batch submitted, and this called again.
  * Meanwhile those that are left stay queued whatever happens to them, so that who grants finds the primitive in place.

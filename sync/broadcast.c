@@ -63,22 +63,6 @@ static struct rota_atomic_u64 *slot(struct rota_broadcast *b, uint64_t n)
 	return b->ring_ + (n & (b->slots_ - 1)) * b->stride_;
 }
 
-/* With the lock, which it drops between full batches. Later comers queue behind; one that takes the place of one that left
- * looks once too often. */
-static void wake_all(struct rota_broadcast *b, struct rota__wake_batch *batch)
-{
-	uint32_t left = b->receivers_.count_;
-
-	for (; left > 0 && !rota__waitlist_empty(&b->receivers_); left--) {
-		rota__waitlist_grant(&b->receivers_, 0, batch);
-		if (rota__wake_batch_full(batch)) {
-			rota__waitlist_unlock(&b->receivers_);
-			rota__wake_batch_submit(batch);
-			rota__waitlist_lock(&b->receivers_);
-		}
-	}
-}
-
 int rota_broadcast_send(struct rota_broadcast *b, const void *elem)
 {
 	struct rota__wake_batch batch;
@@ -94,7 +78,7 @@ int rota_broadcast_send(struct rota_broadcast *b, const void *elem)
 
 		rota__words_write(stamp, 2 * n + 2, stamp + 1, elem, b->elem_size_);
 		rota__store(&b->sent_, n + 1, RELEASE); /* partner: subscribe, and a receiver that is behind */
-		wake_all(b, &batch);
+		rota__waitlist_grant_all(&b->receivers_, 0, &batch);
 	}
 	rota__waitlist_unlock(&b->receivers_);
 	rota__wake_batch_submit(&batch);
@@ -108,7 +92,7 @@ void rota_broadcast_close(struct rota_broadcast *b)
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&b->receivers_);
 	b->closed_ = 1;
-	wake_all(b, &batch);
+	rota__waitlist_grant_all(&b->receivers_, 0, &batch);
 	rota__waitlist_unlock(&b->receivers_);
 	rota__wake_batch_submit(&batch);
 }

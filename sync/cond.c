@@ -135,20 +135,10 @@ void rota_cond_signal(struct rota_cond *c)
 void rota_cond_broadcast(struct rota_cond *c)
 {
 	struct rota__wake_batch batch;
-	uint32_t left;
 
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&c->waiters_);
-	/* Later comers queue behind, also while the lock is dropped. Those that leave meanwhile make room in `left` for
-	 * a later comer: a wake-up that it did not wait for, which a condition variable may give. */
-	for (left = c->waiters_.count_; left > 0 && !rota__waitlist_empty(&c->waiters_); left--) {
-		rota__waitlist_grant(&c->waiters_, 0, &batch);
-		if (rota__wake_batch_full(&batch)) {
-			rota__waitlist_unlock(&c->waiters_);
-			rota__wake_batch_submit(&batch);
-			rota__waitlist_lock(&c->waiters_);
-		}
-	}
+	rota__waitlist_grant_all(&c->waiters_, 0, &batch);
 	rota__waitlist_unlock(&c->waiters_);
 	rota__wake_batch_submit(&batch);
 }

@@ -79,19 +79,6 @@ void rota_once_begin_init(struct rota_once_op *op, struct rota_once *o)
 	rota__waiter_init(&op->waiter_);
 }
 
-/* With the lock, which it drops between full batches; nobody comes any more. */
-static void wake_all(struct rota_once *o, struct rota__wake_batch *batch)
-{
-	while (!rota__waitlist_empty(&o->waiters_)) {
-		rota__waitlist_grant(&o->waiters_, TAG_DONE, batch);
-		if (rota__wake_batch_full(batch)) {
-			rota__waitlist_unlock(&o->waiters_);
-			rota__wake_batch_submit(batch);
-			rota__waitlist_lock(&o->waiters_);
-		}
-	}
-}
-
 int rota_once_end(struct rota_once *o, int status)
 {
 	struct rota__wake_batch batch;
@@ -105,7 +92,7 @@ int rota_once_end(struct rota_once *o, int status)
 	} else if (status >= 0) {
 		o->status_ = status;
 		rota__store(&o->state_, DONE, RELEASE); /* partner: rota_once_done */
-		wake_all(o, &batch);
+		rota__waitlist_grant_all(&o->waiters_, TAG_DONE, &batch);
 	} else if (!rota__waitlist_empty(&o->waiters_)) {
 		rota__waitlist_grant(&o->waiters_, TAG_TURN, &batch);
 	} else {

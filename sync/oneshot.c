@@ -24,20 +24,6 @@ int rota_oneshot_deinit(struct rota_oneshot *o)
 	return rota__sync_deinit(&o->waiters_, "rota_oneshot_deinit while somebody waits");
 }
 
-/* With the lock held, which it drops and takes again between full batches: nothing is there for them, nor will be. */
-static void turn_away(struct rota_oneshot *o, struct rota__wake_batch *batch)
-{
-	while (!rota__waitlist_empty(&o->waiters_)) {
-		if (rota__wake_batch_full(batch)) {
-			rota__waitlist_unlock(&o->waiters_);
-			rota__wake_batch_submit(batch);
-			rota__waitlist_lock(&o->waiters_);
-			continue;
-		}
-		rota__waitlist_grant(&o->waiters_, TAG_NOTHING, batch);
-	}
-}
-
 int rota_oneshot_send(struct rota_oneshot *o, void *value)
 {
 	struct rota__wake_batch batch;
@@ -54,7 +40,7 @@ int rota_oneshot_send(struct rota_oneshot *o, void *value)
 		o->value_ = value;
 		o->state_ = TAKEN;
 		rota__waitlist_grant(&o->waiters_, TAG_GIVEN, &batch);
-		turn_away(o, &batch);
+		rota__waitlist_grant_all(&o->waiters_, TAG_NOTHING, &batch);
 	}
 	rota__waitlist_unlock(&o->waiters_);
 	rota__wake_batch_submit(&batch);
@@ -69,7 +55,7 @@ void rota_oneshot_close(struct rota_oneshot *o)
 	rota__waitlist_lock(&o->waiters_);
 	if (o->state_ == EMPTY)
 		o->state_ = CLOSED;
-	turn_away(o, &batch);
+	rota__waitlist_grant_all(&o->waiters_, TAG_NOTHING, &batch);
 	rota__waitlist_unlock(&o->waiters_);
 	rota__wake_batch_submit(&batch);
 }

@@ -40,22 +40,6 @@ int rota_watch_deinit(struct rota_watch *w)
 	return 0;
 }
 
-/* With the lock, which it drops between full batches. Later comers queue behind; one that takes the place of one that left
- * looks once too often. */
-static void wake_all(struct rota_watch *w, struct rota__wake_batch *batch)
-{
-	uint32_t left = w->receivers_.count_;
-
-	for (; left > 0 && !rota__waitlist_empty(&w->receivers_); left--) {
-		rota__waitlist_grant(&w->receivers_, 0, batch);
-		if (rota__wake_batch_full(batch)) {
-			rota__waitlist_unlock(&w->receivers_);
-			rota__wake_batch_submit(batch);
-			rota__waitlist_lock(&w->receivers_);
-		}
-	}
-}
-
 int rota_watch_send(struct rota_watch *w, const void *value)
 {
 	struct rota__wake_batch batch;
@@ -69,7 +53,7 @@ int rota_watch_send(struct rota_watch *w, const void *value)
 		uint64_t next = rota__load(&w->stamp_, RELAXED) + 2; /* written under the lock */
 
 		rota__words_write(&w->stamp_, next, w->words_, value, w->size_);
-		wake_all(w, &batch);
+		rota__waitlist_grant_all(&w->receivers_, 0, &batch);
 	}
 	rota__waitlist_unlock(&w->receivers_);
 	rota__wake_batch_submit(&batch);
@@ -83,7 +67,7 @@ void rota_watch_close(struct rota_watch *w)
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&w->receivers_);
 	w->closed_ = 1;
-	wake_all(w, &batch);
+	rota__waitlist_grant_all(&w->receivers_, 0, &batch);
 	rota__waitlist_unlock(&w->receivers_);
 	rota__wake_batch_submit(&batch);
 }
