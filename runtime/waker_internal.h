@@ -18,7 +18,9 @@
 extern const struct rota_waker_ops rota__task_waker_ops;   /* data: a rota_task */
 extern const struct rota_waker_ops rota__thread_waker_ops; /* data: a struct rota__parker */
 
+#ifndef ROTA__WAKE_BATCH /* a model makes do with fewer */
 #define ROTA__WAKE_BATCH 16
+#endif
 
 struct rota__wake_batch {
 	rota_task *first, *last; /* claimed tasks */

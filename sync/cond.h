@@ -35,7 +35,8 @@ ROTA_API int rota_cond_wait_until(struct rota_cond *c, struct rota_mutex *m, uin
  * thread, with or without the mutex; never waits. */
 ROTA_API void rota_cond_signal(struct rota_cond *c);
 
-/* Wakes all that wait now. Any thread; never waits. */
+/* Wakes all that wait now. Any thread; never waits. Who was woken may end the condition variable once nobody waits and nobody
+ * will, though the waker is on its way out. The same holds of a signal. */
 ROTA_API void rota_cond_broadcast(struct rota_cond *c);
 
 /* The wait as a future. The mutex is locked when it is polled first, and when it is ready. */

@@ -15,6 +15,26 @@ static inline rota_poll poll(struct rota_future *future)
 	return rota_future_poll(future, &cx);
 }
 
+static inline void *nobody_clone(void *data)
+{
+	return data;
+}
+
+static inline void nobody_told(void *data)
+{
+	(void)data;
+}
+
+/* The same with the waker of an executor elsewhere, of which the model tells no more: a wake that takes room in its batch. */
+static inline rota_poll poll_elsewhere(struct rota_future *future)
+{
+	static const struct rota_waker_ops ops = { nobody_clone, nobody_told, nobody_told, nobody_told };
+	const struct rota_waker waker = { &ops, NULL };
+	struct rota_context cx = { &waker };
+
+	return rota_future_poll(future, &cx);
+}
+
 /* Cancels a future that waits, which must end it. Its status. */
 static inline int give_up(struct rota_future *future)
 {
