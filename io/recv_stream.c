@@ -10,6 +10,9 @@
  *
  * Without a stock, a buffer that was waited for and not taken yet is held by the stream itself (`holds_`), which is IDLE.
  *
+ * A wait may end one operation and begin another. It takes down how often the number was closed when it begins (or keeps what
+ * the one did that armed the stream), in the operation's `closes_`, and begins nothing on a number that was closed since.
+ *
  * Programs hold a stream for each idle connection, so it is small: what is not needed at the same time shares its place.
  */
 #define _GNU_SOURCE
@@ -151,26 +154,21 @@ static bool has_stock(void)
 	return worker != NULL && rota__multishot_here() && rota__ring_buffers(worker->io, &worker->rt->config) != NULL;
 }
 
-static void start(struct rota_recv_stream *s, struct rota_context *cx)
+static void prepare(struct rota_recv_stream *s, bool multishot)
 {
-	const bool multishot = !s->single_ && has_stock();
 	struct rota_op *op = &s->wait_.op;
 
-	if (s->granted_ && (!multishot || rota__op_carrier(op) != rota__worker_self()->io))
-		rota__buffers_pass_on(stock_of(s)); /* the task has moved to another worker, whose stock is another */
-	s->granted_ = false;
 	if (!multishot) {
 		rota_op_poll(op, op->fd_, POLLIN);
-		op->closes_ = rota__call_closes(op->fd_);
-		s->stage_ = STAGE_POLLING;
-		return;
+	} else {
+		rota_op_recv(op, op->fd_, NULL, 0, 0);
+		op->ioprio_ = IORING_RECV_MULTISHOT;
+		op->entry_flags_ = IOSQE_BUFFER_SELECT;
+		op->more_ = ROTA__MORE_RECV;
+		rota__store(&op->carrier_, rota__worker_self()->io, RELAXED); /* for stock_of, if it is refused, too */
 	}
-	rota_op_recv(op, op->fd_, NULL, 0, 0);
-	op->ioprio_ = IORING_RECV_MULTISHOT;
-	op->entry_flags_ = IOSQE_BUFFER_SELECT;
-	op->more_ = ROTA__MORE_RECV;
-	s->stage_ = STAGE_ARMED;
-	rota_future_poll(&op->future, cx); /* hands it to the ring, which never ends it there */
+	rota__op_goes_on(op, op->closes_);
+	s->stage_ = multishot ? STAGE_ARMED : STAGE_POLLING;
 }
 
 /* The waiter takes the operation's place. */
@@ -178,10 +176,12 @@ static void starve(struct rota_recv_stream *s)
 {
 	void *ring = rota__op_carrier(&s->wait_.op);
 	const int fd = s->wait_.op.fd_;
+	const uint16_t closes = s->wait_.op.closes_;
 
 	rota__waiter_init(&s->wait_.starving.waiter);
 	s->wait_.starving.ring = ring;
 	s->wait_.starving.fd = fd;
+	s->wait_.starving.closes = closes;
 	s->stage_ = STAGE_STARVED;
 }
 
@@ -189,9 +189,11 @@ static void starve_no_more(struct rota_recv_stream *s)
 {
 	void *ring = s->wait_.starving.ring;
 	const int fd = s->wait_.starving.fd;
+	const uint16_t closes = s->wait_.starving.closes;
 
 	rota__store(&s->wait_.op.carrier_, ring, RELAXED); /* the stream's own by now */
 	s->wait_.op.fd_ = fd;
+	s->wait_.op.closes_ = closes;
 	s->stage_ = STAGE_IDLE;
 }
 
@@ -218,6 +220,21 @@ static rota_poll ended(struct rota_recv_stream *s, int rc)
 	return finish(s, rc);
 }
 
+static rota_poll start(struct rota_recv_stream *s, struct rota_context *cx)
+{
+	const bool multishot = !s->single_ && has_stock();
+	struct rota_op *op = &s->wait_.op;
+
+	if (s->granted_ && (!multishot || rota__op_carrier(op) != rota__worker_self()->io))
+		rota__buffers_pass_on(stock_of(s)); /* the task has moved to another worker, whose stock is another */
+	s->granted_ = false;
+	prepare(s, multishot);
+	/* Handed to the ring, which ends it there only if the descriptor was closed. */
+	if (multishot && rota_future_poll(&op->future, cx) == ROTA_READY)
+		return ended(s, op->future.status);
+	return ROTA_PENDING;
+}
+
 static rota_poll poll_idle(struct rota_recv_stream *s, struct rota_context *cx)
 {
 	if (s->count_ > 0)
@@ -228,8 +245,7 @@ static rota_poll poll_idle(struct rota_recv_stream *s, struct rota_context *cx)
 		return finish(s, 0);
 	if (s->cancelled_ || s->stopped_)
 		return finish(s, -ECANCELED);
-	start(s, cx);
-	return ROTA_PENDING;
+	return start(s, cx);
 }
 
 /* *ret_wait: nothing to do until woken. */
@@ -318,6 +334,8 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll polled = ROTA_PENDING;
 	bool wait = false;
 
+	if (s->stage_ == STAGE_IDLE && !s->holds_) /* never in a later poll of the same wait */
+		s->wait_.op.closes_ = rota__call_closes(s->wait_.op.fd_);
 	while (polled == ROTA_PENDING && !wait) {
 		switch ((enum stage)s->stage_) {
 		case STAGE_IDLE:

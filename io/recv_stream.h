@@ -40,6 +40,7 @@ struct rota_recv_stream {
 			struct rota_waiter waiter;
 			void *ring;
 			int fd;
+			uint16_t closes;
 		} starving;
 		struct {
 			struct rota_buffer buffer;

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "../../io/recv_stream.h"
 #include "../../io/buffers_internal.h"
+#include "../../io/multishot_internal.h"
 #include "../../io/ring_internal.h"
 #include "../../runtime/runtime_internal.h"
 #include "../../runtime/sys_internal.h"
@@ -402,6 +403,69 @@ UNIT_TEST(recv_stream, few_buffers)
 		unsetenv("ROTA_FLAVOR");
 		expect(rota_runtime_new(&rt, &config), ==, 0);
 		expect(rota_block_on(rt, call_few, NULL), ==, 0);
+		place_runtime_free(rt);
+	}
+}
+
+/* It waits, for a buffer where there is a stock, else for the socket. Closed then, it has nothing under way that would end:
+ * it must not receive from what the number means by the time that a buffer comes back. */
+static int call_closed(void *arg)
+{
+	struct rota_buffer held[4];
+	struct caller caller = { .total = 0 };
+	const bool starves = rota__multishot_here() && getenv("ROTA_TEST_OLDER") == NULL;
+	int fds[2], number;
+
+	(void)arg;
+	plain_connection(fds);
+	number = fds[0];
+	rota_recv_stream_init(&caller.stream, number);
+	struct load load = { fds[1], 4 * 64 };
+	send_load(&load);
+	for (unsigned i = 0; i < 4; i++)
+		expect(rota_recv_stream_next(&caller.stream, &held[i]), ==, 64);
+	rota_recv_stream_stop(&caller.stream);
+	rota_recv_stream_close(&caller.stream);
+	expect(rota_close(number), ==, 0); /* which is nothing to a wait that begins later */
+	close(fds[1]);
+	plain_connection(fds);
+	expect(fds[0], ==, number);
+	rota_recv_stream_init(&caller.stream, number);
+	if (starves)
+		expect(send(fds[1], "old", 3, 0), ==, 3);
+	expect(rota_spawn(&caller.task, call_next, &caller), ==, 0);
+	unit_until_resting(caller.task);
+	if (starves)
+		expect_eventually(rota_yield() == 0 && !rota__waitlist_empty(&stock()->waiters));
+	expect(rota_close(number), ==, 0);
+	close(fds[1]);
+	plain_connection(fds);
+	expect(fds[0], ==, number);
+	expect(send(fds[1], "new", 3, 0), ==, 3);
+	for (unsigned i = 0; i < 4; i++)
+		rota_buffer_release(&held[i]);
+	expect(rota_join(caller.task, &caller.status), ==, 0);
+	expect(caller.status, ==, -ECANCELED);
+	expect(plain_waiting(number), ==, 3);
+	rota_recv_stream_stop(&caller.stream);
+	rota_recv_stream_close(&caller.stream);
+	plain_close(fds);
+	return 0;
+}
+
+UNIT_TEST(recv_stream, closed_while_no_buffer_is_left)
+{
+	for (int flavor = 0; flavor < 2; flavor++) {
+		const struct rota_config config = { .workers = 1,
+						    .flavor = (enum rota_flavor)flavor,
+						    .stall_ns = NO_STALLS,
+						    .recv_buffers = 4,
+						    .recv_buffer_size = 64 };
+		rota_runtime *rt;
+
+		unsetenv("ROTA_FLAVOR");
+		expect(rota_runtime_new(&rt, &config), ==, 0);
+		expect(rota_block_on(rt, call_closed, NULL), ==, 0);
 		place_runtime_free(rt);
 	}
 }
