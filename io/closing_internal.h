@@ -20,8 +20,9 @@
  * closed when it began, and is counted only while it makes a call: so it sees the close, or the close waits for the
  * call, which does not wait for anything.
  *
- * A wait that ends one operation and begins the next (accept_stream.c) is not in that count between them either, and remembers
- * the same: the next one is refused if the number was closed meanwhile (rota__op_goes_on).
+ * A wait that ends one operation and begins the next (the streams of accept_stream.c and recv_stream.c, transfer.c, the calls
+ * of stream.h) is not in that count between them either, and remembers the same: the next one is refused if the number was
+ * closed meanwhile (rota__op_goes_on).
  *
  * An operation that begins on a marked descriptor is refused with -ECANCELED. One that begins at the same time as a close
  * that found nothing waits for a file that has no number any more: that race is the program's.

@@ -37,6 +37,8 @@ static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 {
 	int rc;
 
+	if (rota__worker_self() == NULL && rota__poller_closes(poller_of(op), op->fd_) != op->closes_)
+		return finish(op, -ECANCELED);
 	if (rota__worker_self() == NULL)
 		return finish(op, rota__sys_perform(op));
 	rc = rota__poller_to_pool(poller_of(op), op, waker);

@@ -168,6 +168,24 @@ static void take_result(struct rota_op *op)
 		op->future.status = rota__cached_result(op, op->future.status);
 }
 
+/* One that goes on for another is also a call that its descriptor's close waits for, or forestalls. */
+static bool read_in_place(struct rota_op *op)
+{
+	bool done;
+
+	if (op->opcode_ != IORING_OP_READ && op->opcode_ != IORING_OP_READV)
+		return false;
+	if (op->stage_ != ROTA__OP_NEXT)
+		return rota__cached_read(op);
+	op->future.status = -ECANCELED;
+	if (!rota__call_begin(op->fd_, op->closes_))
+		return true;
+	op->future.status = 0;
+	done = rota__cached_read(op);
+	rota__call_end(op->fd_);
+	return done;
+}
+
 /* Hands the operation to who carries it out for the caller: its worker's part of the back end; the reactor's for other
  * threads of a runtime. A thread outside of any makes the plain system call. */
 static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
@@ -185,7 +203,7 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 		learn(op, op->future.status);
 		return ROTA_READY;
 	}
-	if ((op->opcode_ == IORING_OP_READ || op->opcode_ == IORING_OP_READV) && rota__cached_read(op))
+	if (read_in_place(op))
 		return ROTA_READY;
 	carrier = worker != NULL ? worker->io : rt->io;
 	polled = carrier->ops->start(carrier, op, waker);

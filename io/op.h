@@ -77,7 +77,8 @@ struct rota_transfer_op {
 	size_t len_;
 	unsigned char *buf_;
 	int fd_;
-	bool writes_, started_, cancelled_;
+	bool writes_ : 1, begun_ : 1, started_ : 1, cancelled_ : 1;
+	uint16_t closes_; /* of the descriptor, when it began */
 	struct rota_op op_;
 };
 ROTA_API void rota_op_read_exact(struct rota_transfer_op *op, int fd, void *buf, size_t len);

@@ -21,6 +21,7 @@
 
 #include "carrier_internal.h"
 #include "pooled_op_internal.h"
+#include "splice_internal.h"
 #include "sys_internal.h"
 
 #define PIECE_MAX ((size_t)16 * 1024)
@@ -33,6 +34,11 @@ static void prepare_call(struct rota_splice_op *op, size_t len)
 			 op->flags_ | SPLICE_F_NONBLOCK);
 	call->addr_ = (uint64_t)op->from_offset_; /* not an address */
 	call->second_fd_ = op->from_;
+}
+
+static bool was_closed(const struct rota_splice_op *op)
+{
+	return rota__call_closes(op->from_) != op->from_closes_ || rota__call_closes(op->to_) != op->to_closes_;
 }
 
 /* The call in place, unless one of the two was closed. */
@@ -63,9 +69,13 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 	ROTA_ASYNC_BEGIN(op);
 	if (op->async.cancelled_)
 		ROTA_ASYNC_RETURN(op, -ECANCELED);
-	op->from_closes_ = rota__call_closes(op->from_);
-	op->to_closes_ = rota__call_closes(op->to_);
+	if (!op->goes_on_) {
+		op->from_closes_ = rota__call_closes(op->from_);
+		op->to_closes_ = rota__call_closes(op->to_);
+	}
 	for (;;) {
+		if (was_closed(op))
+			ROTA_ASYNC_RETURN(op, -ECANCELED);
 		side = rota__sys_splice_waits(op->from_, op->to_);
 		if (side == ROTA__SPLICE_READY) {
 			way = rota__sys_splice_way(op->from_, op->to_);
@@ -87,6 +97,7 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 			rota_op_poll(&op->wait_, op->from_, POLLIN);
 		else
 			rota_op_poll(&op->wait_, op->to_, POLLOUT);
+		rota__op_goes_on(&op->wait_, side == ROTA__SPLICE_FROM ? op->from_closes_ : op->to_closes_);
 		ROTA_AWAIT(op, cx, &op->wait_.future);
 		if (op->wait_.future.status < 0)
 			ROTA_ASYNC_RETURN(op, op->wait_.future.status);
@@ -106,6 +117,14 @@ void rota_op_splice(struct rota_splice_op *op, int from, off_t from_offset, int 
 	op->to_offset_ = to_offset;
 	op->len_ = len;
 	op->flags_ = flags;
+	op->goes_on_ = false;
+}
+
+void rota__splice_goes_on(struct rota_splice_op *op, uint16_t from_closes, uint16_t to_closes)
+{
+	op->goes_on_ = true;
+	op->from_closes_ = from_closes;
+	op->to_closes_ = to_closes;
 }
 
 ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len, unsigned flags)

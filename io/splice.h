@@ -37,7 +37,8 @@ struct rota_splice_op {
 	size_t len_;
 	int from_, to_;
 	unsigned flags_;
-	uint16_t from_closes_, to_closes_;
+	uint16_t from_closes_, to_closes_; /* of the two, when it began */
+	bool goes_on_;
 	struct rota_pooled_op call_;
 	struct rota_op wait_;
 };

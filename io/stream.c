@@ -6,6 +6,7 @@
 
 #include "../runtime/alloc_internal.h"
 #include "../runtime/task.h"
+#include "carrier_internal.h"
 #include "stream_internal.h"
 
 #define ALIGN 64u
@@ -121,6 +122,7 @@ static rota_poll io_poll(struct rota_future *self, struct rota_context *cx)
 		return ROTA_READY;
 	}
 	io->started_ = true;
+	rota__stream_io_begin(io, s, io->writes_);
 	polled = io->writes_ ? s->ops_->write(s->source_, cx, io->buf_, io->len_, &n)
 			     : s->ops_->read(s->source_, cx, io->buf_, io->len_, &n);
 	if (polled == ROTA_PENDING)
@@ -154,6 +156,17 @@ void rota__stream_io_init(struct rota_stream_io *io, struct rota_stream *s, cons
 	io->writes_ = writes;
 	io->started_ = false;
 	io->cancelled_ = false;
+}
+
+void rota__stream_io_begin(struct rota_stream_io *io, struct rota_stream *s, bool writes)
+{
+	if (io->begun_[writes] || s->ops_ != &rota__stream_fd_ops)
+		return;
+	io->begun_[writes] = true;
+	if (writes)
+		s->out_closes_ = rota__call_closes(s->out_fd_);
+	else
+		s->in_closes_ = rota__call_closes(s->in_fd_);
 }
 
 void rota__stream_fill_init(struct rota_stream_io *io, struct rota_stream *s)
@@ -201,4 +214,5 @@ void rota__stream_op_init(struct rota_stream_op *op, const struct rota_future_op
 	op->error_ = 0;
 	op->direct_ = false;
 	op->line_ = false;
+	op->io_.begun_[false] = op->io_.begun_[true] = false;
 }

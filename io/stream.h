@@ -62,6 +62,7 @@ struct rota_stream {
 	int in_error_; /* to be met by the next read */
 	int in_fd_, out_fd_;
 	bool in_busy_, out_busy_;
+	uint16_t in_closes_, out_closes_; /* of the descriptors, when the call under way began */
 	struct rota_op in_op_, out_op_;
 };
 
@@ -157,6 +158,7 @@ struct rota_stream_io {
 	unsigned char *buf_;
 	size_t len_;
 	bool writes_, started_, cancelled_;
+	bool begun_[2]; /* a call of the stream has been to the source: to read, to write */
 };
 
 /*

@@ -15,6 +15,8 @@ static rota_poll copy_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_stream_copy_op *op = (struct rota_stream_copy_op *)(void *)self;
 
 	ROTA_ASYNC_BEGIN(op);
+	rota__stream_io_begin(&op->io_, op->from_, false);
+	rota__stream_io_begin(&op->io_, op->to_, true);
 	while (rota__half_filled(&op->to_->out_) > 0) {
 		rota__stream_drain_init(&op->io_, op->to_);
 		ROTA_AWAIT(op, cx, &op->io_.future);
@@ -76,6 +78,7 @@ static void copy_init(struct rota_stream_copy_op *op, struct rota_stream *from, 
 	op->error_ = 0;
 	op->ends_ = ends;
 	op->unable_ = false;
+	op->io_.begun_[false] = op->io_.begun_[true] = false;
 }
 
 void rota_op_stream_copy(struct rota_stream_copy_op *op, struct rota_stream *from, struct rota_stream *to,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "op_internal.h"
 #include "stream_internal.h"
 #include "sys_net_internal.h"
 
@@ -18,8 +19,10 @@ static rota_poll fd_read(void *source, struct rota_context *cx, void *buf, size_
 {
 	struct rota_stream *s = source;
 
-	if (!s->in_busy_)
+	if (!s->in_busy_) {
 		rota_op_read(&s->in_op_, s->in_fd_, buf, len, -1);
+		rota__op_goes_on(&s->in_op_, s->in_closes_);
+	}
 	s->in_busy_ = true;
 	if (finish(&s->in_op_, &s->in_busy_, cx) == ROTA_PENDING)
 		return ROTA_PENDING;
@@ -31,8 +34,10 @@ static rota_poll fd_write(void *source, struct rota_context *cx, const void *buf
 {
 	struct rota_stream *s = source;
 
-	if (!s->out_busy_)
+	if (!s->out_busy_) {
 		rota_op_write(&s->out_op_, s->out_fd_, buf, len, -1);
+		rota__op_goes_on(&s->out_op_, s->out_closes_);
+	}
 	s->out_busy_ = true;
 	if (finish(&s->out_op_, &s->out_busy_, cx) == ROTA_PENDING)
 		return ROTA_PENDING;

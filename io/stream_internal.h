@@ -43,6 +43,10 @@ void rota__stream_op_init(struct rota_stream_op *op, const struct rota_future_op
 /* One read, or write, of the source, as a future: a count, or a negative errno. */
 void rota__stream_io_init(struct rota_stream_io *io, struct rota_stream *s, const void *buf, size_t len, bool writes);
 
+/* A call of the stream is about to use its source for the first time, which a read or write of the source says for itself:
+ * once a descriptor was closed, the rest of the call is refused with -ECANCELED. */
+void rota__stream_io_begin(struct rota_stream_io *io, struct rota_stream *s, bool writes);
+
 /* One read into what is free of the buffer, which must not be full; and what it brought: 1, 0 at the end, an error. */
 void rota__stream_fill_init(struct rota_stream_io *io, struct rota_stream *s);
 int rota__stream_filled(struct rota_stream_io *io);

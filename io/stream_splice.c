@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "splice_internal.h"
 #include "stream_copy.h"
 #include "stream_internal.h"
 #include "sys_internal.h"
@@ -36,6 +37,7 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 		left = op->limit_ - *op->copied_;
 		rota_op_splice(&op->splice_, op->from_->in_fd_, -1, op->to_->out_fd_, -1,
 			       (size_t)(left < PART_MAX ? left : PART_MAX), 0);
+		rota__splice_goes_on(&op->splice_, op->from_->in_closes_, op->to_->out_closes_);
 		ROTA_AWAIT(op, cx, &op->splice_.future);
 		n = op->splice_.future.status;
 		if (n == -EINVAL || n == -ENOSYS || n == -EOPNOTSUPP) /* what these descriptors cannot do */

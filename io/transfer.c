@@ -2,7 +2,7 @@
 /* Reading and writing until all bytes have moved, as one future over a row of operations. */
 #include <errno.h>
 
-#include "op.h"
+#include "carrier_internal.h"
 
 static struct rota_transfer_op *transfer_of(struct rota_future *future)
 {
@@ -18,6 +18,11 @@ static void start_next(struct rota_transfer_op *op)
 		rota_op_write(&op->op_, op->fd_, at, left, -1);
 	else
 		rota_op_read(&op->op_, op->fd_, at, left, -1);
+	if (op->begun_)
+		rota__op_goes_on(&op->op_, op->closes_);
+	else
+		op->closes_ = rota__call_closes(op->fd_);
+	op->begun_ = true;
 	op->started_ = true;
 }
 
@@ -66,6 +71,7 @@ static void prepare(struct rota_transfer_op *op, int fd, void *buf, size_t len, 
 	op->buf_ = buf;
 	op->fd_ = fd;
 	op->writes_ = writes;
+	op->begun_ = false;
 	op->started_ = false;
 	op->cancelled_ = false;
 }

@@ -131,6 +131,7 @@ static rota_poll batch_poll(struct rota_future *self, struct rota_context *cx)
 			if (move(op) == ROTA_READY)
 				return ROTA_READY;
 			rota_op_poll(&op->op_, op->fd_, op->sends_ ? POLLOUT : POLLIN);
+			rota__op_goes_on(&op->op_, op->closes_);
 			op->waits_ = true;
 		}
 		if (rota_future_poll(&op->op_.future, cx) == ROTA_PENDING)
