@@ -86,6 +86,7 @@ static inline void rota__wake_batch_add_task(struct rota__wake_batch *batch, rot
 
 /* Hands a claimed task to the scheduler. Any thread. */
 void rota__task_submit(rota_task *task);
+void rota__tasks_submit(rota_task *first); /* a list, linked by queue_next, in the order in which they were woken */
 
 /* The body has returned `status`: wakes the joiner and drops the runtime's reference. */
 void rota__task_finish(rota_task *task, int status);

@@ -66,12 +66,8 @@ void rota__wake_batch_submit(struct rota__wake_batch *batch)
 
 	batch->first = NULL;
 	batch->last = NULL;
-	while (task != NULL) {
-		rota_task *next = task->queue_next;
-
-		rota__task_submit(task);
-		task = next;
-	}
+	if (task != NULL)
+		rota__tasks_submit(task);
 	if (batch->others > 0)
 		submit_others(batch);
 }

@@ -153,25 +153,47 @@ static void publish_from_outside(rota_runtime *rt, rota_task *task)
 	rota__fetch_sub(&rt->visitors, 1, RELEASE); /* partner: shutdown; the last touch of the runtime */
 }
 
-void rota__task_submit(rota_task *task)
+/* `behind`: to the end of the run queue, also if a task wakes it. Returns whether the task may run after others of this
+ * worker's, not pinned nor another runtime's. */
+static inline bool submit(struct rota__worker *worker, rota_task *task, bool behind)
 {
-	struct rota__worker *worker = rota__worker_self();
 	rota_runtime *rt = task->rt;
 
 	if (__builtin_expect(worker == NULL || worker->rt != rt, 0)) {
 		publish_from_outside(rt, task);
-	} else if (task->flags & ROTA__TASK_PINNED) {
+		return false;
+	}
+	if (task->flags & ROTA__TASK_PINNED) {
 		struct rota__worker *home = &rt->workers[task->home];
 
 		if (home == worker)
 			push_pinned(worker, task);
 		else
 			rota__worker_send_mail(home, task);
-	} else if (worker->current != NULL) {
-		/* A task that wakes another is about to wait for it; what I/O and timers wake queues up. */
+		return false;
+	}
+	/* A task that wakes another is about to wait for it; what I/O and timers wake queues up. */
+	if (worker->current != NULL && !behind)
 		push_next(worker, task);
-	} else {
+	else
 		rota__worker_push_back(worker, task);
+	return true;
+}
+
+void rota__task_submit(rota_task *task)
+{
+	submit(rota__worker_self(), task, false);
+}
+
+/* The first one woken runs first: the others would only push each other out of the next slot. */
+void rota__tasks_submit(rota_task *first)
+{
+	struct rota__worker *worker = rota__worker_self();
+	bool behind = false;
+
+	for (rota_task *task = first, *next; task != NULL; task = next) {
+		next = task->queue_next;
+		behind |= submit(worker, task, behind);
 	}
 }
 

@@ -127,6 +127,14 @@ __attribute__((weak)) void rota__task_submit(rota_task *task)
 	rota__sys_futex_wake(&task_of(task)->queued, 1);
 }
 
+__attribute__((weak)) void rota__tasks_submit(rota_task *first)
+{
+	for (rota_task *task = first, *next; task != NULL; task = next) {
+		next = task->queue_next;
+		rota__task_submit(task);
+	}
+}
+
 void rota__task_pool_put_slow(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
 {
 	(void)pool;
