@@ -100,6 +100,18 @@ bool rota__fiber_overflowed(const rota_task *task, const void *addr);
 
 #endif
 
+#define ROTA__FIBER_FETCHED 512
+
+/* The fiber is about to run: has what it saved, and the frames of the wait that it returns through, brought to the cache all at
+ * once. Of a thousand fibers in turns these lines are far away, and it would come upon one after the other. */
+static inline void rota__fiber_fetch(const rota_task *task)
+{
+	const char *sp = task->sp;
+
+	for (unsigned i = 0; i < ROTA__FIBER_FETCHED; i += ROTA__CACHE_LINE)
+		__builtin_prefetch(sp + i, 1);
+}
+
 /* First thing on a fiber's stack after each switch to it. */
 static inline void rota__fiber_arrived(rota_task *task)
 {

@@ -48,6 +48,7 @@ static inline rota_task *pick(struct rota__worker *worker)
 		worker->picked = task;
 		return NULL;
 	}
+	rota__fiber_fetch(task);
 	rota__worker_begin(worker, task);
 	return task;
 }
