@@ -12,13 +12,16 @@ enum {
 	PLACE,
 	SEMAPHORE,
 	NOTIFY,
-	RWLOCK,
+	READER,
+	WRITER,
 	MUTEX,
 	BROADCAST,
 	WATCH,
 	ONESHOT,
 	ONCE,
 	WAIT_GROUP,
+	BARRIER,
+	COND,
 	TIMER,
 	WAITS
 };
@@ -28,11 +31,17 @@ struct things {
 	struct rota_channel full, full_too;
 	struct rota_semaphore semaphore;
 	struct rota_notify notify;
-	struct rota_rwlock lock;
+	struct rota_rwlock lock, shared;
 	struct rota_mutex mutex;
 	struct rota_oneshot oneshot;
 	struct rota_once once;
 	struct rota_wait_group group;
+	struct rota_barrier barrier;
+	struct rota_barrier_op partner;
+	struct rota_cond cond;
+	struct rota_mutex box;
+	bool flag;          /* under the box's mutex */
+	rota_task *present; /* who comes to the barrier, or signals */
 	struct rota_broadcast broadcast;
 	struct rota_watch watch;
 	struct rota_broadcast_receiver listener;
@@ -43,11 +52,13 @@ struct waits {
 	struct rota_channel_op channel, sender, place;
 	struct rota_semaphore_op semaphore;
 	struct rota_notify_op notify;
-	struct rota_rwlock_op lock;
+	struct rota_rwlock_op lock, shared;
 	struct rota_mutex_lock_op mutex;
 	struct rota_oneshot_op oneshot;
 	struct rota_once_op once;
 	struct rota_wait_group_op group;
+	struct rota_barrier_op barrier;
+	struct rota_cond_op cond;
 	struct rota_broadcast_op broadcast;
 	struct rota_watch_op watch;
 	struct rota_timer timer;
@@ -71,8 +82,12 @@ static void hold(struct things *t, int which)
 	case PLACE:
 		expect(rota_channel_try_send(&t->full_too, &seven), ==, 0);
 		break;
-	case RWLOCK:
+	case READER:
 		rota_rwlock_wrlock_init(&lock, &t->lock);
+		expect(rota_await(&lock.future), ==, 0);
+		break;
+	case WRITER:
+		rota_rwlock_rdlock_init(&lock, &t->shared);
 		expect(rota_await(&lock.future), ==, 0);
 		break;
 	case MUTEX:
@@ -105,8 +120,13 @@ static void things_init(struct things *t)
 	rota_semaphore_init(&t->semaphore, 0);
 	rota_notify_init(&t->notify);
 	rota_rwlock_init(&t->lock);
+	rota_rwlock_init(&t->shared);
 	rota_mutex_init(&t->mutex);
 	rota_wait_group_init(&t->group);
+	expect(rota_barrier_init(&t->barrier, 2), ==, 0);
+	rota_cond_init(&t->cond);
+	rota_mutex_init(&t->box);
+	t->flag = false;
 	for (int i = 0; i < WAITS; i++)
 		hold(t, i);
 	expect(rota_broadcast_init(&t->broadcast, 8, 4), ==, 0);
@@ -125,10 +145,13 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	rota_semaphore_acquire_init(&w->semaphore, &t->semaphore, 1);
 	rota_notify_wait_init(&w->notify, &t->notify);
 	rota_rwlock_rdlock_init(&w->lock, &t->lock);
+	rota_rwlock_wrlock_init(&w->shared, &t->shared);
 	rota_mutex_lock_init(&w->mutex, &t->mutex);
 	rota_oneshot_recv_init(&w->oneshot, &t->oneshot);
 	rota_once_begin_init(&w->once, &t->once);
 	rota_wait_group_wait_init(&w->group, &t->group);
+	rota_barrier_wait_init(&w->barrier, &t->barrier);
+	rota_cond_wait_init(&w->cond, &t->cond, &t->box);
 	rota_broadcast_recv_init(&w->broadcast, &t->listener, &w->heard);
 	rota_watch_changed_init(&w->watch, &t->watcher, &w->seen);
 	rota_timer_init(&w->timer, deadline);
@@ -137,16 +160,32 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	w->futures[PLACE] = &w->place.future;
 	w->futures[SEMAPHORE] = &w->semaphore.future;
 	w->futures[NOTIFY] = &w->notify.future;
-	w->futures[RWLOCK] = &w->lock.future;
+	w->futures[READER] = &w->lock.future;
+	w->futures[WRITER] = &w->shared.future;
 	w->futures[MUTEX] = &w->mutex.future;
 	w->futures[ONESHOT] = &w->oneshot.future;
 	w->futures[ONCE] = &w->once.future;
 	w->futures[WAIT_GROUP] = &w->group.future;
+	w->futures[BARRIER] = &w->barrier.future;
+	w->futures[COND] = &w->cond.future;
 	w->futures[BROADCAST] = &w->broadcast.future;
 	w->futures[WATCH] = &w->watch.future;
 	w->futures[TIMER] = &w->timer.future;
 }
 
+static int set_and_signal(void *arg)
+{
+	struct things *t = arg;
+
+	rota_mutex_lock(&t->box);
+	t->flag = true;
+	rota_cond_signal(&t->cond);
+	rota_mutex_unlock(&t->box);
+	return 0;
+}
+
+/* What is given where who gives has to wait for who takes, it is given by a task: to the barrier, another one comes; the condition
+ * is signalled once the mutex was given up for it. */
 static void give(struct things *t, int which)
 {
 	const uint64_t value = 7;
@@ -168,8 +207,11 @@ static void give(struct things *t, int which)
 	case NOTIFY:
 		rota_notify_one(&t->notify);
 		break;
-	case RWLOCK:
+	case READER:
 		expect(rota_rwlock_unlock(&t->lock), ==, 0);
+		break;
+	case WRITER:
+		expect(rota_rwlock_unlock(&t->shared), ==, 0);
 		break;
 	case MUTEX:
 		rota_mutex_unlock(&t->mutex);
@@ -182,6 +224,13 @@ static void give(struct things *t, int which)
 		break;
 	case WAIT_GROUP:
 		expect(rota_wait_group_done(&t->group), ==, 0);
+		break;
+	case BARRIER:
+		rota_barrier_wait_init(&t->partner, &t->barrier);
+		expect(rota_spawn_future(&t->present, &t->partner.future), ==, 0);
+		break;
+	case COND:
+		expect(rota_spawn(&t->present, set_and_signal, t), ==, 0);
 		break;
 	case BROADCAST:
 		expect(rota_broadcast_send(&t->broadcast, &value), ==, 0);
@@ -222,8 +271,11 @@ static void take(struct things *t, int which)
 	case NOTIFY:
 		expect(rota_notify_wait(&t->notify), ==, 0);
 		break;
-	case RWLOCK:
+	case READER:
 		expect(rota_rwlock_rdlock(&t->lock), ==, 0);
+		break;
+	case WRITER:
+		expect(rota_rwlock_wrlock(&t->shared), ==, 0);
 		break;
 	case MUTEX:
 		expect(rota_mutex_lock_until(&t->mutex, ROTA_NEVER), ==, 0);
@@ -237,6 +289,15 @@ static void take(struct things *t, int which)
 		break;
 	case WAIT_GROUP:
 		expect(rota_wait_group_wait(&t->group), ==, 0);
+		break;
+	case BARRIER:
+		expect(rota_barrier_wait(&t->barrier), >=, 0);
+		break;
+	case COND:
+		rota_mutex_lock(&t->box);
+		while (!t->flag)
+			expect(rota_cond_wait(&t->cond, &t->box), ==, 0);
+		rota_mutex_unlock(&t->box);
 		break;
 	case BROADCAST:
 		expect(rota_broadcast_recv(&t->listener, &value), ==, 0);
@@ -253,12 +314,17 @@ static void take(struct things *t, int which)
 /* It was had, and is somebody's again. */
 static void hold_again(struct things *t, int which)
 {
-	if (which == RWLOCK)
+	if (which == READER)
 		expect(rota_rwlock_unlock(&t->lock), ==, 0);
+	if (which == WRITER)
+		expect(rota_rwlock_unlock(&t->shared), ==, 0);
 	if (which == MUTEX)
 		rota_mutex_unlock(&t->mutex);
 	if (which == PLACE)
 		expect(rota_channel_unreserve(&t->full_too), ==, 0);
+	if (which == BARRIER || which == COND)
+		expect(rota_join(t->present, NULL), ==, 0);
+	t->flag = false;
 	if (which != SENDER) /* what was sent is in the way of the next */
 		hold(t, which);
 }
@@ -267,11 +333,16 @@ static void things_deinit(struct things *t)
 {
 	expect(rota_rwlock_unlock(&t->lock), ==, 0);
 	expect(rota_rwlock_deinit(&t->lock), ==, 0);
+	expect(rota_rwlock_unlock(&t->shared), ==, 0);
+	expect(rota_rwlock_deinit(&t->shared), ==, 0);
 	rota_mutex_unlock(&t->mutex);
 	expect(rota_mutex_deinit(&t->mutex), ==, 0);
 	expect(rota_oneshot_deinit(&t->oneshot), ==, 0);
 	expect(rota_once_deinit(&t->once), ==, 0);
 	expect(rota_wait_group_deinit(&t->group), ==, 0);
+	expect(rota_barrier_deinit(&t->barrier), ==, 0);
+	expect(rota_cond_deinit(&t->cond), ==, 0);
+	expect(rota_mutex_deinit(&t->box), ==, 0);
 	expect(rota_semaphore_deinit(&t->semaphore), ==, 0);
 	expect(rota_notify_deinit(&t->notify), ==, 0);
 	expect(rota_channel_deinit(&t->channel), ==, 0);
@@ -309,14 +380,20 @@ static void select_script(const struct place *place)
 		size_t winner = WAITS;
 
 		waits_init(&w, &t, which == TIMER ? rota_now() + ROTA_MS(1) : ROTA_NEVER);
+		rota_mutex_lock(&t.box);
 		if (round % 2 == 0)
 			give(&t, which);
 		else
 			expect(rota_spawn(&task, give_later, &giver), ==, 0);
-		expect(rota_await_any(w.futures, WAITS, &winner), ==, 0);
+		expect(rota_await_any(w.futures, WAITS, &winner), >=, 0);
 		expect(winner, ==, which);
-		for (int i = 0; i < WAITS; i++)
-			expect(w.futures[i]->status, ==, i == which ? 0 : -ECANCELED);
+		rota_mutex_unlock(&t.box); /* whoever won: the wait for the condition has it again, or had not begun */
+		for (int i = 0; i < WAITS; i++) {
+			if (i == BARRIER && i == which)
+				expect(w.futures[i]->status, >=, 0);
+			else
+				expect(w.futures[i]->status, ==, i == which ? 0 : -ECANCELED);
+		}
 		if (task != NULL)
 			expect(rota_join(task, NULL), ==, 0);
 		hold_again(&t, which);
