@@ -120,6 +120,14 @@ static void wait_for_channel(void)
 	waits(&op.channel.future);
 }
 
+static void wait_for_room(void)
+{
+	for (int i = 0; i < 2; i++)
+		expect(rota_channel_try_send(&channel, &i), ==, 0);
+	rota_channel_send_init(&op.channel, &channel, &value);
+	waits(&op.channel.future);
+}
+
 static void wait_for_broadcast(void)
 {
 	rota_broadcast_subscribe(&broadcast, &listener);
@@ -305,6 +313,15 @@ static void channel_is_empty(void)
 		expect(rota_channel_try_send(&channel, &i), ==, i < 2 ? 0 : -EAGAIN);
 }
 
+static void channel_is_full(void)
+{
+	int got = -1;
+
+	expect(rota_channel_length(&channel), ==, 2);
+	expect(rota_channel_try_recv(&channel, &got), ==, 0);
+	expect(got, ==, 0);
+}
+
 static int end_broadcast(void)
 {
 	return rota_broadcast_deinit(&broadcast);
@@ -362,6 +379,8 @@ static const struct misuse {
 	{ "rota_channel_send_reserved: no place is reserved", nothing, send_unreserved, -EPERM, channel_is_empty, NULL },
 	{ "rota_channel_unreserve: no place is reserved", nothing, unreserve, -EPERM, channel_is_empty, NULL },
 	{ "rota_channel_deinit while somebody waits", wait_for_channel, end_channel, -EBUSY, nothing,
+	  &op.channel.future },
+	{ "rota_channel_deinit while somebody waits", wait_for_room, end_channel, -EBUSY, channel_is_full,
 	  &op.channel.future },
 	{ "rota_broadcast_deinit while somebody waits", wait_for_broadcast, end_broadcast, -EBUSY, nothing,
 	  &op.broadcast.future },
