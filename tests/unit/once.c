@@ -125,6 +125,44 @@ static int run_it(void *arg)
 	return rota_once_run(&w->once, work, w);
 }
 
+static int must_not_run(void *arg)
+{
+	(void)arg;
+	expect(false, ==, true);
+	return 0;
+}
+
+static int run_in_vain(void *arg)
+{
+	return rota_once_run(arg, must_not_run, NULL);
+}
+
+/* Who gives up, before it waits or while it does, does not do it, and leaves the turn where it is. */
+static void cancel_script(const struct place *place)
+{
+	struct rota_once o = ROTA_ONCE_INIT;
+	struct rota_once_op turn;
+	rota_task *task;
+
+	(void)place;
+	rota_once_begin_init(&turn, &o);
+	expect(rota_await(&turn.future), ==, ROTA_ONCE_TURN);
+	for (int waits = 0; waits < 2; waits++) {
+		expect(rota_spawn(&task, run_in_vain, &o), ==, 0);
+		if (waits)
+			waiters_await(&o.waiters_, 1);
+		expect(rota_cancel(task), ==, 0);
+		unit_expect_join(task, -ECANCELED);
+	}
+	expect(rota_once_end(&o, 7), ==, 0);
+	expect(rota_once_run(&o, must_not_run, NULL), ==, 7);
+}
+
+UNIT_TEST(once, who_was_cancelled_does_not_run_it)
+{
+	in_fibers(cancel_script, 0);
+}
+
 static struct rota_once_op crowd_ops[CROWD_FUTURES];
 
 /* Stackless tasks only wait for it to be done: one whose turn it is fails. */
