@@ -99,6 +99,9 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_mutex *m = op->mutex_;
 	struct rota_waiter *waiter = &op->waiter_;
 	const bool cancelled = self->status == -ECANCELED;
+
+	if (cancelled && rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_IDLE) /* its own doing: it never queued */
+		return ROTA_READY;
 	const uint32_t locked = take_busy(m) & LOCKED;
 	const bool granted = rota__waiter_granted(waiter);
 

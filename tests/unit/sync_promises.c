@@ -330,6 +330,168 @@ UNIT_TEST(sync, no_wait_allocates)
 	in_fibers(no_allocation_script, 0);
 }
 
+/* --- what is there at once ----------------------------------------------------------------------------------------------------- */
+
+static bool any_value(const void *value, void *arg)
+{
+	(void)value;
+	(void)arg;
+	return true;
+}
+
+/* What is waited for at once, whenever it is asked for: begin, wait, end. */
+enum { ACQUIRE_ONE, READ, WRITE, LOCK, NOTIFIED, SEND, RECV, HEAR, SEE, PASS, NOTHING_TO_DO, DONE_BEFORE, AT_ONCE };
+
+static void begin_at_once(struct table *t, int which)
+{
+	const uint64_t value = 1;
+
+	if (which == NOTIFIED)
+		rota_notify_one(&t->notify);
+	else if (which == RECV)
+		expect(rota_channel_try_send(&t->empty, &value), ==, 0);
+	else if (which == HEAR)
+		expect(rota_broadcast_send(&t->broadcast, &value), ==, 0);
+	else if (which == SEE)
+		expect(rota_watch_send(&t->watch, &value), ==, 0);
+	else if (which == PASS)
+		expect(rota_barrier_init(&t->barrier, 1), ==, 0);
+}
+
+static int wait_at_once(struct table *t, int which)
+{
+	uint64_t value = 1;
+
+	switch (which) {
+	case ACQUIRE_ONE:
+		return rota_semaphore_acquire(&t->semaphore, 1);
+	case READ:
+		return rota_rwlock_rdlock(&t->rwlock);
+	case WRITE:
+		return rota_rwlock_wrlock(&t->rwlock);
+	case LOCK:
+		return rota_mutex_lock_until(&t->mutex, ROTA_NEVER);
+	case NOTIFIED:
+		return rota_notify_wait(&t->notify);
+	case SEND:
+		return rota_channel_send(&t->empty, &value);
+	case RECV:
+		return rota_channel_recv(&t->empty, &value);
+	case HEAR:
+		return rota_broadcast_recv(&t->listener, &value);
+	case SEE:
+		return rota_watch_changed(&t->watcher, &value);
+	case PASS:
+		return rota_barrier_wait(&t->barrier);
+	case NOTHING_TO_DO:
+		return rota_wait_group_wait(&t->group);
+	default:
+		value = 0;
+		return rota_watch_wait_for(&t->watcher, any_value, NULL, &value);
+	}
+}
+
+static void end_at_once(struct table *t, int which)
+{
+	uint64_t value;
+
+	if (which == ACQUIRE_ONE)
+		expect(rota_semaphore_release(&t->semaphore, 1), ==, 0);
+	else if (which == READ || which == WRITE)
+		expect(rota_rwlock_unlock(&t->rwlock), ==, 0);
+	else if (which == LOCK)
+		rota_mutex_unlock(&t->mutex);
+	else if (which == SEND)
+		expect(rota_channel_try_recv(&t->empty, &value), ==, 0);
+}
+
+static void table_of_what_is_there(struct table *t)
+{
+	table_init(t);
+	expect(rota_rwlock_unlock(&t->rwlock), ==, 0);
+	expect(rota_semaphore_release(&t->semaphore, 1), ==, 0);
+	expect(rota_wait_group_done(&t->group), ==, 0);
+}
+
+static bool others_ran; /* on one thread */
+
+static int other(void *arg)
+{
+	(void)arg;
+	others_ran = true;
+	return 0;
+}
+
+/* A fiber that never has to wait would go on for ever, but for the turn that it leaves to others now and then. */
+static void turns_script(const struct place *place)
+{
+	struct table t;
+	rota_task *task;
+
+	(void)place;
+	table_of_what_is_there(&t);
+	for (int which = 0; which < AT_ONCE; which++) {
+		others_ran = false;
+		expect(rota_spawn(&task, other, NULL), ==, 0);
+		while (!others_ran) {
+			begin_at_once(&t, which);
+			expect(wait_at_once(&t, which), >=, 0);
+			end_at_once(&t, which);
+		}
+		expect(rota_join(task, NULL), ==, 0);
+	}
+	table_deinit(&t);
+}
+
+UNIT_TEST(sync, who_never_waits_leaves_a_turn_to_others)
+{
+	place_run(&place_kinds[2], 0, turns_script, NULL);
+}
+
+struct asked {
+	struct table *table;
+	int which;
+	bool used_up; /* its share of calls without a turn for others */
+};
+
+static int asked_to_stop(void *arg)
+{
+	struct asked *asked = arg;
+
+	expect(rota_cancelled(), ==, true);
+	if (asked->used_up) {
+		for (int i = 0; i < 1000; i++)
+			expect(rota_wait_group_wait(&asked->table->group), ==, -ECANCELED);
+	}
+	return wait_at_once(asked->table, asked->which);
+}
+
+/* Who was asked to stop learns it at the next wait, though it would be over at once, and takes nothing. */
+static void asked_script(const struct place *place)
+{
+	struct table t;
+	rota_task *task;
+
+	(void)place;
+	table_of_what_is_there(&t);
+	for (int i = 0; i < 2 * AT_ONCE; i++) {
+		struct asked asked = { &t, i / 2, i % 2 != 0 };
+
+		begin_at_once(&t, asked.which);
+		expect(rota_spawn(&task, asked_to_stop, &asked), ==, 0);
+		expect(rota_cancel(task), ==, 0); /* before it has begun: on one thread */
+		unit_expect_join(task, -ECANCELED);
+		expect(wait_at_once(&t, asked.which), >=, 0);
+		end_at_once(&t, asked.which);
+	}
+	table_deinit(&t);
+}
+
+UNIT_TEST(sync, who_was_asked_to_stop_takes_nothing)
+{
+	place_run(&place_kinds[2], 0, asked_script, NULL);
+}
+
 /* --- reports --------------------------------------------------------------------------------------------------------------- */
 
 static int clumsy(void *arg)
