@@ -48,7 +48,7 @@ static bool room(uint64_t state, bool write)
 	return write ? state < WRITER : !(state & WRITER);
 }
 
-/* With BUSY, and `state` without it and WAITERS. Serves the list; true: the batch is full, and there may be more. */
+/* With BUSY. Serves the list; true: the batch is full, and there may be more. */
 static bool serve(struct rota_rwlock *l, uint64_t *state, struct rota__wake_batch *batch)
 {
 	while (!rota__waitlist_empty(&l->waiters_)) {
@@ -72,7 +72,6 @@ static void serve_and_give(struct rota_rwlock *l, uint64_t state)
 
 	rota__wake_batch_init(&batch);
 	for (;;) {
-		state &= ~ROTA__WAITERS;
 		more = serve(l, &state, &batch);
 		rota__busy_give(&l->state_, state, &l->waiters_);
 		rota__wake_batch_submit(&batch);
@@ -136,7 +135,7 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 		self->status = 0;
 		return ROTA_READY;
 	}
-	state = rota__busy_take(&l->state_) & ~ROTA__WAITERS;
+	state = rota__busy_take(&l->state_);
 	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
 		self->status = 0;
 	} else if (cancelled) {
