@@ -10,6 +10,7 @@ static struct rota_barrier barrier;
 static unsigned steps[2]; /* plain: to pass too early is a data race */
 static struct rota_atomic_u32 leaders;
 static struct rota_barrier_op waiting;
+static struct rota_barrier_op crowd[3]; /* they wait, in this order: more than one batch of wakes (meson.build) */
 
 static void setup(void)
 {
@@ -24,6 +25,17 @@ static void setup_one_waits(void)
 	setup();
 	rota_barrier_wait_init(&waiting, &barrier);
 	model_check(poll(&waiting.future) == ROTA_PENDING);
+}
+
+/* The fourth is to come. */
+static void setup_three_wait(void)
+{
+	setup();
+	model_check(rota_barrier_init(&barrier, 4) == 0);
+	for (int i = 0; i < 3; i++) {
+		rota_barrier_wait_init(&crowd[i], &barrier);
+		model_check(poll_elsewhere(&crowd[i].future) == ROTA_PENDING);
+	}
 }
 
 static int pass(void)
@@ -93,6 +105,20 @@ static void give_up_or_pass(void)
 	}
 }
 
+/* When all have come it has passed, though it may have to wait for its turn to be told. */
+static void give_up_the_third_or_pass(void)
+{
+	rota_future_cancel(&crowd[2].future);
+	const int status = rota_await(&crowd[2].future);
+
+	model_free(&crowd[2], sizeof(crowd[2]));
+	model_outcome(status == 0 ? 0 : 1);
+	if (status < 0) {
+		model_check(status == -ECANCELED);
+		arrive();
+	}
+}
+
 static void one_led(void)
 {
 	model_check(leaders.value == 1);
@@ -103,10 +129,25 @@ static void one_led_each(void)
 	model_check(leaders.value == 2 && rota_barrier_deinit(&barrier) == 0);
 }
 
+static void the_others_passed(void)
+{
+	one_led();
+	for (int i = 0; i < 2; i++)
+		model_check(poll(&crowd[i].future) == ROTA_READY && crowd[i].future.status == 0);
+	model_check(rota_barrier_deinit(&barrier) == 0);
+}
+
 const struct model_scenario model_scenarios[] = {
 	{ "barrier: a round", setup, { round_0, round_1 }, one_led, 0, 0, 0 },
 	{ "barrier: two rounds", setup, { two_rounds_0, two_rounds_1 }, one_led_each, 0, 0, 3 },
 	{ "barrier: freed by who has waited", setup, { pass_and_free, pass_and_free }, one_led, 0, 0, 0 },
 	{ "barrier: cancel", setup_one_waits, { arrive, give_up_or_pass }, one_led, 0x3, 0, 0 },
+	{ "barrier: cancel between two batches",
+	  setup_three_wait,
+	  { arrive, give_up_the_third_or_pass },
+	  the_others_passed,
+	  0x3,
+	  0,
+	  0 },
 	{ .name = NULL },
 };

@@ -7,11 +7,13 @@
 
 #include <errno.h>
 
-#include "seams.h"
+#include "waits.h"
 
 static struct rota_channel channel;
 static unsigned got[4];
 static unsigned count;
+static struct rota_channel_op crowd[3]; /* they wait, in this order: more than one batch of wakes (meson.build) */
+static unsigned elems[3];
 
 static void setup(void)
 {
@@ -45,6 +47,28 @@ static void setup_reserved(void)
 {
 	setup();
 	model_check(rota_channel_try_reserve(&channel) == 0);
+}
+
+static void setup_three_receivers_wait(void)
+{
+	setup();
+	for (int i = 0; i < 3; i++) {
+		elems[i] = 0;
+		rota_channel_recv_init(&crowd[i], &channel, &elems[i]);
+		model_check(poll_elsewhere(&crowd[i].future) == ROTA_PENDING);
+	}
+}
+
+/* 0 is inside, 1, 2 and 3 are to follow. */
+static void setup_three_senders_wait(void)
+{
+	setup();
+	model_check(rota_channel_try_send(&channel, &count) == 0);
+	for (unsigned i = 0; i < 3; i++) {
+		elems[i] = i + 1;
+		rota_channel_send_init(&crowd[i], &channel, &elems[i]);
+		model_check(poll_elsewhere(&crowd[i].future) == ROTA_PENDING);
+	}
 }
 
 static void send(unsigned elem)
@@ -239,6 +263,61 @@ static void got_3(void)
 	model_check(got[3] == 1);
 }
 
+static void send_many(void)
+{
+	static const unsigned sent[3] = { 1, 2, 3 };
+
+	model_check(rota_channel_try_send_many(&channel, sent, 3) == 3);
+}
+
+static void close_all(void)
+{
+	rota_channel_close(&channel);
+}
+
+static int give_up_the_third(void)
+{
+	int status = give_up(&crowd[2].future);
+
+	model_free(&crowd[2], sizeof(crowd[2]));
+	model_outcome(status == 0 ? 0 : status == -EPIPE ? 2 : 1);
+	return status;
+}
+
+static void give_up_the_third_receiver(void)
+{
+	if (give_up_the_third() == 0)
+		model_check(elems[2] == 3);
+	else
+		count++; /* the element is still there */
+}
+
+static void give_up_the_third_waiter(void)
+{
+	give_up_the_third();
+}
+
+static void ended(unsigned i, int status)
+{
+	model_check(poll(&crowd[i].future) == ROTA_READY && crowd[i].future.status == status);
+}
+
+static void two_received(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		ended(i, 0);
+		model_check(elems[i] == i + 1);
+	}
+	model_check(rota_channel_length(&channel) == count);
+}
+
+static void two_learned_of_the_end(void)
+{
+	ended(0, -EPIPE);
+	ended(1, -EPIPE);
+	model_check(rota_channel_deinit(&channel) == 0);
+}
+
 const struct model_scenario model_scenarios[] = {
 	{ "channel: send, recv", setup, { send_1, recv_one }, got_1, 0, 0, 0 },
 	{ "channel: two each", setup, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
@@ -270,5 +349,26 @@ const struct model_scenario model_scenarios[] = {
 	  0x3,
 	  0,
 	  1 },
+	{ "channel: send many, cancel between two batches",
+	  setup_three_receivers_wait,
+	  { send_many, give_up_the_third_receiver },
+	  two_received,
+	  0x3,
+	  0,
+	  0 },
+	{ "channel: close, a receiver cancelled between two batches",
+	  setup_three_receivers_wait,
+	  { close_all, give_up_the_third_waiter },
+	  two_learned_of_the_end,
+	  0x6,
+	  0,
+	  0 },
+	{ "channel: close, a sender cancelled between two batches",
+	  setup_three_senders_wait,
+	  { close_all, give_up_the_third_waiter },
+	  two_learned_of_the_end,
+	  0x6,
+	  0,
+	  0 },
 	{ .name = NULL },
 };

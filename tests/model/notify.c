@@ -12,7 +12,7 @@
 static struct rota_notify notify;
 static struct rota_atomic_u32 flag; /* RELAXED: the notification is to order them */
 static unsigned payload;
-static struct rota_notify_op first, second; /* they wait, in this order */
+static struct rota_notify_op first, second, third; /* they wait, in this order */
 
 static void setup(void)
 {
@@ -37,6 +37,18 @@ static void setup_two_wait(void)
 {
 	setup_one_waits();
 	wait_in_setup(&second);
+}
+
+/* More than one batch of wakes (meson.build). */
+static void setup_three_wait(void)
+{
+	struct rota_notify_op *const ops[] = { &first, &second, &third };
+
+	setup();
+	for (int i = 0; i < 3; i++) {
+		rota_notify_wait_init(ops[i], &notify);
+		model_check(poll_elsewhere(&ops[i]->future) == ROTA_PENDING);
+	}
 }
 
 static void setup_kept(void)
@@ -110,6 +122,15 @@ static void give_up_first(void)
 	}
 }
 
+static void give_up_third(void)
+{
+	int status = give_up(&third.future);
+
+	model_free(&third, sizeof(third));
+	model_check(status == 0 || status == -ECANCELED);
+	model_outcome(status == 0 ? 0 : 1);
+}
+
 static void set(void)
 {
 	rota__store(&flag, 1, RELAXED); /* partner: the notification */
@@ -170,6 +191,13 @@ static void first_told_one_kept(void)
 	one_kept();
 }
 
+static void first_two_told(void)
+{
+	first_told();
+	second_told();
+	nothing_kept();
+}
+
 static void nobody_waits(void)
 {
 	model_check(rota_notify_deinit(&notify) == 0);
@@ -187,5 +215,12 @@ const struct model_scenario model_scenarios[] = {
 	{ "notify: two tell, one waits", setup_one_waits, { tell_nothing, tell_nothing }, first_told_one_kept, 0, 0, 0 },
 	{ "notify: all, before anybody waits", setup, { set_for_all, queue_look_wait }, nothing_kept, 0x3, 0, 0 },
 	{ "notify: all", setup_one_waits, { set_for_all, queue_look_wait }, first_told, 0x3, 0, 0 },
+	{ "notify: all, cancel between two batches",
+	  setup_three_wait,
+	  { set_for_all, give_up_third },
+	  first_two_told,
+	  0x3,
+	  0,
+	  0 },
 	{ .name = NULL },
 };

@@ -10,8 +10,8 @@
 #include "waits.h"
 
 static struct rota_once once;
-static unsigned runs, product;            /* plain: to run at the same time is a data race */
-static struct rota_once_op first, second; /* they wait, in this order */
+static unsigned runs, product;                   /* plain: to run at the same time is a data race */
+static struct rota_once_op first, second, third; /* they wait, in this order */
 
 static void setup(void)
 {
@@ -34,6 +34,18 @@ static void setup_two_wait(void)
 	model_check(poll(&first.future) == ROTA_PENDING);
 	rota_once_begin_init(&second, &once);
 	model_check(poll(&second.future) == ROTA_PENDING);
+}
+
+/* More than one batch of wakes (meson.build). */
+static void setup_three_wait(void)
+{
+	struct rota_once_op *const ops[] = { &first, &second, &third };
+
+	setup_running();
+	for (int i = 0; i < 3; i++) {
+		rota_once_begin_init(ops[i], &once);
+		model_check(poll_elsewhere(&ops[i]->future) == ROTA_PENDING);
+	}
 }
 
 static int succeed(void *arg)
@@ -113,6 +125,23 @@ static void give_up_first(void)
 		model_check(status == -ECANCELED);
 }
 
+static void give_up_third(void)
+{
+	int status = give_up(&third.future);
+
+	model_free(&third, sizeof(third));
+	model_check(status == 0 || status == -ECANCELED);
+	model_check(status < 0 || product == 42);
+	model_outcome(status == 0 ? 0 : 1);
+}
+
+static void first_two_know(void)
+{
+	model_check(poll(&first.future) == ROTA_READY && first.future.status == 0);
+	model_check(poll(&second.future) == ROTA_READY && second.future.status == 0);
+	model_check(rota_once_deinit(&once) == 0);
+}
+
 static void second_has_the_turn(void)
 {
 	model_check(poll(&second.future) == ROTA_READY && second.future.status == ROTA_ONCE_TURN);
@@ -136,5 +165,6 @@ const struct model_scenario model_scenarios[] = {
 	{ "once: failed, run", setup_running, { end_badly, run }, ran_once, 0, 0, 0 },
 	{ "once: the first fails", setup, { run_and_maybe_fail, run_and_maybe_fail }, failed_then_ran, 0, 0, 0 },
 	{ "once: cancelled, another waits", setup_two_wait, { end_badly, give_up_first }, second_has_the_turn, 0x3, 0, 0 },
+	{ "once: cancel between two batches", setup_three_wait, { end_well, give_up_third }, first_two_know, 0x3, 0, 0 },
 	{ .name = NULL },
 };

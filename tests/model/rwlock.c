@@ -12,6 +12,7 @@
 static struct rota_rwlock lock;
 static unsigned value, done;
 static struct rota_rwlock_op writer, reader; /* they wait, in this order */
+static struct rota_rwlock_op readers[3];     /* more than one batch of wakes (meson.build) */
 
 static void setup(void)
 {
@@ -45,6 +46,15 @@ static void setup_queue(void)
 	setup_read();
 	model_check(begin(&writer, rota_rwlock_wrlock_init) == ROTA_PENDING);
 	model_check(begin(&reader, rota_rwlock_rdlock_init) == ROTA_PENDING);
+}
+
+static void setup_three_readers_wait(void)
+{
+	setup_written();
+	for (int i = 0; i < 3; i++) {
+		rota_rwlock_rdlock_init(&readers[i], &lock);
+		model_check(poll_elsewhere(&readers[i].future) == ROTA_PENDING);
+	}
 }
 
 static void unlock(void)
@@ -151,10 +161,30 @@ static void write_and_free(void)
 		model_free(&lock, sizeof(lock));
 }
 
+static void give_up_the_third(void)
+{
+	int status = give_up(&readers[2].future);
+
+	model_free(&readers[2], sizeof(readers[2]));
+	model_check(status == 0 || status == -ECANCELED);
+	model_outcome(status == 0 ? 0 : 1);
+	if (status == 0)
+		unlock();
+}
+
 static void nobody_inside(void)
 {
 	model_check(rota_rwlock_deinit(&lock) == 0);
 	model_check(rota_rwlock_trywrlock(&lock) == 0);
+}
+
+static void two_inside(void)
+{
+	for (int i = 0; i < 2; i++) {
+		model_check(poll(&readers[i].future) == ROTA_READY && readers[i].future.status == 0);
+		unlock();
+	}
+	nobody_inside();
 }
 
 const struct model_scenario model_scenarios[] = {
@@ -175,5 +205,12 @@ const struct model_scenario model_scenarios[] = {
 	  0 },
 	{ "rwlock: writer cancelled, the others read", setup_queue, { give_up_writer }, reader_served_too, 0x800, 0, 0 },
 	{ "rwlock: freed by the second", setup, { write_and_free, write_and_free }, NULL, 0, 0, 0 },
+	{ "rwlock: cancel between two batches",
+	  setup_three_readers_wait,
+	  { unlock, give_up_the_third },
+	  two_inside,
+	  0x3,
+	  0,
+	  0 },
 	{ .name = NULL },
 };

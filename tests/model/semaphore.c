@@ -8,7 +8,7 @@
 
 static struct rota_semaphore semaphore;
 static unsigned inside, done;
-static struct rota_semaphore_op first, second; /* in this order */
+static struct rota_semaphore_op first, second, third; /* in this order */
 
 static void setup_0(void)
 {
@@ -33,6 +33,18 @@ static void setup_two_wait(void)
 	setup_0();
 	wait_in_setup(&first);
 	wait_in_setup(&second);
+}
+
+/* More than one batch of wakes (meson.build). */
+static void setup_three_wait(void)
+{
+	struct rota_semaphore_op *const ops[] = { &first, &second, &third };
+
+	setup_0();
+	for (int i = 0; i < 3; i++) {
+		rota_semaphore_acquire_init(ops[i], &semaphore, 1);
+		model_check(poll_elsewhere(&ops[i]->future) == ROTA_PENDING);
+	}
 }
 
 static void acquire(uint64_t n)
@@ -96,9 +108,54 @@ static void give_up_first(void)
 		release_1();
 }
 
+static void release_3(void)
+{
+	model_check(rota_semaphore_release(&semaphore, 3) == 0);
+}
+
+/* The permit is its own, or nobody's. */
+static void give_up_third(void)
+{
+	int status = give_up(&third.future);
+
+	model_free(&third, sizeof(third));
+	outcome(status);
+	if (status == 0)
+		release_1();
+}
+
+/* It may look between two batches, and is in the list then. */
+static void await_the_end(void)
+{
+	model_check(rota_await(&third.future) == -EPIPE);
+	model_free(&third, sizeof(third));
+}
+
+static void served(struct rota_semaphore_op *op)
+{
+	model_check(poll(&op->future) == ROTA_READY && op->future.status == 0);
+}
+
+static void one_left(void);
+static void none_left(void);
+
+static void first_two_served(void)
+{
+	served(&first);
+	served(&second);
+	one_left();
+}
+
+static void first_two_turned_away(void)
+{
+	model_check(poll(&first.future) == ROTA_READY && first.future.status == -EPIPE);
+	model_check(poll(&second.future) == ROTA_READY && second.future.status == -EPIPE);
+	none_left();
+}
+
 static void second_served(void)
 {
-	model_check(poll(&second.future) == ROTA_READY && second.future.status == 0);
+	served(&second);
 	model_check(rota_semaphore_available(&semaphore) == 0);
 }
 
@@ -144,5 +201,19 @@ const struct model_scenario model_scenarios[] = {
 	{ "semaphore: the first wants more", setup_1, { want_2_in_vain, acquire_1 }, none_left, 0x2, 0, 0 },
 	{ "semaphore: close", setup_0, { close_it, acquire_until_closed }, NULL, 0x2, 0, 0 },
 	{ "semaphore: release, close", setup_0, { release_1, close_it, acquire_until_closed }, NULL, 0x3, 0, 1 },
+	{ "semaphore: close, more than a batch",
+	  setup_three_wait,
+	  { close_it, await_the_end },
+	  first_two_turned_away,
+	  0,
+	  0,
+	  0 },
+	{ "semaphore: cancel between two batches",
+	  setup_three_wait,
+	  { release_3, give_up_third },
+	  first_two_served,
+	  0x3,
+	  0,
+	  0 },
 	{ .name = NULL },
 };

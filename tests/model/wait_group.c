@@ -7,8 +7,8 @@
 #include "waits.h"
 
 static struct rota_wait_group group;
-static unsigned work[2]; /* plain: to go on too early is a data race */
-static struct rota_wait_group_op first, second;
+static unsigned work[2];                               /* plain: to go on too early is a data race */
+static struct rota_wait_group_op first, second, third; /* in this order */
 
 static void setup_1(void)
 {
@@ -34,6 +34,18 @@ static void setup_two_wait(void)
 	setup_2();
 	wait_in_setup(&first);
 	wait_in_setup(&second);
+}
+
+/* More than one batch of wakes (meson.build). */
+static void setup_three_wait(void)
+{
+	struct rota_wait_group_op *const ops[] = { &first, &second, &third };
+
+	setup_1();
+	for (int i = 0; i < 3; i++) {
+		rota_wait_group_wait_init(ops[i], &group);
+		model_check(poll_elsewhere(&ops[i]->future) == ROTA_PENDING);
+	}
 }
 
 static void done_0(void)
@@ -81,15 +93,36 @@ static void give_up_first(void)
 	done_0();
 }
 
+/* Cancelled when all were done it may have to wait for its turn to be told: so when all three have gone the group may end. */
+static void give_up_third_and_free(void)
+{
+	rota_future_cancel(&third.future);
+	const int status = rota_await(&third.future);
+
+	model_free(&third, sizeof(third));
+	model_check(status == 0 || status == -ECANCELED);
+	model_check(status < 0 || work[0] == 1);
+	model_outcome(status == 0 ? 0 : 1);
+	model_check(rota_await(&first.future) == 0);
+	model_check(rota_await(&second.future) == 0);
+	model_check(work[0] == 1);
+	model_free(&group, sizeof(group));
+}
+
+static void served(struct rota_wait_group_op *op)
+{
+	model_check(poll(&op->future) == ROTA_READY && op->future.status == 0);
+}
+
 static void second_served(void)
 {
-	model_check(poll(&second.future) == ROTA_READY && second.future.status == 0);
+	served(&second);
 	model_check(work[0] == 1 && work[1] == 1);
 }
 
 static void both_served(void)
 {
-	model_check(poll(&first.future) == ROTA_READY && first.future.status == 0);
+	served(&first);
 	second_served();
 	model_check(rota_wait_group_deinit(&group) == 0);
 }
@@ -100,5 +133,6 @@ const struct model_scenario model_scenarios[] = {
 	{ "wait group: add, wait", setup_1, { add_and_done, wait_for_both_and_free }, NULL, 0, 0, 0 },
 	{ "wait group: two done, two wait", setup_two_wait, { done_0, done_1 }, both_served, 0, 0, 0 },
 	{ "wait group: cancel, another waits", setup_two_wait, { done_1, give_up_first }, second_served, 0x2, 0, 0 },
+	{ "wait group: cancel between two batches", setup_three_wait, { done_0, give_up_third_and_free }, NULL, 0x3, 0, 0 },
 	{ .name = NULL },
 };

@@ -252,6 +252,22 @@ UNIT_TEST(semaphore, too_many_permits_are_reported, .signal = UNIT_MISUSE_SIGNAL
 	expect(rota_semaphore_available(&s), ==, ROTA_SEMAPHORE_MAX);
 }
 
+/* Also while somebody waits, for more than there are. */
+UNIT_TEST(semaphore, too_many_permits_are_reported_to_who_serves, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_semaphore s = ROTA_SEMAPHORE_INIT(5);
+	struct rota_semaphore_op op;
+	struct unit_capture capture;
+
+	wait_by_hand(&op, &s, 6);
+	unit_capture_begin(&capture);
+	expect(rota_semaphore_release(&s, ROTA_SEMAPHORE_MAX - 4), ==, -EOVERFLOW);
+	expect_contains(unit_capture_end(&capture), "more permits");
+	expect(rota_semaphore_available(&s), ==, 5);
+	expect(rota_semaphore_release(&s, 1), ==, 0);
+	expect_ready(&op, 0);
+}
+
 UNIT_TEST(semaphore, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
 {
 	struct rota_semaphore s = ROTA_SEMAPHORE_INIT(0);
