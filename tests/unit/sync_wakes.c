@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who was woken may end what it waited for, though the call that woke it is still on its way out: no call touches a primitive
- * once it has begun to wake the last of those who wait. As many wait as one batch of wakes holds, more, fewer; their wakers
- * are an executor's, and the last wake overwrites the primitive. A call that came back to it would write there, or wait for
- * ever for a lock.
+ * What a call that wakes touches, and whom it wakes. Who was woken may end what it waited for, though the call is still on its
+ * way out: it touches nothing once it has begun to wake the last of those who wait. As many wait as one batch of wakes holds,
+ * more, fewer; their wakers are an executor's, and the last wake overwrites the primitive. A call that came back to it would
+ * write there, or wait for ever for a lock. And who waits anew as soon as it is woken is not woken by the same call again.
  */
 #define _GNU_SOURCE
 #include "waiters.h"
@@ -38,10 +38,10 @@ static union {
 	struct rota_channel_op channel;
 	struct rota_broadcast_op broadcast;
 	struct rota_watch_op watch;
-} ops[MOST];
-static struct rota_broadcast_receiver listeners[MOST];
-static struct rota_watch_receiver watchers[MOST];
-static uint64_t values[MOST];
+} ops[2 * MOST];
+static struct rota_broadcast_receiver listeners[2 * MOST];
+static struct rota_watch_receiver watchers[2 * MOST];
+static uint64_t values[2 * MOST];
 
 /* --- each of them: it begins, one waits, all are woken -------------------------------------------------------------------- */
 
@@ -408,6 +408,27 @@ static void try_it(unsigned n)
 		expect(((unsigned char *)present->memory)[i], ==, 0xff);
 }
 
+static unsigned wakes, first_ones;
+
+static void wait_anew(void *data);
+
+static const struct rota_waker_ops eager_ops = { keep, wait_anew, wait_anew, dropped };
+static const struct rota_waker eager = { &eager_ops, &wakes };
+
+static void eager_wait(unsigned i)
+{
+	struct rota_context cx = { &eager };
+
+	expect(rota_future_poll(present->wait(i), &cx), ==, ROTA_PENDING);
+}
+
+static void wait_anew(void *data)
+{
+	(void)data;
+	if (wakes++ < first_ones)
+		eager_wait(first_ones + wakes - 1);
+}
+
 UNIT_TEST(sync, no_touch_after_the_last_wake)
 {
 	static const unsigned counts[] = {
@@ -423,4 +444,29 @@ UNIT_TEST(sync, no_touch_after_the_last_wake)
 		}
 	}
 	expect_about = NULL;
+}
+
+UNIT_TEST(sync, who_waits_anew_waits_for_the_next_time)
+{
+	static const char *const names[] = { "cond, broadcast", "notify all", "barrier", "broadcast", "watch" };
+	unsigned tried = 0;
+
+	first_ones = MOST;
+	for (size_t i = 0; i < sizeof(primitives) / sizeof(primitives[0]); i++) {
+		present = &primitives[i];
+		for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
+			if (strcmp(present->name, names[j]) != 0)
+				continue;
+			expect_about = present->name;
+			wakes = 0;
+			present->begin(first_ones);
+			for (unsigned k = 0; k < first_ones; k++)
+				eager_wait(k);
+			present->wake(first_ones);
+			expect(wakes, ==, first_ones);
+			tried++;
+		}
+	}
+	expect_about = NULL;
+	expect(tried, ==, sizeof(names) / sizeof(names[0]));
 }
