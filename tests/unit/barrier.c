@@ -27,7 +27,7 @@ static void alone_script(const struct place *place)
 
 UNIT_TEST(barrier, alone)
 {
-	everyhow(alone_script);
+	wherever(alone_script);
 }
 
 struct meeting {
@@ -67,7 +67,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(barrier, waits_for_the_other)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */

@@ -106,7 +106,7 @@ static void order_script(const struct place *place)
 
 UNIT_TEST(broadcast, each_value_in_order_to_each)
 {
-	everyhow(order_script);
+	wherever(order_script);
 }
 
 /* However far behind, the count and the oldest that is left are exact. */
@@ -177,7 +177,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(broadcast, waits_for_a_value_or_the_end)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 UNIT_TEST(broadcast, a_cancelled_receiver)

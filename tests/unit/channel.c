@@ -179,7 +179,7 @@ static void order_script(const struct place *place)
 
 UNIT_TEST(channel, first_in_first_out)
 {
-	everywhere(order_script);
+	wherever(order_script);
 }
 
 static void many_script(const struct place *place)
@@ -206,7 +206,7 @@ static void many_script(const struct place *place)
 
 UNIT_TEST(channel, recv_many)
 {
-	everywhere(many_script);
+	wherever(many_script);
 }
 
 static void close_script(const struct place *place)
@@ -242,7 +242,7 @@ static void close_script(const struct place *place)
 
 UNIT_TEST(channel, close)
 {
-	everyhow(close_script);
+	wherever(close_script);
 }
 
 /* --- waiting ----------------------------------------------------------------------------------------------------------- */
@@ -289,7 +289,7 @@ static void recv_waits_script(const struct place *place)
 
 UNIT_TEST(channel, a_receiver_waits)
 {
-	everyhow(recv_waits_script);
+	wherever(recv_waits_script);
 }
 
 static void send_waits_script(const struct place *place)
@@ -320,7 +320,7 @@ static void send_waits_script(const struct place *place)
 
 UNIT_TEST(channel, a_sender_waits)
 {
-	everyhow(send_waits_script);
+	wherever(send_waits_script);
 }
 
 /* --- by hand: the order of events ---------------------------------------------------------------------------------------- */
@@ -489,10 +489,10 @@ static void no_memory_script(const struct place *place)
 
 UNIT_TEST(channel, no_memory_to_grow)
 {
-	everyhow(no_memory_script);
+	wherever(no_memory_script);
 	growing_size = ELEM_MAX;
 	growing_capacity = LARGE_CAPACITY;
-	everyhow(no_memory_script);
+	wherever(no_memory_script);
 }
 
 /* --- crowds -------------------------------------------------------------------------------------------------------------- */
@@ -673,7 +673,7 @@ static void send_many_script(const struct place *place)
 
 UNIT_TEST(channel, send_many)
 {
-	everywhere(send_many_script);
+	wherever(send_many_script);
 }
 
 static void recv_twenty(void *arg)
@@ -709,7 +709,7 @@ static void send_many_waits_script(const struct place *place)
 
 UNIT_TEST(channel, send_many_waits)
 {
-	everyhow(send_many_waits_script);
+	wherever(send_many_waits_script);
 }
 
 /* A wait for many that ends early has what was moved until then, and no more. */
@@ -815,7 +815,7 @@ static void rendezvous_script(const struct place *place)
 
 UNIT_TEST(channel, rendezvous_of_two)
 {
-	everyhow(rendezvous_script);
+	wherever(rendezvous_script);
 }
 
 /* --- reserved places ------------------------------------------------------------------------------------------------------ */
@@ -859,7 +859,7 @@ static void reserve_script(const struct place *place)
 
 UNIT_TEST(channel, reserved_places)
 {
-	everyhow(reserve_script);
+	wherever(reserve_script);
 }
 
 /* A place that is given back, by hand or by a cancel, goes on to the next in line. */
@@ -947,7 +947,7 @@ static void deadline_script(const struct place *place)
 
 UNIT_TEST(channel, deadlines)
 {
-	everywhere(deadline_script);
+	wherever(deadline_script);
 }
 
 /* --- misuse ---------------------------------------------------------------------------------------------------------------- */

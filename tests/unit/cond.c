@@ -74,7 +74,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(cond, waits_for_a_signal)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 static void timeout_script(const struct place *place)
@@ -99,7 +99,7 @@ static void timeout_script(const struct place *place)
 
 UNIT_TEST(cond, deadline)
 {
-	everyhow(timeout_script);
+	wherever(timeout_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ static void alone_script(const struct place *place)
 
 UNIT_TEST(mutex, alone)
 {
-	everyhow(alone_script);
+	wherever(alone_script);
 }
 
 static void unlock_it(void *arg)
@@ -85,7 +85,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(mutex, waits_for_the_holder)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- many -------------------------------------------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ static void permit_script(const struct place *place)
 
 UNIT_TEST(notify, a_permit_is_kept)
 {
-	everyhow(permit_script);
+	wherever(permit_script);
 }
 
 static void tell_one(void *arg)
@@ -73,7 +73,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(notify, waits)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */

@@ -48,7 +48,7 @@ static void alone_script(const struct place *place)
 
 UNIT_TEST(once, alone)
 {
-	everyhow(alone_script);
+	wherever(alone_script);
 }
 
 static void end_well(void *arg)
@@ -83,7 +83,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(once, waits_for_the_one_whose_turn_it_is)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 static void wait_by_hand(struct rota_once_op *op, struct rota_once *o)

@@ -39,7 +39,7 @@ static void in_order_script(const struct place *place)
 
 UNIT_TEST(oneshot, one_value_once)
 {
-	everyhow(in_order_script);
+	wherever(in_order_script);
 }
 
 static void send_one(void *arg)
@@ -76,7 +76,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(oneshot, waits_for_the_value_or_the_end)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 static void close_script(const struct place *place)
@@ -101,7 +101,7 @@ static void close_script(const struct place *place)
 
 UNIT_TEST(oneshot, close)
 {
-	everywhere(close_script);
+	wherever(close_script);
 }
 
 UNIT_TEST(oneshot, static_initialiser)

@@ -86,10 +86,9 @@ static inline rota_poll poll_once(struct rota_future *self, struct rota_context 
 
 static const struct rota_future_ops poll_once_ops __attribute__((unused)) = { .poll = poll_once };
 
-/* A runtime of two workers, however many CPUs there are. */
-static inline rota_runtime *place_runtime(enum rota_flavor flavor, unsigned ring_entries)
+static inline rota_runtime *place_runtime_of(unsigned workers, enum rota_flavor flavor, unsigned ring_entries)
 {
-	const struct rota_config config = { .workers = 2, .flavor = flavor, .ring_entries = ring_entries };
+	const struct rota_config config = { .workers = workers, .flavor = flavor, .ring_entries = ring_entries };
 	rota_runtime *rt = NULL;
 
 	rota_thread_waker(); /* its memory is there before a script makes allocations fail */
@@ -102,6 +101,12 @@ static inline void place_runtime_free(rota_runtime *rt)
 {
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	rota_runtime_free(rt);
+}
+
+/* A runtime of two workers, however many CPUs there are. */
+static inline rota_runtime *place_runtime(enum rota_flavor flavor, unsigned ring_entries)
+{
+	return place_runtime_of(2, flavor, ring_entries);
 }
 
 struct place_visit {
@@ -127,8 +132,8 @@ static int place_visit_as_job(void *arg)
 	return status;
 }
 
-static inline void place_run(const struct place_kind *kind, unsigned ring_entries, place_script *script,
-			     const void *data)
+static inline void place_run_of(unsigned workers, const struct place_kind *kind, unsigned ring_entries,
+				place_script *script, const void *data)
 {
 	struct place_visit visit = { { kind->name, NULL, kind->carry, data }, script };
 	const unsigned before = unit_descriptors();
@@ -136,7 +141,7 @@ static inline void place_run(const struct place_kind *kind, unsigned ring_entrie
 
 	expect_about = kind->name;
 	if (kind->runtime)
-		visit.place.rt = place_runtime(kind->flavor, ring_entries);
+		visit.place.rt = place_runtime_of(workers, kind->flavor, ring_entries);
 	if (kind->host == HOST_THREAD)
 		status = place_visit(&visit);
 	else
@@ -147,6 +152,12 @@ static inline void place_run(const struct place_kind *kind, unsigned ring_entrie
 		place_runtime_free(visit.place.rt);
 	expect_eventually(unit_descriptors() == before); /* the reaper, a thread of the process, may close its own late */
 	expect_about = NULL;
+}
+
+static inline void place_run(const struct place_kind *kind, unsigned ring_entries, place_script *script,
+			     const void *data)
+{
+	place_run_of(2, kind, ring_entries, script, data);
 }
 
 /* Runs the script wherever a call may come from. */

@@ -49,7 +49,7 @@ static void alone_script(const struct place *place)
 
 UNIT_TEST(rwlock, alone)
 {
-	everyhow(alone_script);
+	wherever(alone_script);
 }
 
 static void unlock_it(void *arg)
@@ -98,7 +98,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(rwlock, waits_for_those_inside)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */

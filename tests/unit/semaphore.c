@@ -42,7 +42,7 @@ static void alone_script(const struct place *place)
 
 UNIT_TEST(semaphore, alone)
 {
-	everyhow(alone_script);
+	wherever(alone_script);
 }
 
 static void release_two(void *arg)
@@ -85,7 +85,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(semaphore, waits_for_permits_or_the_end)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */

@@ -48,7 +48,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(wait_group, waits_until_nothing_is_under_way)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */

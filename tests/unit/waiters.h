@@ -6,6 +6,16 @@
 #include "../../sync/busy_internal.h"
 #include "places.h"
 
+/* Runs the script wherever a future may be carried out, and on a runtime of one worker, where nobody runs beside it. */
+static inline void wherever(place_script *script)
+{
+	const struct place_kind kind = { "a fiber of a runtime of one worker", HOST_FIBER, true,
+					 ROTA_FLAVOR_MULTI_THREAD, carry_await };
+
+	everyhow(script);
+	place_run_of(1, &kind, 0, script, NULL);
+}
+
 /* Polls with the calling thread's waker. On a plain thread. */
 static inline rota_poll poll_by_hand(struct rota_future *future)
 {

@@ -105,7 +105,7 @@ static void alone_script(const struct place *place)
 
 UNIT_TEST(watch, alone)
 {
-	everyhow(alone_script);
+	wherever(alone_script);
 }
 
 static void count_to_nine(void *arg)
@@ -165,7 +165,7 @@ static void waits_script(const struct place *place)
 
 UNIT_TEST(watch, waits_for_a_change_or_the_end)
 {
-	everyhow(waits_script);
+	wherever(waits_script);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------------------------------- */
