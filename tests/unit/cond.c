@@ -227,6 +227,85 @@ UNIT_TEST(cond, cancel_that_races_with_a_signal)
 	in_fibers(cancel_script, 0);
 }
 
+/* The deadline passes while it waits for the mutex: that it was signalled, or cancelled, before stands. */
+struct late {
+	struct box *box;
+	uint64_t deadline;
+};
+
+static int wait_until(void *arg)
+{
+	struct late *late = arg;
+	int rc;
+
+	rota_mutex_lock(&late->box->mutex);
+	rc = rota_cond_wait_until(&late->box->cond, &late->box->mutex, late->deadline);
+	expect_locked(&late->box->mutex);
+	rota_mutex_unlock(&late->box->mutex);
+	return rc;
+}
+
+static void late_script(const struct place *place)
+{
+	(void)place;
+	for (int signalled = 0; signalled < 2; signalled++) {
+		struct box box = { ROTA_MUTEX_INIT, ROTA_COND_INIT, 0 };
+		struct late late = { &box, rota_now() + ROTA_MS(30) };
+		rota_task *task;
+		int status;
+
+		expect(rota_spawn(&task, wait_until, &late), ==, 0);
+		while (waiters_count(&box.cond.waiters_) == 0 && rota_now() < late.deadline)
+			rota_sleep(ROTA_US(50));
+		rota_mutex_lock(&box.mutex);
+		const bool waits = waiters_count(&box.cond.waiters_) == 1;
+		if (signalled)
+			rota_cond_signal(&box.cond);
+		else
+			expect(rota_cancel(task), ==, 0);
+		const bool in_time = waits && rota_now() < late.deadline;
+		while (rota_now() < late.deadline + ROTA_MS(3))
+			rota_sleep(ROTA_MS(1));
+		rota_mutex_unlock(&box.mutex);
+		expect(rota_join(task, &status), ==, 0);
+		if (in_time)
+			expect(status, ==, signalled ? 0 : -ECANCELED);
+		else /* on a machine that was busy elsewhere */
+			expect(status == 0 || status == -ECANCELED || status == -ETIMEDOUT, ==, true);
+	}
+}
+
+UNIT_TEST(cond, a_deadline_that_passes_during_the_lock_changes_nothing)
+{
+	in_fibers(late_script, 0);
+}
+
+static void *wait_until_in_thread(void *arg)
+{
+	return (void *)(intptr_t)wait_until(arg);
+}
+
+/* The same of a plain thread, which has no timer. */
+UNIT_TEST(cond, a_deadline_that_passes_during_the_lock_of_a_thread)
+{
+	struct box box = { ROTA_MUTEX_INIT, ROTA_COND_INIT, 0 };
+	struct late late = { &box, rota_now() + ROTA_MS(30) };
+	pthread_t thread;
+	void *result;
+
+	expect(pthread_create(&thread, NULL, wait_until_in_thread, &late), ==, 0);
+	while (waiters_count(&box.cond.waiters_) == 0 && rota_now() < late.deadline)
+		rota_sleep(ROTA_US(50));
+	rota_mutex_lock(&box.mutex);
+	const bool waits = waiters_count(&box.cond.waiters_) == 1;
+	rota_cond_signal(&box.cond);
+	while (rota_now() < late.deadline + ROTA_MS(3))
+		rota_sleep(ROTA_MS(1));
+	rota_mutex_unlock(&box.mutex);
+	expect(pthread_join(thread, &result), ==, 0);
+	expect((int)(intptr_t)result, ==, waits ? 0 : -ETIMEDOUT);
+}
+
 /* --- misuse ---------------------------------------------------------------------------------------------------------------- */
 
 static void *wait_wrongly(void *arg)

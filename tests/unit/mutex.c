@@ -456,3 +456,81 @@ UNIT_TEST(mutex, a_task_that_blocks_in_place_is_the_same)
 {
 	place_run(&place_kinds[1], 0, in_place_script, NULL);
 }
+
+/* --- waits that go wrong --------------------------------------------------------------------------------------------------- */
+
+static struct rota_mutex twice = ROTA_MUTEX_INIT;
+
+static void *end_when_it_waits(void *arg)
+{
+	waiters_await(&twice.waiters_, 1);
+	_exit(0);
+	return arg;
+}
+
+static void lock_twice(void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	rota_mutex_lock(&twice);
+	expect(pthread_create(&thread, NULL, end_when_it_waits, NULL), ==, 0);
+	rota_mutex_lock(&twice);
+}
+
+UNIT_TEST(mutex, a_second_lock_by_the_same_is_reported)
+{
+	static struct unit_child child;
+
+	unit_child_run(&child, lock_twice, NULL);
+	expect_contains(child.text, "rota_mutex_lock of a mutex that the caller has locked");
+#ifdef ROTA_DEBUG
+	expect(WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGABRT, ==, 1);
+#else
+	expect(child.status, ==, 0);
+#endif
+}
+
+struct blocker {
+	struct rota_future future;
+	struct rota_mutex mutex;
+	unsigned *polled; /* atomic */
+};
+
+static rota_poll blocker_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct blocker *blocker = (struct blocker *)(void *)self;
+
+	(void)cx;
+	__atomic_store_n(blocker->polled, 1, __ATOMIC_RELEASE);
+	rota_mutex_lock(&blocker->mutex);
+	expect(rota_mutex_trylock(&blocker->mutex), ==, -EBUSY);
+	rota_mutex_unlock(&blocker->mutex);
+	self->status = 0;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops blocker_ops = { .poll = blocker_poll };
+
+/* It blocks the worker until it has the mutex. */
+UNIT_TEST(mutex, a_lock_inside_a_poll_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	static struct blocker blocker = { .mutex = ROTA_MUTEX_INIT };
+	rota_runtime *rt = place_runtime(ROTA_FLAVOR_MULTI_THREAD, 0);
+	struct unit_capture capture;
+	unsigned polled = 0;
+	rota_task *task;
+
+	blocker.polled = &polled;
+	rota_mutex_lock(&blocker.mutex);
+	rota_future_init(&blocker.future, &blocker_ops);
+	unit_capture_begin(&capture);
+	expect(rota_spawn_future_on(rt, &task, &blocker.future), ==, 0);
+	while (__atomic_load_n(&polled, __ATOMIC_ACQUIRE) == 0 ||
+	       strstr(unit_capture_so_far(&capture), "would block its worker") == NULL)
+		sched_yield();
+	rota_mutex_unlock(&blocker.mutex);
+	unit_expect_join(task, 0);
+	unit_capture_end(&capture);
+	place_runtime_free(rt);
+}

@@ -51,6 +51,22 @@ static void lock_mutex(void)
 	rota_mutex_lock(&mutex);
 }
 
+static void lock_mutex_by_trying(void)
+{
+	expect(rota_mutex_trylock(&mutex), ==, 0);
+}
+
+static void lock_mutex_in_time(void)
+{
+	expect(rota_mutex_lock_until(&mutex, ROTA_NEVER), ==, 0);
+}
+
+static void lock_mutex_by_waiting(void)
+{
+	rota_mutex_lock(&mutex);
+	expect(rota_cond_wait_until(&cond, &mutex, 0), ==, -ETIMEDOUT);
+}
+
 static void lock_to_read(void)
 {
 	expect(rota_rwlock_rdlock(&rwlock), ==, 0);
@@ -59,6 +75,11 @@ static void lock_to_read(void)
 static void lock_to_write(void)
 {
 	expect(rota_rwlock_wrlock(&rwlock), ==, 0);
+}
+
+static void lock_to_write_by_trying(void)
+{
+	expect(rota_rwlock_trywrlock(&rwlock), ==, 0);
 }
 
 static void wait_for_cond(void)
@@ -348,9 +369,17 @@ static const struct misuse {
 } misuses[] = {
 	{ "rota_mutex_unlock of a mutex that is not locked", nothing, unlock_mutex, 0, mutex_is_free, NULL },
 	{ "rota_mutex_unlock of a mutex that another task locked", lock_mutex, unlock_mutex, 0, mutex_is_locked, NULL },
+	{ "rota_mutex_unlock of a mutex that another task locked", lock_mutex_by_trying, unlock_mutex, 0,
+	  mutex_is_locked, NULL },
+	{ "rota_mutex_unlock of a mutex that another task locked", lock_mutex_in_time, unlock_mutex, 0, mutex_is_locked,
+	  NULL },
+	{ "rota_mutex_unlock of a mutex that another task locked", lock_mutex_by_waiting, unlock_mutex, 0,
+	  mutex_is_locked, NULL },
 	{ "rota_mutex_deinit of a mutex that is locked", lock_mutex, end_mutex, -EBUSY, mutex_is_locked, NULL },
 	{ "rota_rwlock_unlock of a lock that is not locked", nothing, unlock_rwlock, -EPERM, rwlock_is_free, NULL },
 	{ "rota_rwlock_unlock of a lock that another task locked", lock_to_write, unlock_rwlock, -EPERM,
+	  rwlock_is_written, NULL },
+	{ "rota_rwlock_unlock of a lock that another task locked", lock_to_write_by_trying, unlock_rwlock, -EPERM,
 	  rwlock_is_written, NULL },
 	{ "rota_rwlock_downgrade by one who is not the writer", lock_to_write, downgrade, -EPERM, rwlock_is_written,
 	  NULL },

@@ -137,7 +137,7 @@ UNIT_TEST(sync, static_initialisers_with_buffers)
 
 /* Two tasks that hand a turn to and fro by each primitive, so that each of them waits there. */
 struct table {
-	struct rota_mutex mutex;
+	struct rota_mutex mutex, inner;
 	struct rota_cond cond;
 	bool flag; /* under the mutex */
 	struct rota_rwlock rwlock;
@@ -269,6 +269,7 @@ static void table_init(struct table *t)
 	uint64_t value = 0;
 
 	*t = (struct table){ .mutex = ROTA_MUTEX_INIT,
+			     .inner = ROTA_MUTEX_INIT,
 			     .cond = ROTA_COND_INIT,
 			     .rwlock = ROTA_RWLOCK_INIT,
 			     .semaphore = ROTA_SEMAPHORE_INIT(0),
@@ -490,6 +491,74 @@ static void asked_script(const struct place *place)
 UNIT_TEST(sync, who_was_asked_to_stop_takes_nothing)
 {
 	place_run(&place_kinds[2], 0, asked_script, NULL);
+}
+
+/* --- deadlines ------------------------------------------------------------------------------------------------------------- */
+
+enum { LOCK_UNTIL, READ_UNTIL, WRITE_UNTIL, ACQUIRE_UNTIL, SEND_UNTIL, RECV_UNTIL, SIGNALLED_UNTIL, DEADLINES };
+
+struct long_wait {
+	struct table *table;
+	int which;
+	uint64_t deadline;
+	bool began; /* on one thread */
+};
+
+static int wait_long(void *arg)
+{
+	struct long_wait *w = arg;
+	struct table *t = w->table;
+	uint64_t value = 0;
+	int rc;
+
+	w->began = true;
+	switch (w->which) {
+	case LOCK_UNTIL:
+		return rota_mutex_lock_until(&t->mutex, w->deadline);
+	case READ_UNTIL:
+		return rota_rwlock_rdlock_until(&t->rwlock, w->deadline);
+	case WRITE_UNTIL:
+		return rota_rwlock_wrlock_until(&t->rwlock, w->deadline);
+	case ACQUIRE_UNTIL:
+		return rota_semaphore_acquire_until(&t->semaphore, 1, w->deadline);
+	case SEND_UNTIL:
+		return rota_channel_send_until(&t->full, &value, w->deadline);
+	case RECV_UNTIL:
+		return rota_channel_recv_until(&t->empty, &value, w->deadline);
+	default:
+		rota_mutex_lock(&t->inner);
+		rc = rota_cond_wait_until(&t->cond, &t->inner, w->deadline);
+		rota_mutex_unlock(&t->inner);
+		return rc;
+	}
+}
+
+/* Who waits until a deadline, long before it, learns that it was asked to stop. */
+static void deadlines_script(const struct place *place)
+{
+	struct table t;
+	rota_task *task;
+
+	(void)place;
+	table_init(&t); /* which holds what it does, so that all wait */
+	rota_mutex_lock(&t.mutex);
+	for (int which = 0; which < DEADLINES; which++) {
+		struct long_wait w = { &t, which, rota_now() + ROTA_SECONDS(3600), false };
+
+		expect(rota_spawn(&task, wait_long, &w), ==, 0);
+		while (!w.began)
+			rota_yield();
+		rota_yield();
+		expect(rota_cancel(task), ==, 0);
+		unit_expect_join(task, -ECANCELED);
+	}
+	rota_mutex_unlock(&t.mutex);
+	table_deinit(&t);
+}
+
+UNIT_TEST(sync, who_waits_until_a_deadline_can_be_stopped)
+{
+	place_run(&place_kinds[2], 0, deadlines_script, NULL);
 }
 
 /* --- reports --------------------------------------------------------------------------------------------------------------- */
