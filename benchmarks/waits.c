@@ -12,6 +12,7 @@
 
 #define TURNS 1000u
 #define CHILDREN 8u
+#define SCOPES (TURNS / CHILDREN) /* a step */
 
 static struct bench_param params[] = {
 	{ NULL, 0, 0, NULL },
@@ -92,7 +93,7 @@ static int scope_step(void *arg)
 	int rc = 0;
 
 	(void)arg;
-	for (unsigned i = 0; i < TURNS / CHILDREN && rc == 0; i++) {
+	for (unsigned i = 0; i < SCOPES && rc == 0; i++) {
 		struct rota_scope scope;
 
 		rc = rota_scope_open(&scope, 0);
@@ -111,7 +112,7 @@ static int spawns_step(void *arg)
 	int rc = 0;
 
 	(void)arg;
-	for (unsigned i = 0; i < TURNS / CHILDREN && rc == 0; i++) {
+	for (unsigned i = 0; i < SCOPES && rc == 0; i++) {
 		unsigned spawned = 0;
 
 		while (spawned < CHILDREN && rc == 0) {
@@ -201,8 +202,8 @@ static int measure_scope(void)
 
 	if (rc < 0)
 		return rc;
-	bench_report("8_spawns_and_joins", ns[0] / (TURNS / CHILDREN), "ns");
-	bench_report("scope_of_8", ns[1] / (TURNS / CHILDREN), "ns");
+	bench_report("8_spawns_and_joins", ns[0] / (double)SCOPES, "ns");
+	bench_report("scope_of_8", ns[1] / (double)SCOPES, "ns");
 	return 0;
 }
 
