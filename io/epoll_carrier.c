@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "../runtime/blocking_internal.h"
 #include "../runtime/runtime_internal.h"
 #include "poller_internal.h"
 #include "sys_internal.h"
@@ -35,12 +36,12 @@ static rota_poll finish(struct rota_op *op, int status)
 
 static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 {
+	const bool closed = rota__poller_closes(poller_of(op), op->fd_) != op->closes_;
 	int rc;
 
-	if (rota__worker_self() == NULL && rota__poller_closes(poller_of(op), op->fd_) != op->closes_)
-		return finish(op, -ECANCELED);
-	if (rota__worker_self() == NULL)
-		return finish(op, rota__sys_perform(op));
+	/* In place, save where it may take for ever, and could not be cancelled. But a thread of the pool waits for no other. */
+	if (rota__worker_self() == NULL && (rota__blocking_thread() || !rota__op_waits_for_ever(op)))
+		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
 	rc = rota__poller_to_pool(poller_of(op), op, waker);
 	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
 }
@@ -140,7 +141,7 @@ static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, 
 static void epoll_cancel(struct rota_op *op)
 {
 	if (!rota__poller_cancel(poller_of(op), op))
-		op->cancelled_ = 1; /* the owner sees it when it goes on; a pool thread is waited for */
+		op->cancelled_ = 1; /* the owner sees it when it goes on */
 }
 
 /* Plain system calls have no use for it. */

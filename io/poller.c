@@ -67,6 +67,7 @@ int rota__poller_init(struct rota__poller *poller, rota_runtime *rt)
 	poller->rt = rt;
 	poller->buckets = buckets;
 	poller->nap_until = ROTA_NEVER;
+	rota__interrupts_init(&poller->interrupts);
 	rc = rota__sys_epoll();
 	if (rc < 0)
 		goto unmap;
@@ -268,6 +269,17 @@ static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, 
 	} while (!done);
 }
 
+static void interrupt_calls(struct rota__poller *poller, int fd)
+{
+	bool any;
+
+	rota__spin_lock(&poller->lock);
+	any = rota__interrupts_ask_all(&poller->interrupts, fd);
+	rota__spin_unlock(&poller->lock);
+	if (any)
+		rota__poller_wake(poller); /* who sends the signal again */
+}
+
 int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer)
 {
 	const int fd = closer->fd_;
@@ -285,6 +297,7 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
 	cancel_in(&poller->for_pool, &poller->lock, fd);
+	interrupt_calls(poller, fd);
 	while (rota__load(&bucket->calls, SEQ_CST) != 0) /* partner: rota__poller_call_begin */
 		rota__spin_pause(&spins);
 	rc = rota__sys_call(closer)->make(closer, false);
@@ -313,13 +326,13 @@ int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const stru
 	return 0;
 }
 
-/* How long until the next nap is over; at most timeout_ns. */
+/* How long until the next nap is over, or a call is to be interrupted again; at most timeout_ns. */
 static uint64_t until_nap_ends(struct rota__poller *poller, uint64_t timeout_ns)
 {
 	uint64_t now, until;
 
 	rota__spin_lock(&poller->lock);
-	until = poller->nap_until;
+	until = poller->nap_until < poller->interrupts.again ? poller->nap_until : poller->interrupts.again;
 	rota__spin_unlock(&poller->lock);
 	if (until == ROTA_NEVER)
 		return timeout_ns;
@@ -337,6 +350,7 @@ static void end_naps(struct rota__poller *poller, struct rota__wake_batch *batch
 		if (poller->naps.first == NULL)
 			poller->nap_until = ROTA_NEVER;
 	}
+	rota__interrupts_repeat(&poller->interrupts);
 	rota__spin_unlock(&poller->lock);
 }
 
@@ -344,10 +358,11 @@ static void end_naps(struct rota__poller *poller, struct rota__wake_batch *batch
 
 int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
 {
+	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
 	int rc;
 
 	rota__spin_lock(&poller->lock);
-	leave(&poller->for_pool, op, ROTA__PLACE_POOL, waker);
+	leave(&poller->for_pool, op, place, waker);
 	rota__spin_unlock(&poller->lock);
 	rc = rota__blocking_errand(poller->rt);
 	if (rc == 0)
@@ -362,20 +377,54 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 	return rc;
 }
 
+static bool was_asked(struct rota__poller *poller, const struct rota__interruptible *self)
+{
+	bool asked;
+
+	rota__spin_lock(&poller->lock);
+	asked = self->asked;
+	rota__spin_unlock(&poller->lock);
+	return asked;
+}
+
+/* A call that a cancel may cut off; it is in the list. */
+static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
+{
+	int rc = -EINTR;
+
+	rota__interrupts_let(true);
+	while (rc == -EINTR)
+		rc = was_asked(poller, self) || was_closed(poller, op) ? -ECANCELED : rota__sys_perform_once(op);
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_leave(&poller->interrupts, self);
+	rota__spin_unlock(&poller->lock);
+	rota__interrupts_let(false);
+	return rc;
+}
+
 void rota__poller_errand(struct rota__poller *poller)
 {
+	struct rota__interruptible self;
 	struct rota__wake_batch batch;
 	struct rota_op *op;
+	bool waits = false;
 	int rc;
 
 	rota__spin_lock(&poller->lock);
 	op = poller->for_pool.first;
-	if (op != NULL)
+	if (op != NULL) {
 		list_remove(&poller->for_pool, op);
+		waits = op->mail_ == ROTA__PLACE_LONG_CALL;
+		if (waits)
+			rota__interrupts_enter(&poller->interrupts, &self, op);
+	}
 	rota__spin_unlock(&poller->lock);
 	if (op == NULL)
 		return; /* it was cancelled */
-	rc = was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
+	if (waits)
+		rc = perform_interruptibly(poller, op, &self);
+	else
+		rc = was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
 	rota__wake_batch_init(&batch);
 	rota__slot_take(&op->state_);
 	op->future.status = rc;
@@ -390,6 +439,7 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 	struct rota_atomic_u32 *lock = &poller->lock;
 	struct rota__op_list *list = &poller->for_pool;
 	struct rota__wake_batch batch;
+	bool interrupted = false;
 	bool listed;
 
 	if (op->mail_ == ROTA__PLACE_DESCRIPTOR) {
@@ -403,8 +453,12 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 	listed = is_listed(op);
 	if (listed)
 		end_wait(list, op, -ECANCELED, &batch);
+	else if (op->mail_ == ROTA__PLACE_LONG_CALL)
+		interrupted = rota__interrupts_ask(&poller->interrupts, op);
 	rota__spin_unlock(lock);
 	rota__wake_batch_submit(&batch);
+	if (interrupted)
+		rota__poller_wake(poller); /* who sends the signal again */
 	return listed;
 }
 

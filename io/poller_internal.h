@@ -31,13 +31,20 @@
 #define ROTA_IO_POLLER_INTERNAL_H
 
 #include "carrier_internal.h"
+#include "interrupt_internal.h"
 #include "reactor_internal.h"
 
 #define ROTA__POLLER_BUCKETS ((unsigned)1 << 20)
 #define ROTA__NAP_NS 1000000u
 
 /* mail_ of an operation of this back end. */
-enum rota__op_place { ROTA__PLACE_NONE, ROTA__PLACE_DESCRIPTOR, ROTA__PLACE_NAP, ROTA__PLACE_POOL };
+enum rota__op_place {
+	ROTA__PLACE_NONE,
+	ROTA__PLACE_DESCRIPTOR,
+	ROTA__PLACE_NAP,
+	ROTA__PLACE_POOL,
+	ROTA__PLACE_LONG_CALL, /* the same, and its call may wait for ever (interrupt_internal.h) */
+};
 
 /* Operations, linked by mail_next_ and backlog_next_. An operation that is in no list points to itself. */
 struct rota__op_list {
@@ -60,6 +67,7 @@ struct rota__poller {
 	struct rota__op_list naps;           /* to be tried again at nap_until */
 	uint64_t nap_until;                  /* ROTA_NEVER */
 	struct rota__op_list for_pool;       /* for pool threads, an errand each */
+	struct rota__interrupts interrupts;  /* what those have that may wait for ever */
 };
 
 /* 0, or a negative errno. */
@@ -84,7 +92,8 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 /* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
 void rota__poller_errand(struct rota__poller *poller);
 
-/* Ends the wait of an operation with -ECANCELED. false: it waits no more, or a pool thread has it. */
+/* Ends the wait of an operation with -ECANCELED. false: it waits no more; or a pool thread has it, which is told to end the
+ * call where that may wait for ever. */
 bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
 
 /* Ends all that wait for the descriptor, with -ECANCELED, and closes it. As close(2). */

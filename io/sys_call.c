@@ -345,18 +345,30 @@ const struct rota__call *rota__sys_call(const struct rota_op *op)
 	return calls[op->opcode_].make != NULL ? &calls[op->opcode_] : &unknown;
 }
 
-/* A non-blocking descriptor is waited for, an interrupted call made again; close is made once. */
-int rota__sys_perform(struct rota_op *op)
+int rota__sys_perform_once(struct rota_op *op)
 {
 	for (;;) {
 		const struct rota__call *call = rota__sys_call(op);
 		struct pollfd pfd = { .fd = op->fd_, .events = call->events };
 		int rc = call->make(op, false);
 
-		if ((rc == -EINTR && op->opcode_ != IORING_OP_CLOSE) || rota__op_was_no_socket(op, rc))
+		if (rota__op_was_no_socket(op, rc))
 			continue;
 		if (!rota__op_would_block(op, rc))
 			return rc;
-		poll(&pfd, 1, -1);
+		rc = rota__sys_result(poll(&pfd, 1, -1));
+		if (rc < 0)
+			return rc;
 	}
+}
+
+/* A non-blocking descriptor is waited for, an interrupted call made again; close is made once. */
+int rota__sys_perform(struct rota_op *op)
+{
+	int rc;
+
+	do
+		rc = rota__sys_perform_once(op);
+	while (rc == -EINTR && op->opcode_ != IORING_OP_CLOSE);
+	return rc;
 }

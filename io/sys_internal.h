@@ -84,6 +84,9 @@ bool rota__sys_hush(void);
 /* Executes an operation as the plain, blocking system call that it stands for. */
 int rota__sys_perform(struct rota_op *op);
 
+/* The same, but -EINTR when a signal came first. */
+int rota__sys_perform_once(struct rota_op *op);
+
 /* epoll(7). `events` is armed for one report, whose data is `fd`. -EPERM: not a descriptor that can be waited for. */
 int rota__sys_epoll(void);
 int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events);

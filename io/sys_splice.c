@@ -27,7 +27,7 @@ enum rota__splice_side rota__sys_splice_waits(int from, int to)
 	return sides[1].revents == 0 ? ROTA__SPLICE_TO : ROTA__SPLICE_READY;
 }
 
-static int splice_quietly(const struct rota_op *op)
+int rota__sys_make_splice(const struct rota_op *op, bool nowait)
 {
 	const bool hushed = rota__sys_hush();
 	off64_t from = (off64_t)op->addr_, to = (off64_t)op->offset_;
@@ -36,16 +36,11 @@ static int splice_quietly(const struct rota_op *op)
 	do
 		rc = rota__sys_result(splice(op->second_fd_, from != -1 ? &from : NULL, op->fd_, to != -1 ? &to : NULL,
 					     op->len_, op->flags_));
-	while (rc == -EINTR);
+	while (rc == -EINTR &&
+	       nowait); /* which it is not told: it has a flag of its own for pipes, files take their time */
 	if (hushed)
 		rota__sys_unblock_sigpipe();
 	return rc;
-}
-
-int rota__sys_make_splice(const struct rota_op *op, bool nowait)
-{
-	(void)nowait; /* it has a flag of its own for pipes; files take their time */
-	return splice_quietly(op);
 }
 
 /* SPLICE_F_NONBLOCK speaks for pipes, a socket goes by its own flag, and nothing speaks for the rest. */

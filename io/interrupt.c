@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "interrupt_internal.h"
+
+#include <liburing.h>
+#include <signal.h>
+
+#include "../runtime/sys_internal.h"
+#include "../runtime/time.h"
+#include "sys_internal.h"
+
+#define PAUSE_FIRST ROTA_MS(1)
+#define PAUSE_LAST ROTA_MS(64)
+
+/* --- the signal --------------------------------------------------------------------------------------------------- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int the_signal; /* 0: there is none to be had; constant after `once` */
+
+static void on_signal(int number)
+{
+	(void)number; /* that it came is all: the call ends with EINTR */
+}
+
+static void choose_signal(void)
+{
+	struct sigaction action = { .sa_handler = on_signal }, former;
+
+	sigemptyset(&action.sa_mask);
+	for (int number = SIGRTMAX; number >= SIGRTMIN && the_signal == 0; number--) {
+		if (sigaction(number, NULL, &former) == 0 && !(former.sa_flags & SA_SIGINFO) &&
+		    former.sa_handler == SIG_DFL && sigaction(number, &action, NULL) == 0)
+			the_signal = number;
+	}
+}
+
+void rota__interrupts_let(bool through)
+{
+	sigset_t set;
+
+	pthread_once(&once, choose_signal);
+	if (the_signal == 0)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, the_signal);
+	pthread_sigmask(through ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+static void send_signal(const struct rota__interruptible *to)
+{
+	if (the_signal != 0 && rota__fault(ROTA__FAULT_INTERRUPT) == 0)
+		pthread_kill(to->thread, the_signal);
+}
+
+/* --- the list ------------------------------------------------------------------------------------------------------ */
+
+void rota__interrupts_init(struct rota__interrupts *interrupts)
+{
+	*interrupts = (struct rota__interrupts){ .again = ROTA_NEVER };
+}
+
+bool rota__op_waits_for_ever(const struct rota_op *op)
+{
+	switch (op->opcode_) {
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2:
+	case IORING_OP_SPLICE:
+		return true;
+	default:
+		return rota__sys_call(op)->kind == ROTA__CALL_MOVES && op->offset_ == UINT64_MAX &&
+		       !rota__sys_has_offset(op->fd_);
+	}
+}
+
+void rota__interrupts_enter(struct rota__interrupts *interrupts, struct rota__interruptible *self,
+			    const struct rota_op *op)
+{
+	*self = (struct rota__interruptible){ .next = interrupts->first, .op = op, .thread = pthread_self() };
+	interrupts->first = self;
+}
+
+void rota__interrupts_leave(struct rota__interrupts *interrupts, struct rota__interruptible *self)
+{
+	struct rota__interruptible **link = &interrupts->first;
+
+	while (*link != self)
+		link = &(*link)->next;
+	*link = self->next;
+}
+
+static void ask(struct rota__interrupts *interrupts, struct rota__interruptible *call)
+{
+	call->asked = true;
+	send_signal(call);
+	interrupts->pause = PAUSE_FIRST;
+	interrupts->again = rota__sys_clock() + PAUSE_FIRST;
+}
+
+bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota_op *op)
+{
+	struct rota__interruptible *at = interrupts->first;
+
+	while (at != NULL && at->op != op)
+		at = at->next;
+	if (at != NULL)
+		ask(interrupts, at);
+	return at != NULL;
+}
+
+bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
+{
+	bool any = false;
+
+	for (struct rota__interruptible *at = interrupts->first; at != NULL; at = at->next) {
+		if (at->op->fd_ != fd || rota__sys_call(at->op)->kind != ROTA__CALL_MOVES)
+			continue;
+		ask(interrupts, at);
+		any = true;
+	}
+	return any;
+}
+
+void rota__interrupts_repeat(struct rota__interrupts *interrupts)
+{
+	const uint64_t now = interrupts->again != ROTA_NEVER ? rota__sys_clock() : 0;
+	bool any = false;
+
+	if (now < interrupts->again)
+		return;
+	for (const struct rota__interruptible *at = interrupts->first; at != NULL; at = at->next) {
+		if (at->asked)
+			send_signal(at);
+		any |= at->asked;
+	}
+	if (interrupts->pause < PAUSE_LAST)
+		interrupts->pause *= 2;
+	interrupts->again = any ? now + interrupts->pause : ROTA_NEVER;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that may wait for ever and that threads make: the open of a FIFO, the read of a terminal. A cancel ends them, at
+ * whatever moment it comes, and so does a close; what they produce all the same is handed out.
+ */
+#define _GNU_SOURCE
+#include <termios.h>
+
+#include "../../runtime/sys_internal.h"
+#include "places.h"
+#include "plain.h"
+
+struct opening {
+	const char *path;
+	rota_task *task;
+};
+
+static int open_it(void *arg)
+{
+	return rota_open(((struct opening *)arg)->path, O_RDONLY, 0);
+}
+
+static void make_fifo(char *ret_path)
+{
+	char directory[200];
+
+	plain_directory(directory);
+	snprintf(ret_path, 256, "%s/fifo", directory);
+	expect(mkfifo(ret_path, 0600), ==, 0);
+}
+
+static void remove_fifo(char *path)
+{
+	expect(unlink(path), ==, 0);
+	*strrchr(path, '/') = '\0';
+	expect(rmdir(path), ==, 0);
+}
+
+/* Spins, so that the moments lie close to each other. */
+static void wait_ns(uint64_t ns)
+{
+	const uint64_t until = rota_now() + ns;
+
+	while (rota_now() < until)
+		;
+}
+
+enum { ROUNDS = 300, STEP_NS = 500 };
+
+static void at_any_moment_script(const struct place *place)
+{
+	char path[256];
+
+	(void)place;
+	make_fifo(path);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct opening opening = { .path = path };
+
+		opening.task = unit_spawn(open_it, &opening);
+		rota_yield();
+		wait_ns((uint64_t)round * STEP_NS);
+		expect(rota_cancel(opening.task), ==, 0);
+		unit_expect_join(opening.task, -ECANCELED);
+	}
+	remove_fifo(path);
+}
+
+UNIT_TEST(long_calls, a_cancel_at_any_moment)
+{
+	in_fibers(at_any_moment_script, 0);
+}
+
+/* A signal that comes before the thread is in the kernel does nothing; a later one does. */
+static void too_soon_script(const struct place *place)
+{
+	char path[256];
+
+	(void)place;
+	make_fifo(path);
+	for (unsigned round = 0; round < 10; round++) {
+		struct opening opening = { .path = path };
+
+		opening.task = unit_spawn(open_it, &opening);
+		rota_sleep(ROTA_MS(2)); /* it is in the call, as a rule */
+		rota__fault_arm(ROTA__FAULT_INTERRUPT, 1, -EINTR);
+		expect(rota_cancel(opening.task), ==, 0);
+		unit_expect_join(opening.task, -ECANCELED);
+		rota__fault_arm(ROTA__FAULT_INTERRUPT, 0, 0);
+	}
+	remove_fifo(path);
+}
+
+UNIT_TEST(long_calls, a_signal_that_comes_too_soon)
+{
+	in_fibers(too_soon_script, 0);
+}
+
+/* The other side comes at about the time of the cancel: it is a descriptor or it is not, and none is left behind. */
+static void open_other_side(void *arg)
+{
+	int fd = open(arg, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	expect(fd, >=, 0);
+	usleep(200);
+	close(fd);
+}
+
+static void met_script(const struct place *place)
+{
+	const unsigned before = unit_own_descriptors();
+	char path[256];
+
+	(void)place;
+	make_fifo(path);
+	for (unsigned round = 0; round < ROUNDS / 3; round++) {
+		struct opening opening = { .path = path };
+		struct party party;
+		int status = 0;
+
+		party_start(&party, open_other_side, path);
+		opening.task = unit_spawn(open_it, &opening);
+		rota_yield();
+		party_go(&party);
+		wait_ns((uint64_t)(round % 50) * STEP_NS);
+		expect(rota_cancel(opening.task), ==, 0);
+		expect(rota_join(opening.task, &status), ==, 0);
+		party_join(&party);
+		if (status >= 0)
+			close(status);
+		else
+			expect(status, ==, -ECANCELED);
+	}
+	remove_fifo(path);
+	expect(unit_own_descriptors(), ==, before);
+}
+
+UNIT_TEST(long_calls, a_cancel_that_meets_the_other_side)
+{
+	in_fibers(met_script, 0);
+}
+
+/* --- a terminal ---------------------------------------------------------------------------------------------------- */
+
+struct reading {
+	int fd;
+	char line[8];
+	rota_task *task;
+};
+
+static int read_it(void *arg)
+{
+	struct reading *reading = arg;
+
+	return (int)rota_read(reading->fd, reading->line, sizeof(reading->line));
+}
+
+static int open_terminal(int *ret_slave)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	expect(master, >=, 0);
+	expect(grantpt(master), ==, 0);
+	expect(unlockpt(master), ==, 0);
+	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	expect(*ret_slave, >=, 0);
+	return master;
+}
+
+/* Two wait for a line, and there is one. On the epoll back end both find the terminal ready, and the thread that makes the
+ * call for the second waits in it. Cancelled, or closed, that one ends, too. */
+static void terminal_script(const struct place *place)
+{
+	(void)place;
+	for (unsigned round = 0; round < 20; round++) {
+		struct reading readings[2];
+		int slave, master = open_terminal(&slave);
+		unsigned ended = 0;
+
+		for (unsigned i = 0; i < 2; i++) {
+			readings[i] = (struct reading){ .fd = slave };
+			readings[i].task = unit_spawn(read_it, &readings[i]);
+			unit_until_resting(readings[i].task);
+		}
+		expect(write(master, "ab\n", 3), ==, 3);
+		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+		rota_sleep(round % 2 * ROTA_MS(1)); /* the other is on its way into the call, or there */
+		if (round % 4 < 2) {
+			expect(rota_close(slave), ==, 0);
+		} else {
+			rota_cancel(readings[0].task);
+			rota_cancel(readings[1].task);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			int status = 0;
+
+			expect(rota_join(readings[i].task, &status), ==, 0);
+			expect(status == 3 || status == -ECANCELED, ==, true);
+			ended += status == 3;
+		}
+		expect(ended, ==, 1);
+		if (round % 4 >= 2)
+			close(slave);
+		close(master);
+	}
+}
+
+UNIT_TEST(long_calls, the_read_of_a_terminal)
+{
+	in_fibers(terminal_script, 0);
+}
+
+/* --- what it does to the process ------------------------------------------------------------------------------------- */
+
+static unsigned handled;
+
+static void on_signal(int number)
+{
+	(void)number;
+	handled++;
+}
+
+/* A signal that the program handles is not taken, and a thread of the pool lets none through in jobs. */
+static int look_at_mask(void *arg)
+{
+	sigset_t blocked;
+
+	(void)arg;
+	expect(pthread_sigmask(SIG_BLOCK, NULL, &blocked), ==, 0);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		expect(sigismember(&blocked, number), ==, 1);
+	return 0;
+}
+
+static void own_signal_script(const struct place *place)
+{
+	struct sigaction action;
+
+	at_any_moment_script(place);
+	expect(rota_offload(look_at_mask, NULL), ==, 0);
+	expect(sigaction(SIGRTMAX, NULL, &action), ==, 0);
+	expect_pointer(action.sa_handler, ==, on_signal);
+	expect(handled, ==, 0);
+}
+
+UNIT_TEST(long_calls, leave_the_signals_of_the_program_alone)
+{
+	signal(SIGRTMAX, on_signal);
+	place_run(&place_kinds[1], 0, own_signal_script, NULL);
+}
