@@ -43,8 +43,8 @@ ROTA_API ssize_t rota_write_all(int fd, const void *buf, size_t len) ROTA_MUST_U
 ROTA_API int rota_poll_fd(int fd, short events) ROTA_MUST_USE;
 
 /* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF. What others of the same runtime wait
- * for on it ends with -ECANCELED, first; an operation that begins in the same moment is a mistake of the program. Not a
- * cancellation point: a task that was cancelled still closes. */
+ * for on it ends with -ECANCELED, first, and so does a call of theirs that is between two operations; one that begins in the
+ * same moment is a mistake of the program. Not a cancellation point: a task that was cancelled still closes. */
 ROTA_API int rota_close(int fd);
 
 ROTA_END_DECLS

@@ -25,7 +25,8 @@ ROTA_BEGIN_DECLS
 ROTA_API int rota_unix_listen(const char *path, int type, int backlog) ROTA_MUST_USE;
 ROTA_API int rota_unix_bind(const char *path) ROTA_MUST_USE;
 
-/* Removes the pathname of a socket of the two above, if it has one, and closes it, as rota_close does. */
+/* Removes the pathname of a socket of the two above, if it has one, and closes it, as rota_close does. The name goes whoever
+ * has bound another socket to it meanwhile: after a handover of the name use rota_close. */
 ROTA_API int rota_unix_unbind(int fd);
 
 /* Connects; waits while the listener's queue is full. Returns the descriptor; -ECONNREFUSED, -ENOENT, -EPROTOTYPE (the

@@ -145,6 +145,36 @@ UNIT_TEST(unix_socket, name_left_behind)
 	expect(rmdir(directory), ==, 0);
 }
 
+/* A new listener takes the name from one that still runs; that one ends, and who connects meets the new one. */
+static void handed_over_script(const struct place *place)
+{
+	char directory[256], path[300], next[300];
+
+	plain_directory(directory);
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	snprintf(next, sizeof(next), "%s/next", directory);
+	int old = rota_unix_listen(path, SOCK_STREAM, 0);
+	expect(old, >=, 0);
+	int now = rota_unix_listen(next, SOCK_STREAM, 0);
+	expect(now, >=, 0);
+	expect(rename(next, path), ==, 0);
+	expect(rota_close(old), ==, 0);
+	int client = carry_connect(place, path, SOCK_STREAM);
+	expect(client, >=, 0);
+	int fd = rota_accept(now, NULL, NULL);
+	expect(fd, >=, 0);
+	close(fd);
+	close(client);
+	expect(rota_close(now), ==, 0);
+	expect(unlink(path), ==, 0);
+	expect(rmdir(directory), ==, 0);
+}
+
+UNIT_TEST(unix_socket, name_handed_over)
+{
+	everywhere(handed_over_script);
+}
+
 static void datagrams_script(const struct place *place)
 {
 	const char *name = abstract_name();
