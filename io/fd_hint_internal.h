@@ -4,8 +4,9 @@
  *
  *   SOCKET      on a socket recv and send cost the kernel a tenth less than read and write, so an operation on a known
  *               socket is sent as those.
- *   CONNECTION  a socket that accept or connect has made, on which the last receive has left something: UNREAD, or
- *               nothing. In the second case a ring polls first, since the kernel's own try would most likely be in vain.
+ *   CONNECTION  a socket that accept or connect has made. READY: the last receive has found something in the turn of its
+ *               ring in which it was submitted, or has left something. If not, a ring polls first, since the kernel's own
+ *               try would most likely be in vain.
  *   SEEKABLE    a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
  *               once.
  *   CACHED      a regular file with a page cache: its reads are first tried in place (cached_internal.h). Told by ASKED
@@ -14,7 +15,7 @@
  * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
  * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
  * operation is made again as it was asked for. So it is with a wrong CONNECTION, on what cannot be polled, and EAGAIN;
- * a wrong UNREAD costs a try or a poll. A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong CACHED costs a
+ * a wrong READY costs a try or a poll. A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong CACHED costs a
  * system call that the kernel refuses, or, on a file opened with O_DIRECT, the wait for one read.
  */
 #ifndef ROTA_IO_FD_HINT_INTERNAL_H
@@ -30,7 +31,7 @@ struct rota__fd_hints {
 
 extern struct rota__fd_hints rota__fd_sockets;
 extern struct rota__fd_hints rota__fd_connections;
-extern struct rota__fd_hints rota__fd_unread;
+extern struct rota__fd_hints rota__fd_ready;
 extern struct rota__fd_hints rota__fd_seekables;
 extern struct rota__fd_hints rota__fd_asked;
 extern struct rota__fd_hints rota__fd_cached;
@@ -57,7 +58,7 @@ static inline void rota__fd_connected(int fd)
 {
 	rota__fd_hint(&rota__fd_sockets, fd, true);
 	rota__fd_hint(&rota__fd_connections, fd, true);
-	rota__fd_hint(&rota__fd_unread, fd, false);
+	rota__fd_hint(&rota__fd_ready, fd, false);
 }
 
 /* The number is about to mean something else. */

@@ -39,7 +39,11 @@ struct rota_op {
 	};
 	struct rota_waker waker_;
 	struct rota_atomic_ptr carrier_;
-	struct rota_op *mail_next_, *backlog_next_;
+	struct rota_op *mail_next_;
+	union {
+		struct rota_op *backlog_next_;
+		uint32_t turn_; /* in the ring: the turn in which it was put there */
+	};
 	uint8_t mail_;
 	uint8_t cancelled_;
 	uint8_t polling_;

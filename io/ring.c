@@ -144,6 +144,7 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 		sqe->splice_fd_in = op->opcode_ == IORING_OP_SPLICE ? op->second_fd_ : 0;
 	}
 	sqe->user_data = (uintptr_t)op;
+	op->turn_ = ring->turn;
 	rota__ring_publish(ring);
 	return true;
 }
@@ -184,6 +185,7 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 	}
 	reaping.ended += ring->ended_here;
 	ring->ended_here = 0;
+	ring->turn++;
 	return reaping.ended;
 }
 

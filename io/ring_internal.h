@@ -45,6 +45,7 @@ struct rota__ring {
 	struct rota__buffers *buffers;                /* NULL: no stream has asked for them */
 	bool no_buffers;                              /* they cannot be had */
 	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
+	uint32_t turn;                                /* its number */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
 	struct rota_atomic_u32 wake_armed; /* the multishot poll is in the ring */

@@ -89,6 +89,7 @@ struct rota__reaping {
 	bool owner_needed;          /* something was left that only the owner can do */
 	unsigned ended;             /* operations */
 	struct rota__wake_batch batch;
+	struct rota__wake_batch sent; /* who waited for a send */
 };
 
 /* Takes all completions that are there, and wakes. By the owner, or in its place. */

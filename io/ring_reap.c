@@ -32,11 +32,28 @@ static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const 
 	}
 }
 
-/* Whether the socket has more. */
-static void learn_unread(const struct rota_op *op, const struct io_uring_cqe *cqe)
+/* Whether the next receive is likely to find something: this one has left some, or had hardly to wait. Somebody who reaps in
+ * the owner's place does not know of its turns. */
+static void learn_ready(const struct rota__ring *ring, const struct rota_op *op, const struct io_uring_cqe *cqe,
+			bool rescue)
 {
+	const bool unread = (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+
 	if (op->opcode_ == IORING_OP_RECV && cqe->res > 0)
-		rota__fd_hint(&rota__fd_unread, op->fd_, (cqe->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0);
+		rota__fd_hint(&rota__fd_ready, op->fd_, unread || (!rescue && op->turn_ == ring->turn));
+}
+
+static bool sends(const struct rota_op *op)
+{
+	return op->opcode_ == IORING_OP_SEND || op->opcode_ == IORING_OP_SENDMSG || op->opcode_ == ROTA__OP_SEND_ZC ||
+	       op->opcode_ == ROTA__OP_SENDMSG_ZC;
+}
+
+/* Who waited for a send goes behind those who have received something. Most likely it waits for an answer next, which one of
+ * them may be about to send: then it is there already when the receive is submitted, and nothing has to be armed for it. */
+static struct rota__wake_batch *batch_of(struct rota__reaping *reaping, const struct rota_op *op)
+{
+	return sends(op) ? &reaping->sent : &reaping->batch;
 }
 
 /* What a completion means for its operation. Returns false when the operation still lies in the mailbox: then the
@@ -61,7 +78,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 		res = op->future.status;
 	if (rota__op_is_multishot(op))
 		take_result(ring, op, &res, cqe->flags, true);
-	learn_unread(op, cqe);
+	learn_ready(ring, op, cqe, reaping->rescue);
 	again = rota__op_again(op, &res);
 	if (again != ROTA__MAIL_NONE && !op->cancelled_) { /* who opens the letter sees whether it is being closed */
 		if (reaping->rescuer != NULL && rota__ring_may_move(op)) {
@@ -76,7 +93,7 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 	}
 	rota__ring_closing_leave(ring, op);
 	op->future.status = again != ROTA__MAIL_NONE ? -ECANCELED : res;
-	rota__slot_fire_taken(&op->state_, &op->waker_, &reaping->batch);
+	rota__slot_fire_taken(&op->state_, &op->waker_, batch_of(reaping, op));
 	reaping->ended++;
 	return true;
 }
@@ -94,6 +111,11 @@ static bool woken(struct rota__ring *ring, const struct io_uring_cqe *cqe, struc
 	return true;
 }
 
+static bool full(const struct rota__reaping *reaping)
+{
+	return rota__wake_batch_full(&reaping->batch) || rota__wake_batch_full(&reaping->sent);
+}
+
 /* Takes completions until there is none, the batch is full, or one has to wait. With cq_lock held. Returns whether to
  * come again. */
 static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
@@ -107,7 +129,7 @@ static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
 	 * which C knows nothing. Partner: rota__ring_publish. */
 	if (reaping->rescue)
 		(void)io_uring_smp_load_acquire(ring->uring.sq.ktail);
-	for (; head != tail && !rota__wake_batch_full(&reaping->batch); head++) {
+	for (; head != tail && !full(reaping); head++) {
 		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
 		if (cqe->user_data == ROTA__DATA_WAKE)
@@ -118,7 +140,7 @@ static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
 			break;
 	}
 	io_uring_smp_store_release(cq->khead, head);
-	return rota__wake_batch_full(&reaping->batch);
+	return full(reaping);
 }
 
 void rota__ring_reap(struct rota__ring *ring, struct rota__reaping *reaping)
@@ -126,11 +148,13 @@ void rota__ring_reap(struct rota__ring *ring, struct rota__reaping *reaping)
 	bool more = true;
 
 	rota__wake_batch_init(&reaping->batch);
+	rota__wake_batch_init(&reaping->sent);
 	while (more && rota__ring_completed(ring)) {
 		if (!rota__spin_trylock(&ring->cq_lock))
 			break; /* the other one takes them */
 		more = reap_batch(ring, reaping);
 		rota__spin_unlock(&ring->cq_lock);
 		rota__wake_batch_submit(&reaping->batch);
+		rota__wake_batch_submit(&reaping->sent);
 	}
 }

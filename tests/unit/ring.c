@@ -99,7 +99,22 @@ static bool receive(struct rota__ring *ring, int fd, size_t room, int flags, int
 	return (op.ioprio_ & IORING_RECVSEND_POLL_FIRST) != 0;
 }
 
-UNIT_TEST(ring, connection_that_is_read_empty_is_polled_first)
+/* The same of two bytes that come only when it has waited for a turn. */
+static bool receive_later(struct rota__ring *ring, const int fds[2])
+{
+	struct rota_op op;
+	char buffer[8];
+
+	rota_op_recv(&op, fds[0], buffer, sizeof(buffer), 0);
+	submit(ring, &op);
+	rota__ring_turn(ring, 0);
+	expect(rota__slot_fired(&op.state_), ==, false);
+	expect(write(fds[1], "xy", 2), ==, 2);
+	expect(finish(ring, &op), ==, 2);
+	return (op.ioprio_ & IORING_RECVSEND_POLL_FIRST) != 0;
+}
+
+UNIT_TEST(ring, connection_on_which_a_receive_has_waited_is_polled_first)
 {
 	struct rota__ring ring;
 	int fds[2];
@@ -112,13 +127,68 @@ UNIT_TEST(ring, connection_that_is_read_empty_is_polled_first)
 	expect(receive(&ring, fds[0], 1, 0, 1), ==, true);
 	expect(receive(&ring, fds[0], 2, 0, 2), ==, false); /* something was left */
 	expect(receive(&ring, fds[0], 8, 0, 2), ==, false);
+	expect(receive_later(&ring, fds), ==, false); /* nothing was, but it had been there at once */
+	expect(receive_later(&ring, fds), ==, true);
 	expect(write(fds[1], "gh", 2), ==, 2);
-	expect(receive(&ring, fds[0], 8, 0, 2), ==, true); /* nothing was */
+	expect(receive(&ring, fds[0], 8, 0, 2), ==, true);
 	expect(receive(&ring, fds[0], 8, MSG_DONTWAIT, -EAGAIN), ==, false);
+	expect(receive_later(&ring, fds), ==, false);
 	expect(shutdown(fds[1], SHUT_WR), ==, 0);
 	expect(receive(&ring, fds[0], 8, 0, 0), ==, true);
 	rota__fd_forget(fds[0]);
 	expect(receive(&ring, fds[0], 8, 0, 0), ==, false);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
+/* An executor whose wakers write down in which order they were woken. */
+static char woken_in_order[8];
+
+static void *same(void *data)
+{
+	return data;
+}
+
+static void note(void *data)
+{
+	strncat(woken_in_order, data, 1);
+}
+
+static void ignore(void *data)
+{
+	(void)data;
+}
+
+static void submit_named(struct rota__ring *ring, struct rota_op *op, const char *name)
+{
+	static const struct rota_waker_ops ops = { .clone = same, .wake = note, .wake_by_ref = note, .drop = ignore };
+	const struct rota_waker waker = { &ops, (void *)(uintptr_t)name };
+
+	submit(ring, op);
+	rota__waker_hold(&op->waker_, &waker); /* in place of the thread's, which is borrowed */
+}
+
+/* Whoever has received something may be about to send what the others, who have sent, wait for next. */
+UNIT_TEST(ring, who_has_received_is_woken_before_who_has_sent)
+{
+	struct rota_op send[2], receive;
+	struct msghdr message = { .msg_iov = &(struct iovec){ "b", 1 }, .msg_iovlen = 1 };
+	struct rota__ring ring;
+	char buffer[2];
+	int fds[2];
+
+	plain_pair(fds);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	rota_op_send(&send[0], fds[1], "a", 1, 0);
+	rota_op_sendmsg(&send[1], fds[1], &message, 0);
+	rota_op_recv(&receive, fds[0], buffer, sizeof(buffer), MSG_WAITALL);
+	submit_named(&ring, &send[0], "1");
+	submit_named(&ring, &send[1], "2");
+	submit_named(&ring, &receive, "r");
+	expect(finish(&ring, &receive), ==, 2);
+	expect(finish(&ring, &send[0]), ==, 1);
+	expect(finish(&ring, &send[1]), ==, 1);
+	expect_text(woken_in_order, "r12");
 	rota__ring_deinit(&ring);
 	plain_close(fds);
 }
