@@ -59,6 +59,15 @@ static void setup_three_receivers_wait(void)
 	}
 }
 
+/* The place is reserved, and somebody waits for what is sent there. */
+static void setup_reserved_and_one_waits(void)
+{
+	setup_reserved();
+	elems[2] = 0;
+	rota_channel_recv_init(&crowd[2], &channel, &elems[2]);
+	model_check(poll_elsewhere(&crowd[2].future) == ROTA_PENDING);
+}
+
 /* 0 is inside, 1, 2 and 3 are to follow. */
 static void setup_three_senders_wait(void)
 {
@@ -292,6 +301,22 @@ static void give_up_the_third_receiver(void)
 		count++; /* the element is still there */
 }
 
+static void give_up_waiting_for_2(void)
+{
+	if (give_up_the_third() == 0)
+		model_check(elems[2] == 2);
+	else
+		count++;
+}
+
+static void received_or_inside(void)
+{
+	unsigned elem = 0;
+
+	model_check(rota_channel_length(&channel) == count);
+	model_check(count == 0 || (rota_channel_try_recv(&channel, &elem) == 0 && elem == 2));
+}
+
 static void give_up_the_third_waiter(void)
 {
 	give_up_the_third();
@@ -349,6 +374,13 @@ const struct model_scenario model_scenarios[] = {
 	  0x3,
 	  0,
 	  1 },
+	{ "channel: reserved, the receiver is cancelled",
+	  setup_reserved_and_one_waits,
+	  { send_reserved_2, give_up_waiting_for_2 },
+	  received_or_inside,
+	  0x3,
+	  0,
+	  0 },
 	{ "channel: send many, cancel between two batches",
 	  setup_three_receivers_wait,
 	  { send_many, give_up_the_third_receiver },

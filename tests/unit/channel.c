@@ -984,3 +984,67 @@ UNIT_TEST(channel, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISU
 	expect_element(bytes, 7, 8);
 	rota_channel_deinit(&c);
 }
+
+/* --- many at once ---------------------------------------------------------------------------------------------------------- */
+
+static void *keep(void *data)
+{
+	return data;
+}
+
+static void count_wake(void *data)
+{
+	++*(unsigned *)data;
+}
+
+static void dropped(void *data)
+{
+	(void)data;
+}
+
+static rota_poll poll_of_executor(struct rota_future *future, unsigned *wakes)
+{
+	static const struct rota_waker_ops ops = { keep, count_wake, count_wake, dropped };
+	const struct rota_waker waker = { &ops, wakes };
+	struct rota_context cx = { &waker };
+
+	return rota_future_poll(future, &cx);
+}
+
+/* One place, which is reserved; somebody waits for it, and behind it senders with an element, while receivers wait. When the
+ * place is given back all are served at once: a sender and a receiver at a time, also where the batch of wakes has room for one. */
+UNIT_TEST(channel, senders_and_receivers_in_pairs)
+{
+	enum { PAIRS = ROTA__WAKE_BATCH };
+	static struct rota_channel_op place, senders[PAIRS], receivers[PAIRS];
+	int sent[PAIRS], received[PAIRS];
+	struct rota_channel c;
+	unsigned wakes = 0;
+
+	expect(rota_channel_init(&c, sizeof(int), 1), ==, 0);
+	expect(rota_channel_try_reserve(&c), ==, 0);
+	rota_channel_reserve_init(&place, &c);
+	expect(poll_of_executor(&place.future, &wakes), ==, ROTA_PENDING);
+	for (int i = 0; i < PAIRS; i++) {
+		sent[i] = i;
+		rota_channel_send_init(&senders[i], &c, &sent[i]);
+		expect(poll_of_executor(&senders[i].future, &wakes), ==, ROTA_PENDING);
+	}
+	for (int i = 0; i < PAIRS; i++) {
+		received[i] = -1;
+		rota_channel_recv_init(&receivers[i], &c, &received[i]);
+		expect(poll_of_executor(&receivers[i].future, &wakes), ==, ROTA_PENDING);
+	}
+	expect(rota_channel_unreserve(&c), ==, 0);
+	expect(wakes, ==, 1 + 2 * PAIRS);
+	expect(poll_by_hand(&place.future), ==, ROTA_READY);
+	for (int i = 0; i < PAIRS; i++) {
+		expect(poll_by_hand(&senders[i].future), ==, ROTA_READY);
+		expect(senders[i].future.status, ==, 0);
+		expect(poll_by_hand(&receivers[i].future), ==, ROTA_READY);
+		expect(received[i], ==, i);
+	}
+	expect(rota_channel_length(&c), ==, 0);
+	expect(rota_channel_unreserve(&c), ==, 0);
+	expect(rota_channel_deinit(&c), ==, 0);
+}
