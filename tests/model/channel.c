@@ -279,11 +279,6 @@ static void send_many(void)
 	model_check(rota_channel_try_send_many(&channel, sent, 3) == 3);
 }
 
-static void close_all(void)
-{
-	rota_channel_close(&channel);
-}
-
 static int give_up_the_third(void)
 {
 	int status = give_up(&crowd[2].future);
@@ -325,6 +320,37 @@ static void give_up_the_third_waiter(void)
 static void ended(unsigned i, int status)
 {
 	model_check(poll(&crowd[i].future) == ROTA_READY && crowd[i].future.status == status);
+}
+
+static void send_in_vain(void)
+{
+	const unsigned elem = 1;
+
+	model_check(rota_channel_send(&channel, &elem) == -EPIPE);
+}
+
+static void try_recv_twice(void)
+{
+	unsigned elem = 0;
+
+	for (int i = 0; i < 2; i++) {
+		int rc = rota_channel_try_recv(&channel, &elem);
+
+		model_check(rc == 0 || (i > 0 && rc == -EPIPE));
+		model_check(rc < 0 || elem == (unsigned)i);
+	}
+}
+
+/* In their order: nobody sends once one ahead of him has been turned away. */
+static void turned_away_from_one_on(void)
+{
+	int status = 0;
+
+	for (int i = 0; i < 3; i++) {
+		model_check(poll(&crowd[i].future) == ROTA_READY);
+		model_check(crowd[i].future.status == -EPIPE || (crowd[i].future.status == 0 && status == 0));
+		status = crowd[i].future.status;
+	}
 }
 
 static void two_received(void)
@@ -381,6 +407,14 @@ const struct model_scenario model_scenarios[] = {
 	  0x3,
 	  0,
 	  0 },
+	{ "channel: full, close, send", setup_filled, { close_it, send_in_vain }, NULL, 0, 0, 0 },
+	{ "channel: close, senders wait, recv",
+	  setup_three_senders_wait,
+	  { close_it, try_recv_twice },
+	  turned_away_from_one_on,
+	  0,
+	  0,
+	  0 },
 	{ "channel: send many, cancel between two batches",
 	  setup_three_receivers_wait,
 	  { send_many, give_up_the_third_receiver },
@@ -390,14 +424,14 @@ const struct model_scenario model_scenarios[] = {
 	  0 },
 	{ "channel: close, a receiver cancelled between two batches",
 	  setup_three_receivers_wait,
-	  { close_all, give_up_the_third_waiter },
+	  { close_it, give_up_the_third_waiter },
 	  two_learned_of_the_end,
 	  0x6,
 	  0,
 	  0 },
 	{ "channel: close, a sender cancelled between two batches",
 	  setup_three_senders_wait,
-	  { close_all, give_up_the_third_waiter },
+	  { close_it, give_up_the_third_waiter },
 	  two_learned_of_the_end,
 	  0x6,
 	  0,

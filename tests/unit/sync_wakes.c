@@ -277,6 +277,19 @@ static void senders_wake(unsigned n)
 		expect(rota_channel_try_recv(&channel, &received), ==, 0);
 }
 
+static void senders_wake_together(unsigned n)
+{
+	static uint64_t received[MOST];
+	unsigned done = 0;
+
+	while (done < n) {
+		ssize_t count = rota_channel_try_recv_many(&channel, received, n - done);
+
+		expect(count, >, 0);
+		done += (unsigned)count;
+	}
+}
+
 static void channel_wake_closing(unsigned n)
 {
 	(void)n;
@@ -361,6 +374,7 @@ static const struct primitive {
 	{ "receivers", &channel, sizeof(channel), MOST, channel_begin, receiver_wait, receivers_wake },
 	{ "receivers, closed", &channel, sizeof(channel), MOST, channel_begin, receiver_wait, channel_wake_closing },
 	{ "senders", &channel, sizeof(channel), MOST, channel_begin, sender_wait, senders_wake },
+	{ "senders, together", &channel, sizeof(channel), MOST, channel_begin, sender_wait, senders_wake_together },
 	{ "senders, closed", &channel, sizeof(channel), MOST, channel_begin, sender_wait, channel_wake_closing },
 	{ "broadcast", &broadcast, sizeof(broadcast), MOST, broadcast_begin, broadcast_wait, broadcast_wake },
 	{ "broadcast, closed", &broadcast, sizeof(broadcast), MOST, broadcast_begin, broadcast_wait,
