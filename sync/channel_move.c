@@ -94,14 +94,13 @@ static int nothing_there(const struct rota_channel *c)
 	return c->closed_ && rota__channel_reserved(c) == 0 && rota__channel_looks_empty(c) ? -EPIPE : -EAGAIN;
 }
 
-/* Both ends. *ret_rc is -EBUSY when the batch is full. */
+/* Both ends, with an empty batch: takes something, or *ret_rc says why not. */
 static size_t take_and_serve(struct rota_channel *c, unsigned char *ret_elems, size_t n, int *ret_rc,
 			     struct rota__wake_batch *batch)
 {
 	size_t done = 0, count;
 
 	while (done < n) {
-		*ret_rc = -EBUSY;
 		count = rota__least(rota__channel_filled(c, n - done), n - done);
 		if (count > 0) {
 			rota__channel_ring_take(c, ret_elems + done * c->elem_size_, count);
@@ -123,26 +122,23 @@ static size_t take_and_serve(struct rota_channel *c, unsigned char *ret_elems, s
 size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size_t n, int *ret_rc)
 {
 	struct rota__wake_batch batch;
-	size_t done = 0;
+	size_t count;
 
-	do {
-		rota__channel_lock_receiving(c);
-		if (rota__waitlist_empty(&c->senders_)) {
-			size_t count = rota__least(rota__channel_filled(c, n - done), n - done);
-
-			if (count > 0)
-				rota__channel_ring_take(c, ret_elems + done * c->elem_size_, count);
-			else
-				*ret_rc = nothing_there(c);
-			rota__channel_unlock_receiving(c);
-			return done + count;
-		}
-		rota__channel_lock_sending(c);
-		rota__wake_batch_init(&batch);
-		done += take_and_serve(c, ret_elems + done * c->elem_size_, n - done, ret_rc, &batch);
-		rota__channel_settle_and_unlock(c, &batch);
-	} while (done == 0 && *ret_rc == -EBUSY);
-	return done;
+	rota__channel_lock_receiving(c);
+	if (rota__waitlist_empty(&c->senders_)) {
+		count = rota__least(rota__channel_filled(c, n), n);
+		if (count > 0)
+			rota__channel_ring_take(c, ret_elems, count);
+		else
+			*ret_rc = nothing_there(c);
+		rota__channel_unlock_receiving(c);
+		return count;
+	}
+	rota__channel_lock_sending(c);
+	rota__wake_batch_init(&batch);
+	count = take_and_serve(c, ret_elems, n, ret_rc, &batch);
+	rota__channel_settle_and_unlock(c, &batch);
+	return count;
 }
 
 static __attribute__((noinline)) int take_one_slow(struct rota_channel *c, unsigned char *ret_elem)
