@@ -5,7 +5,9 @@
  * thread (outside of a runtime they are the plain blocking calls); inside the poll of a stackless task they answer
  * -EDEADLK: await the operation of the same name there. A non-blocking descriptor is waited for all the same.
  *
- * A cancelled call returns -ECANCELED and has moved no byte, or returns the count of what it did move.
+ * A cancelled call returns -ECANCELED and has moved no byte, or returns the count of what it did move. A call that a signal
+ * interrupts is made again, so nothing returns -EINTR; however many operations there are, they wait their turn. After other
+ * errors (-ENOSPC, -ENOBUFS, -ENOMEM, ...) nothing has moved, and the call may be repeated.
  */
 #ifndef ROTA_IO_FD_H
 #define ROTA_IO_FD_H
