@@ -9,6 +9,7 @@ typedef struct rota_broadcast_receiver values_receiver;
 typedef struct rota_broadcast_op values_op;
 #define values_recv_init rota_broadcast_recv_init
 #define values_recv rota_broadcast_recv
+#define values_try_recv rota_broadcast_try_recv
 
 static struct rota_broadcast broadcast;
 static values_receiver start;

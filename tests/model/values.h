@@ -6,7 +6,7 @@
  *	values_receiver                            the type of a receiver
  *	values_op                                  the type of a wait
  *	start                                      a receiver that has seen nothing; set up by the program's `setup`
- *	values_send, values_close, values_recv     the calls
+ *	values_send, values_close, values_recv, values_try_recv   the calls
  *	values_recv_init                           the wait
  */
 #ifndef TESTS_MODEL_VALUES_H
@@ -65,6 +65,17 @@ static void recv_1(void)
 	model_check(values_recv(&receiver, &value) == 0 && value == 1 && payload[1] == 1);
 }
 
+/* The end is not seen before the value. */
+static void try_to_recv(void)
+{
+	values_receiver receiver = start;
+	uint64_t value = 0;
+	int rc = values_try_recv(&receiver, &value);
+
+	model_check(rc == -EAGAIN || (rc == 0 && value == 1 && payload[1] == 1));
+	model_outcome(rc == 0);
+}
+
 static void recv_to_the_end(void)
 {
 	values_receiver receiver = start;
@@ -95,6 +106,7 @@ static void served(void)
 	{ name ": send, recv", setup, { send_1, recv_1 }, NULL, 0, 0, 0 }, \
 		{ name ": send, one waits, another comes", setup_one_waits, { send_1, recv_1 }, served, 0, 0, 0 }, \
 		{ name ": close", setup, { send_1_and_close, recv_to_the_end }, NULL, 0, 0, 0 }, \
+		{ name ": close, try", setup, { send_1_and_close, try_to_recv }, NULL, 0x3, 0, 0 }, \
 	{ \
 		name ": cancel", setup_one_waits, { send_1, give_up_then_recv }, NULL, 0, 0, 0 \
 	}

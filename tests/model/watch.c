@@ -9,6 +9,7 @@ typedef struct rota_watch_receiver values_receiver;
 typedef struct rota_watch_op values_op;
 #define values_recv_init rota_watch_changed_init
 #define values_recv rota_watch_changed
+#define values_try_recv rota_watch_try_changed
 
 static struct rota_watch watch;
 static values_receiver start;
