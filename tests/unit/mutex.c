@@ -495,6 +495,7 @@ struct blocker {
 	struct rota_future future;
 	struct rota_mutex mutex;
 	unsigned *polled; /* atomic */
+	bool given;       /* written by who has the mutex */
 };
 
 static rota_poll blocker_poll(struct rota_future *self, struct rota_context *cx)
@@ -504,6 +505,7 @@ static rota_poll blocker_poll(struct rota_future *self, struct rota_context *cx)
 	(void)cx;
 	__atomic_store_n(blocker->polled, 1, __ATOMIC_RELEASE);
 	rota_mutex_lock(&blocker->mutex);
+	expect(blocker->given, ==, true);
 	expect(rota_mutex_trylock(&blocker->mutex), ==, -EBUSY);
 	rota_mutex_unlock(&blocker->mutex);
 	self->status = 0;
@@ -529,6 +531,8 @@ UNIT_TEST(mutex, a_lock_inside_a_poll_is_reported, .signal = UNIT_MISUSE_SIGNAL)
 	while (__atomic_load_n(&polled, __ATOMIC_ACQUIRE) == 0 ||
 	       strstr(unit_capture_so_far(&capture), "would block its worker") == NULL)
 		sched_yield();
+	usleep(10000); /* time for one that goes on without the mutex */
+	blocker.given = true;
 	rota_mutex_unlock(&blocker.mutex);
 	unit_expect_join(task, 0);
 	unit_capture_end(&capture);
