@@ -68,16 +68,27 @@ static void setup_reserved_and_one_waits(void)
 	model_check(poll_elsewhere(&crowd[2].future) == ROTA_PENDING);
 }
 
-/* 0 is inside, 1, 2 and 3 are to follow. */
-static void setup_three_senders_wait(void)
+static void three_senders_wait(void)
 {
-	setup();
-	model_check(rota_channel_try_send(&channel, &count) == 0);
 	for (unsigned i = 0; i < 3; i++) {
 		elems[i] = i + 1;
 		rota_channel_send_init(&crowd[i], &channel, &elems[i]);
 		model_check(poll_elsewhere(&crowd[i].future) == ROTA_PENDING);
 	}
+}
+
+/* 0 is inside, 1, 2 and 3 are to follow. */
+static void setup_three_senders_wait(void)
+{
+	setup();
+	model_check(rota_channel_try_send(&channel, &count) == 0);
+	three_senders_wait();
+}
+
+static void setup_three_senders_wait_at_no_slots(void)
+{
+	setup_rendezvous();
+	three_senders_wait();
 }
 
 static void send(unsigned elem)
@@ -341,6 +352,14 @@ static void try_recv_twice(void)
 	}
 }
 
+static void try_recv_the_first(void)
+{
+	unsigned elem = 0;
+	int rc = rota_channel_try_recv(&channel, &elem);
+
+	model_check(rc == -EPIPE || (rc == 0 && elem == 1));
+}
+
 /* In their order: nobody sends once one ahead of him has been turned away. */
 static void turned_away_from_one_on(void)
 {
@@ -411,6 +430,13 @@ const struct model_scenario model_scenarios[] = {
 	{ "channel: close, senders wait, recv",
 	  setup_three_senders_wait,
 	  { close_it, try_recv_twice },
+	  turned_away_from_one_on,
+	  0,
+	  0,
+	  0 },
+	{ "channel: no slots, close, senders wait, recv",
+	  setup_three_senders_wait_at_no_slots,
+	  { close_it, try_recv_the_first },
 	  turned_away_from_one_on,
 	  0,
 	  0,
