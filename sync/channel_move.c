@@ -143,7 +143,7 @@ size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size
 
 static __attribute__((noinline)) int take_one_slow(struct rota_channel *c, unsigned char *ret_elem)
 {
-	int rc;
+	int rc = -EAGAIN;
 
 	return rota__channel_take(c, ret_elem, 1, &rc) == 1 ? 0 : rc;
 }
