@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A broadcast to 8 receivers: many values at once, and one at a time that all acknowledge. And to a crowd that is there all the
- * while, of which the last one answers (tokio's sync_broadcast, without the work that its receivers make up in between). */
+/* A broadcast to 8 receivers: many values at once, and one at a time that all acknowledge. And to a crowd that is there
+ * all the while, of which the last one answers (tokio's sync_broadcast, without the work that its receivers make up in
+ * between). */
 #include <errno.h>
 
 #include "crowd.h"

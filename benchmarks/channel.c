@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One sender, one receiver, one channel: one by one, and in batches. One task that fills a channel and then takes everything out
- * again; and a channel that is made, has one element or none, and is destroyed (tokio's sync_mpsc: uncontended, create, send).
+ * One sender, one receiver, one channel: one by one, and in batches. One task that fills a channel and then takes
+ * everything out again; and a channel that is made, has one element or none, and is destroyed (tokio's sync_mpsc:
+ * uncontended, create, send).
  */
 #include <errno.h>
 #include <string.h>

@@ -45,8 +45,8 @@ int bench_main(const struct bench *bench, int argc, char **argv);
 /* In a round: the value of a parameter, one of the benchmark's or of the common ones. */
 uint64_t bench_param(const char *name);
 
-/* In a round: whether plain threads are wanted in place of tasks. What runs through bench_run and crowd_run (crowd.h) need not
- * ask. */
+/* In a round: whether plain threads are wanted in place of tasks. What runs through bench_run and crowd_run (crowd.h)
+ * need not ask. */
 bool bench_plain(void);
 
 /* In a round: what stood behind "--" on the command line, ends with NULL. */

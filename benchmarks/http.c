@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An HTTP server under wrk: one page, keep-alive, 64 connections, as fast as it goes. Requests a second, latency as wrk tells it,
- * CPU of the server per request. The server is a process of its own; peers/http.sh starts the example http_server, and others.
+ * An HTTP server under wrk: one page, keep-alive, 64 connections, as fast as it goes. Requests a second, latency as wrk
+ * tells it, CPU of the server per request. The server is a process of its own; peers/http.sh starts the example
+ * http_server, and others.
  *
  *   http [OPTION]... -- SERVER [ARGUMENT]...      the server listens on `--port N` of the loopback
  */

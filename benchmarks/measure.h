@@ -8,8 +8,8 @@
 /* A runtime with as many workers as the parameter of that name says; 0: of the current-thread flavour. */
 int bench_runtime_new(rota_runtime **ret) ROTA_MUST_USE;
 
-/* Runs fn(arg) as a fiber on such a runtime and shuts it down; with --plain 1 in the calling thread. fn's status, or what went
- * wrong. */
+/* Runs fn(arg) as a fiber on such a runtime and shuts it down; with --plain 1 in the calling thread. fn's status, or
+ * what went wrong. */
 int bench_run(rota_fn *fn, void *arg) ROTA_MUST_USE;
 
 /* Calls step(arg) again and again, for warmup-ms and then for round-ms; nanoseconds per step of the latter. Stops at

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Notifications: one that is kept and taken, a round trip between two tasks, one to all of several or of many, and each to one
- * of these (with tokio's sync_notify). */
+/* Notifications: one that is kept and taken, a round trip between two tasks, one to all of several or of many, and each
+ * to one of these (with tokio's sync_notify). */
 #include <errno.h>
 #include <stdatomic.h>
 

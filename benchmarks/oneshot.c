@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value handed over once: a task is spawned that sends it, the spawner waits for it. Tokio's ping_pong (rt_multi_threaded):
- * a thousand tasks at once, each of which spawns a partner that answers it. And its request_reply (sync_mpsc_oneshot): requests to
- * a task, over a channel, that are answered through a oneshot each.
+ * A value handed over once: a task is spawned that sends it, the spawner waits for it. Tokio's ping_pong
+ * (rt_multi_threaded): a thousand tasks at once, each of which spawns a partner that answers it. And its request_reply
+ * (sync_mpsc_oneshot): requests to a task, over a channel, that are answered through a oneshot each.
  */
 #include <errno.h>
 #include <stdatomic.h>

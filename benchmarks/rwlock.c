@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock for readers and writers: read by one task, by many, and by many of whom some write. And as tokio's sync_rwlock does it:
- * read once by each of a few tasks or futures, at a time when nobody writes, and behind a writer.
+ * A lock for readers and writers: read by one task, by many, and by many of whom some write. And as tokio's sync_rwlock
+ * does it: read once by each of a few tasks or futures, at a time when nobody writes, and behind a writer.
  */
 #include <errno.h>
 

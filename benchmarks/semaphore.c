@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A semaphore: taken and given back by one task, by as many as there are permits, and by many that want more than there are. And
- * as tokio's sync_semaphore does it: once by each of 6 tasks or futures, from 10 permits and from 5.
+ * A semaphore: taken and given back by one task, by as many as there are permits, and by many that want more than there
+ * are. And as tokio's sync_semaphore does it: once by each of 6 tasks or futures, from 10 permits and from 5.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spawning, by a fiber. spawn_join: 10,000 tasks, then all are joined. spawn_one: one at a time, joined at once (tokio's spawn
- * benchmark). chained_spawn: each task spawns the next; spawn_many: 10,000 detached tasks, the last one tells the spawner (both
- * tokio's rt_multi_threaded, and with --workers 0 its rt_current_thread).
+ * Spawning, by a fiber. spawn_join: 10,000 tasks, then all are joined. spawn_one: one at a time, joined at once
+ * (tokio's spawn benchmark). chained_spawn: each task spawns the next; spawn_many: 10,000 detached tasks, the last one
+ * tells the spawner (both tokio's rt_multi_threaded, and with --workers 0 its rt_current_thread).
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spawning by a thread that is outside of the runtime, which then enters it to join the tasks: tokio's spawn_many_remote_idle,
- * _busy1 and _busy2 of rt_multi_threaded, and with --workers 0 those of rt_current_thread. While the workers have nothing
- * else; while tasks compute for 10 us at a time and yield, two for each worker; while a task for each worker computes for
- * 10 us, spawns its successor and ends.
+ * Spawning by a thread that is outside of the runtime, which then enters it to join the tasks: tokio's
+ * spawn_many_remote_idle, _busy1 and _busy2 of rt_multi_threaded, and with --workers 0 those of rt_current_thread.
+ * While the workers have nothing else; while tasks compute for 10 us at a time and yield, two for each worker; while a
+ * task for each worker computes for 10 us, spawns its successor and ends.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tokio's time_now and time_timeout. time_now: a thread enters the runtime to ask what time it is, with a fiber, which runs on a
- * worker, or with a future, which it polls itself, as tokio's block_on does. timeout: tasks that put a limit of a second around
- * something that is there at once. timer_unused: a timer of a second that is made and never waited for.
+ * Tokio's time_now and time_timeout. time_now: a thread enters the runtime to ask what time it is, with a fiber, which
+ * runs on a worker, or with a future, which it polls itself, as tokio's block_on does. timeout: tasks that put a limit
+ * of a second around something that is there at once. timer_unused: a timer of a second that is made and never waited
+ * for.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From waking a task until it runs, once every 100 us or so: woken by a plain thread, and by a task that sleeps meanwhile; on a
- * machine that is idle otherwise, and beside tasks that compute in steps of 50 us, one for each worker.
+ * From waking a task until it runs, once every 100 us or so: woken by a plain thread, and by a task that sleeps
+ * meanwhile; on a machine that is idle otherwise, and beside tasks that compute in steps of 50 us, one for each worker.
  */
 #include <errno.h>
 #include <stdatomic.h>

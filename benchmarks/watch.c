@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A watched value: read, and changed for 8 receivers that all acknowledge. And for a crowd that is there all the while, of which
- * the last one answers (tokio's sync_watch, without the work that its receivers make up in between). */
+/* A watched value: read, and changed for 8 receivers that all acknowledge. And for a crowd that is there all the while,
+ * of which the last one answers (tokio's sync_watch, without the work that its receivers make up in between). */
 #include <errno.h>
 
 #include "crowd.h"

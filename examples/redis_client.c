@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Redis client: SET foo bar, GET foo; then many tasks that count up the same number, all over one connection. hiredis writes
- * the commands and reads the replies: see adapters/rota_redis.h.
+ * A Redis client: SET foo bar, GET foo; then many tasks that count up the same number, all over one connection. hiredis
+ * writes the commands and reads the replies: see adapters/rota_redis.h.
  *
  *   redis_client [host port | /path/to/socket]     default 127.0.0.1 6379
  */

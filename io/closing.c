@@ -43,7 +43,8 @@ bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op
 
 	if (count == NULL)
 		return true;
-	/* Partner: the fetch_or in begin; whoever comes first is seen by the other. SEQ_CST for the next look, as in call_begin. */
+	/* Partner: the fetch_or in begin; whoever comes first is seen by the other. SEQ_CST for the next look, as in
+	 * call_begin. */
 	if (rota__fetch_add(count, 1, SEQ_CST) & CLOSING)
 		return false;
 	return op->stage_ != ROTA__OP_NEXT || (uint16_t)rota__load(&closing->closes[op->fd_], SEQ_CST) == op->closes_;

@@ -39,7 +39,8 @@ static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 	const bool closed = rota__poller_closes(poller_of(op), op->fd_) != op->closes_;
 	int rc;
 
-	/* In place, save where it may take for ever, and could not be cancelled. But a thread of the pool waits for no other. */
+	/* In place, save where it may take for ever, and could not be cancelled. But a thread of the pool waits for no
+	 * other. */
 	if (rota__worker_self() == NULL && (rota__blocking_thread() || !rota__op_waits_for_ever(op)))
 		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
 	rc = rota__poller_to_pool(poller_of(op), op, waker);

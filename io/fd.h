@@ -18,8 +18,8 @@ struct iovec;
 
 ROTA_BEGIN_DECLS
 
-/* At the descriptor's own position. 0 from a read: end of file. A count above INT_MAX is cut to it. What the page cache has of a
- * file is read at once, and the task is not suspended. */
+/* At the descriptor's own position. 0 from a read: end of file. A count above INT_MAX is cut to it. What the page cache
+ * has of a file is read at once, and the task is not suspended. */
 ROTA_API ssize_t rota_read(int fd, void *buf, size_t len) ROTA_MUST_USE;
 ROTA_API ssize_t rota_write(int fd, const void *buf, size_t len) ROTA_MUST_USE;
 

@@ -9,7 +9,8 @@
 
 int rota__sys_socket(int family, int type);
 
-/* Sets an option, if value > 0; -EINVAL below 0, as a number of seconds is that is too large. *rc stays the first error of a row of these; no more are set then. */
+/* Sets an option, if value > 0; -EINVAL below 0, as a number of seconds is that is too large. *rc stays the first error
+ * of a row of these; no more are set then. */
 void rota__sys_option(int *rc, int fd, int level, int name, int value);
 
 /* Closes a socket that could not be made ready, and returns why; rc 0: returns the socket. */

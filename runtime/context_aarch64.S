@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a context begins; context_aarch64_internal.h has the switch. A new stack holds, from the saved pointer up: 0 for
- * x29, the address of context_start, the entry, its argument. The entry is not called, since it does not return: the processor
- * would expect a return for the call, and mispredict those of whoever runs next. */
+ * x29, the address of context_start, the entry, its argument. The entry is not called, since it does not return: the
+ * processor would expect a return for the call, and mispredict those of whoever runs next. */
 
 	.text
 	.globl	rota__context_make

@@ -102,10 +102,10 @@ bool rota__fiber_overflowed(const rota_task *task, const void *addr);
 
 #define ROTA__FIBER_FETCHED 384
 
-/* The fiber is about to run: has what it saved, and the frames of the wait that it returns through, brought to the cache all at
- * once. Of a thousand fibers in turns these lines are far away, and it would come upon one after the other. The second line is
- * left out: on x86-64 it is the red zone. One that has not begun has nothing there, and an address that nothing is mapped at
- * would cost a walk through the page tables each time. */
+/* The fiber is about to run: has what it saved, and the frames of the wait that it returns through, brought to the
+ * cache all at once. Of a thousand fibers in turns these lines are far away, and it would come upon one after the
+ * other. The second line is left out: on x86-64 it is the red zone. One that has not begun has nothing there, and an
+ * address that nothing is mapped at would cost a walk through the page tables each time. */
 static inline void rota__fiber_fetch(const rota_task *task)
 {
 	const char *sp = task->sp;

@@ -136,9 +136,9 @@ void rota__forks_free(struct rota__forks *forks);
 /* The calling fiber's first act with the forks that were made for it. */
 void rota__forks_attach(struct rota__forks *forks);
 
-/* The worker is about to run a fiber that has forks; it has run one that has, which is off its stack and not published yet;
- * and the current task, which has, is at its end, or is no fiber. The second is opaque since it stands behind each switch to a
- * fiber. */
+/* The worker is about to run a fiber that has forks; it has run one that has, which is off its stack and not published
+ * yet; and the current task, which has, is at its end, or is no fiber. The second is opaque since it stands behind each
+ * switch to a fiber. */
 void rota__forks_resume(struct rota__worker *worker, rota_task *task);
 ROTA__OPAQUE void rota__forks_rest(struct rota__worker *worker);
 void rota__forks_end(struct rota__worker *worker, rota_task *task);

@@ -91,8 +91,8 @@ ROTA_API bool rota_cancelled(void);
 ROTA_API void rota_shield_enter(void);
 ROTA_API void rota_shield_leave(void);
 
-/* Lets others run. 0, or (without yielding) why waits of the task end: -ECANCELED, in a scope also -ETIMEDOUT. On a plain thread:
- * sched_yield. Inside the poll of a stackless task: -EDEADLK. */
+/* Lets others run. 0, or (without yielding) why waits of the task end: -ECANCELED, in a scope also -ETIMEDOUT. On a
+ * plain thread: sched_yield. Inside the poll of a stackless task: -EDEADLK. */
 ROTA_API int rota_yield(void);
 
 /* The same as a future: ready at its second poll, which comes after others had their turn. */

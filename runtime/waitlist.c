@@ -62,7 +62,8 @@ void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *wai
 	else
 		rota__wake_batch_add(batch, &waiter->waker_);
 	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
-	/* When the next one is granted it is in the cache, since its link back was cleared; not so its task, and who follows. */
+	/* When the next one is granted it is in the cache, since its link back was cleared; not so its task, and who
+	 * follows. */
 	if (list->first_ != NULL) {
 		__builtin_prefetch(list->first_->waker_.data, 1);
 		__builtin_prefetch(list->first_->next_, 1);

@@ -37,8 +37,8 @@ static inline void rota__waiter_init(struct rota_waiter *waiter)
 	*waiter = (struct rota_waiter){ .tag_ = 0 };
 }
 
-/* Waits until nobody has the lock, and sees what was done under it: for who is alone with the list, but for those that are about
- * to drop it. */
+/* Waits until nobody has the lock, and sees what was done under it: for who is alone with the list, but for those that
+ * are about to drop it. */
 static inline void rota__waitlist_outlast(const struct rota_waitlist *list)
 {
 	unsigned spins = 0;
@@ -96,9 +96,9 @@ static inline void rota__waitlist_grant(struct rota_waitlist *list, uint32_t tag
 }
 
 /*
- * Grants all that wait now, with the lock, which it drops between full batches, not after the last grant: whoever is woken may
- * end the primitive once the caller has dropped the lock. Later comers queue behind; those that leave while it is dropped make
- * room for one of them, which is woken for nothing.
+ * Grants all that wait now, with the lock, which it drops between full batches, not after the last grant: whoever is
+ * woken may end the primitive once the caller has dropped the lock. Later comers queue behind; those that leave while
+ * it is dropped make room for one of them, which is woken for nothing.
  */
 void rota__waitlist_grant_all_slow(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch);
 

@@ -13,9 +13,9 @@
 
 ROTA_BEGIN_DECLS
 
-/* What an executor supplies. `data` is its own; the runtime only passes it back. clone and drop may be called with locks of
- * the runtime held: they must not call back into rota. All four run on the stack of whoever calls, often that of a fiber, also
- * of one whose function has returned: they should need little of it. */
+/* What an executor supplies. `data` is its own; the runtime only passes it back. clone and drop may be called with
+ * locks of the runtime held: they must not call back into rota. All four run on the stack of whoever calls, often that
+ * of a fiber, also of one whose function has returned: they should need little of it. */
 struct rota_waker_ops {
 	void *(*clone)(void *data);      /* returns the data of one more waker, owned by the caller */
 	void (*wake)(void *data);        /* wakes, and gives the waker back */

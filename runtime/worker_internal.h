@@ -130,8 +130,8 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 /* Gives what is queued here to the others, save what is pinned. The worker's thread, also inside a task. */
 void rota__worker_hand_over(struct rota__worker *worker);
 
-/* worker_switch.c: the fiber that the one that runs is to give way to, which counts as running from now on. NULL: the worker's
- * loop has to look first. */
+/* worker_switch.c: the fiber that the one that runs is to give way to, which counts as running from now on. NULL: the
+ * worker's loop has to look first. */
 rota_task *rota__worker_next(struct rota__worker *worker);
 void rota__worker_settle_left(struct rota__worker *worker);
 

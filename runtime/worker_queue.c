@@ -203,8 +203,9 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 		push_pinned(worker, task);
 		return;
 	}
-	/* The first that a task spawns runs when that waits or ends, before what queues: its memory is in the cache, and a task
-	 * that waits for its child soon gives its stack back. Those after it queue, so they run in the order of the spawns. */
+	/* The first that a task spawns runs when that waits or ends, before what queues: its memory is in the cache,
+	 * and a task that waits for its child soon gives its stack back. Those after it queue, so they run in the order
+	 * of the spawns. */
 	if (worker->next_streak < NEXT_STREAK_MAX && rota__load(&worker->next, RELAXED) == NULL)
 		rota__store(&worker->next, task, RELEASE); /* partner: as in push_next */
 	else

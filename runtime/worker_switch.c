@@ -2,14 +2,15 @@
 /*
  * From one fiber to the next, without the worker's loop between them.
  *
- * A fiber that waits, yields or ends takes the next task from the worker's own queues while it still stands on its stack, and
- * when that is a fiber switches to it. What then is left to do for the first one, who must be off its stack before anybody
- * else may get hold of it, is noted in the worker (`verdict`) and done by whoever arrives: the next fiber, where it had left or
- * where it begins, or the loop. A fiber that has ended and takes one that has not begun yet runs its body on the same stack.
+ * A fiber that waits, yields or ends takes the next task from the worker's own queues while it still stands on its
+ * stack, and when that is a fiber switches to it. What then is left to do for the first one, who must be off its stack
+ * before anybody else may get hold of it, is noted in the worker (`verdict`) and done by whoever arrives: the next
+ * fiber, where it had left or where it begins, or the loop. A fiber that has ended and takes one that has not begun yet
+ * runs its body on the same stack.
  *
- * The loop goes on when there is something to look at before any task may run again (rota__worker_is_due: the ring, the timers,
- * what others left), when it is to stop, when the queues are empty, and for a task that is no fiber or has forks: that one is
- * handed over in `picked`.
+ * The loop goes on when there is something to look at before any task may run again (rota__worker_is_due: the ring, the
+ * timers, what others left), when it is to stop, when the queues are empty, and for a task that is no fiber or has
+ * forks: that one is handed over in `picked`.
  */
 #include "worker_parts_internal.h"
 

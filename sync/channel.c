@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. Elements lie in a ring of `slots_`, which grows up to `capacity_`, from none if it may not be needed at all,
- * and has two ends, each with a lock of its own: senders put elements in at `tail_`, receivers take them out at `head_`, and
- * most calls need the one lock only. `sent_` and `received_` are how the
- * ends tell each other: each is written under its own end's lock and read by the other end, which may see it late, and so
- * sees too few elements, or too few places, never too many. `claimed_` counts the places that are taken: those of
- * `sent_`, and those that were reserved.
+ * The protocol. Elements lie in a ring of `slots_`, which grows up to `capacity_`, from none if it may not be needed at
+ * all, and has two ends, each with a lock of its own: senders put elements in at `tail_`, receivers take them out at
+ * `head_`, and most calls need the one lock only. `sent_` and `received_` are how the ends tell each other: each is
+ * written under its own end's lock and read by the other end, which may see it late, and so sees too few elements, or too
+ * few places, never too many. `claimed_` counts the places that are taken: those of `sent_`, and those that were reserved.
  *
  *   lock of the receivers' end (that of the list senders_): received_, head_, senders_
  *   lock of the senders' end (that of the list receivers_): sent_, claimed_, tail_, receivers_
@@ -19,14 +18,14 @@
  * happen at once, because the ring is empty and has no room, which is so without slots, or when all are reserved, they
  * take both locks, and look whether somebody waits on the other side.
  *
- * A sender that finds a receiver waiting copies elements straight into its hands and grants it: under its own lock, since
- * the ring is empty. Room is made for senders that wait under both locks, and it is filled before they are dropped: the
- * element of the first sender is copied into the ring, or its place is reserved, and it is granted. So nobody comes before
- * those who wait. Senders wait only when the ring is as large as it may get. A receiver that finds the ring empty takes from the
- * first sender's hands.
+ * A sender that finds a receiver waiting copies elements straight into its hands and grants it: under its own lock,
+ * since the ring is empty. Room is made for senders that wait under both locks, and it is filled before they are
+ * dropped: the element of the first sender is copied into the ring, or its place is reserved, and it is granted. So
+ * nobody comes before those who wait. Senders wait only when the ring is as large as it may get. A receiver that finds
+ * the ring empty takes from the first sender's hands.
  *
- * The last touch of a call is that it drops its lock, and the end of a channel waits until both are free: so whoever has received what it
- * waited for may end the channel, though the sender may still be on its way out.
+ * The last touch of a call is that it drops its lock, and the end of a channel waits until both are free: so whoever
+ * has received what it waited for may end the channel, though the sender may still be on its way out.
  *
  * An element, or a place, is always in exactly one hand, and a waiter is granted only when its call is done: a cancel that
  * comes after the grant changes nothing, one that comes before takes the waiter off with nothing moved (of many: with those

@@ -6,8 +6,8 @@
 
 /* --- moving elements ------------------------------------------------------------------------------------------ */
 
-/* The senders' end. *ret_rc is -EBUSY when the batch is full, -ENOBUFS when there is no room in the ring yet, -EAGAIN when there
- * is none in the channel. */
+/* The senders' end. *ret_rc is -EBUSY when the batch is full, -ENOBUFS when there is no room in the ring yet, -EAGAIN
+ * when there is none in the channel. */
 static size_t put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc,
 		  struct rota__wake_batch *batch)
 {

@@ -53,7 +53,8 @@ static inline size_t rota__channel_filled(struct rota_channel *c, size_t want)
 	return (size_t)(sent - received);
 }
 
-/* Of n slots from this one on, how many lie before the end of the ring. For one, which a constant says, there is no question. */
+/* Of n slots from this one on, how many lie before the end of the ring. For one, which a constant says, there is no
+ * question. */
 static inline __attribute__((always_inline)) size_t rota__channel_in_line(const struct rota_channel *c, size_t slot,
 									  size_t n)
 {

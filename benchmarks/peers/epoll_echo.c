@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* TCP echo with nothing but epoll: what a hand-written event loop reaches, level-triggered, non-blocking. See echo_loops.h. */
+/* TCP echo with nothing but epoll: what a hand-written event loop reaches, level-triggered, non-blocking. See
+ * echo_loops.h. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/epoll.h>

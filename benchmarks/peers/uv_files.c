@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* benchmarks/file_reads.c on libuv: uv_fs_read, which is a job of the thread pool each. The pool has a thread for each read that is
- * under way. */
+/* benchmarks/file_reads.c on libuv: uv_fs_read, which is a job of the thread pool each. The pool has a thread for each
+ * read that is under way. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* benchmarks/hogs.c on libuv: the ticker and the echo are on one loop, the hogs' steps are jobs of the thread pool, which has as
- * many threads as there are hogs. */
+/* benchmarks/hogs.c on libuv: the ticker and the echo are on one loop, the hogs' steps are jobs of the thread pool,
+ * which has as many threads as there are hogs. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What libuv keeps: benchmarks/connections.c, echo_memory.c, sleepers.c (a timer is the only thing here that sleeps) and idle.c.
- * The handles lie in one array, as small as they come; the other ends of connections are plain sockets.
+ * What libuv keeps: benchmarks/connections.c, echo_memory.c, sleepers.c (a timer is the only thing here that sleeps)
+ * and idle.c. The handles lie in one array, as small as they come; the other ends of connections are plain sockets.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

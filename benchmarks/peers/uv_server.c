@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The echo server that the benchmark rate loads from outside: uv-peer echo_server --port N. One loop, whatever --workers says. */
+/* The echo server that the benchmark rate loads from outside: uv-peer echo_server --port N. One loop, whatever
+ * --workers says. */
 #include <stdlib.h>
 
 #include "uv.h"

@@ -7,7 +7,8 @@
  *   join GROUP          leave GROUP
  *   post GROUP TEXT     help
  *
- * At the end of standard input it takes what the server still has for it, and ends with 0. When the server ends first, with 1.
+ * At the end of standard input it takes what the server still has for it, and ends with 0. When the server ends first,
+ * with 1.
  */
 #include <errno.h>
 #include <stdatomic.h>

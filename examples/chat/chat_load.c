@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads the chat's server, which runs as a process of its own, twice: with clients that read, and with dead ones beside them,
- * that join and do not read. Prints how long deliveries to the living took, from when a post was due, and the server's memory.
+ * Loads the chat's server, which runs as a process of its own, twice: with clients that read, and with dead ones beside
+ * them, that join and do not read. Prints how long deliveries to the living took, from when a post was due, and the
+ * server's memory.
  *
- *   chat_load [--clients N] [--dead N] [--groups N] [--rate N] [--bytes N] [--warm-up SECONDS] [--seconds SECONDS] [--server PATH]
+ *   chat_load [--clients N] [--dead N] [--groups N] [--rate N] [--bytes N] [--warm-up SECONDS] [--seconds SECONDS]
+ *             [--server PATH]
  *
- * `rate`: posts per second into each group, by one of its members. Each dead client is in up to 16 groups, so that every group
- * has one if there are enough. In the end the living leave, each of whom must have got, or must have been told that it missed,
- * exactly what was posted, or the exit code is not 0. The dead ones never read; their connections are closed on them.
+ * `rate`: posts per second into each group, by one of its members. Each dead client is in up to 16 groups, so that
+ * every group has one if there are enough. In the end the living leave, each of whom must have got, or must have been
+ * told that it missed, exactly what was posted, or the exit code is not 0. The dead ones never read; their connections
+ * are closed on them.
  */
 #include <errno.h>
 #include <inttypes.h>

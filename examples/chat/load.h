@@ -57,8 +57,8 @@ int load_client_post(struct load_client *client, unsigned group, uint64_t due, s
 /* Asks to leave all groups: the answers come when all that was posted has been sent, or reported as missed. */
 int load_client_leave(struct load_client *client);
 
-/* Reads until it has left its groups, and counts. What was due at `from` or later counts as a sample. -EPROTO: the server said
- * what it should not. */
+/* Reads until it has left its groups, and counts. What was due at `from` or later counts as a sample. -EPROTO: the
+ * server said what it should not. */
 int load_client_read(struct load_client *client, struct load_samples *samples, uint64_t from);
 
 void load_client_close(struct load_client *client);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages from and to JSON, by cJSON. What comes from the network is looked at before cJSON sees it, and again afterwards. */
+/* Messages from and to JSON, by cJSON. What comes from the network is looked at before cJSON sees it, and again
+ * afterwards. */
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>

@@ -148,7 +148,8 @@ static int serve(void *arg)
 		serve_requests(c);
 		request_deinit(c);
 	}
-	/* From here on nobody finds the descriptor, or the task. It was started with the lock held, so that both are noted. */
+	/* From here on nobody finds the descriptor, or the task. It was started with the lock held, so that both are
+	 * noted. */
 	rota_mutex_lock(&server->lock);
 	unlink_connection(c);
 	rota_mutex_unlock(&server->lock);

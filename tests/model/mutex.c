@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The mutex: one at a time, nobody is forgotten, a cancelled waiter does not swallow the wake-up; its unlock is its last touch. */
+/* The mutex: one at a time, nobody is forgotten, a cancelled waiter does not swallow the wake-up; its unlock is its
+ * last touch. */
 #include "../../sync/mutex.h"
 
 #include <errno.h>

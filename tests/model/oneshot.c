@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The oneshot: send, close and a cancelled wait against a receiver that blocks. The value comes once, with what it points to. */
+/* The oneshot: send, close and a cancelled wait against a receiver that blocks. The value comes once, with what it
+ * points to. */
 #include "../../sync/oneshot.h"
 
 #include <errno.h>

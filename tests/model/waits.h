@@ -5,8 +5,8 @@
 
 #include "seams.h"
 
-/* Polls with the calling thread's waker. A future that setup leaves waiting is one waiter more without one thread more, of which
- * a search gets long: a thread cancels it, or finish looks whether it was served. */
+/* Polls with the calling thread's waker. A future that setup leaves waiting is one waiter more without one thread more,
+ * of which a search gets long: a thread cancels it, or finish looks whether it was served. */
 static inline rota_poll poll(struct rota_future *future)
 {
 	const struct rota_waker waker = rota_thread_waker();

@@ -251,8 +251,8 @@ static void as_many_have_gone(struct leader *l, bool taken)
 
 /* --- descriptors -------------------------------------------------------------------------------------------------------- */
 /*
- * The victim's result is closed by its leader, and by a ring if a ring has opened it: the thread sanitizer, which sees neither,
- * would else take the close of one for that of another who had the number last.
+ * The victim's result is closed by its leader, and by a ring if a ring has opened it: the thread sanitizer, which sees
+ * neither, would else take the close of one for that of another who had the number last.
  */
 
 static void close_got(struct leader *l, bool taken)
@@ -699,8 +699,8 @@ static void written_is_heard_or_kept(struct leader *l, bool taken)
 	expect(l->written.flow.said - l->written.flow.heard, ==, rota_stream_unwritten(&l->to));
 }
 
-/* A stream of its own, with something in its buffer. Its descriptor, which a ring closes, is one that the thread sanitizer has
- * not seen made. */
+/* A stream of its own, with something in its buffer. Its descriptor, which a ring closes, is one that the thread
+ * sanitizer has not seen made. */
 static void open_brief(struct leader *l)
 {
 	int pair[2], fd;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random cancels, by torment.h, of work under way: forks and loops, jobs and offloads that wait for a place in a queue which
- * is short, children that wait for a place in their scope, rendezvous, places in a channel, waits with a deadline, several
- * waits at once, files. What says that it was done was done once and as a whole; what says that it was cancelled is at an end,
- * and uses nobody's memory any more.
+ * Random cancels, by torment.h, of work under way: forks and loops, jobs and offloads that wait for a place in a queue
+ * which is short, children that wait for a place in their scope, rendezvous, places in a channel, waits with a
+ * deadline, several waits at once, files. What says that it was done was done once and as a whole; what says that it
+ * was cancelled is at an end, and uses nobody's memory any more.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One owner and several thieves on one run queue, its indices about to wrap: each task is taken exactly once, whoever
- * takes it and however (pop, overflow, steal half, steal one), while the ring grows, and tasks of one thief's haul come in order.
+ * takes it and however (pop, overflow, steal half, steal one), while the ring grows, and tasks of one thief's haul come
+ * in order.
  */
 #define _GNU_SOURCE
 #include "../../runtime/deque_internal.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the watchdog of the other programs prints when they hang: each task by its name, and the wait that it is in; a wait on
- * a lock, in the ring or on epoll, on a timer, for another task, of a stackless task, and one that has been cancelled and does
- * not end.
+ * What the watchdog of the other programs prints when they hang: each task by its name, and the wait that it is in; a
+ * wait on a lock, in the ring or on epoll, on a timer, for another task, of a stackless task, and one that has been
+ * cancelled and does not end.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>

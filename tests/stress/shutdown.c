@@ -2,8 +2,8 @@
 /*
  * Runtimes that are shut down in the middle of everything: sleepers, spinners, waiters, spawners that go on until they
  * are refused, blocking jobs, stackless tasks, timers of plain threads, plain threads that spawn and join at that very
- * moment, or have just woken the last task. A spawn is refused or its task runs and ends, never neither; a shutdown that had too little time is repeated;
- * and no thread, no descriptor and no memory is left.
+ * moment, or have just woken the last task. A spawn is refused or its task runs and ends, never neither; a shutdown
+ * that had too little time is repeated; and no thread, no descriptor and no memory is left.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Files and names, awaited by an async function: from the making of a directory to its removal. async_io.c has more of io/. */
+/* Files and names, awaited by an async function: from the making of a directory to its removal. async_io.c has more of
+ * io/. */
 #define _GNU_SOURCE
 #include <linux/openat2.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is sent, connections that are made in other ways, and the ends of streams, awaited by an async function. async_io.c has
- * more of io/. */
+/* What is sent, connections that are made in other ways, and the ends of streams, awaited by an async function.
+ * async_io.c has more of io/. */
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <sys/socket.h>

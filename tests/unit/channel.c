@@ -1011,8 +1011,9 @@ static rota_poll poll_of_executor(struct rota_future *future, unsigned *wakes)
 	return rota_future_poll(future, &cx);
 }
 
-/* One place, which is reserved; somebody waits for it, and behind it senders with an element, while receivers wait. When the
- * place is given back all are served at once: a sender and a receiver at a time, also where the batch of wakes has room for one. */
+/* One place, which is reserved; somebody waits for it, and behind it senders with an element, while receivers wait.
+ * When the place is given back all are served at once: a sender and a receiver at a time, also where the batch of wakes
+ * has room for one. */
 UNIT_TEST(channel, senders_and_receivers_in_pairs)
 {
 	enum { PAIRS = ROTA__WAKE_BATCH };

@@ -386,7 +386,8 @@ UNIT_TEST(close, waits_for_calls_made_in_place)
 
 /* --- what was known of a number -------------------------------------------------------------------------------------- */
 
-/* It meant a file, which has offsets, until that was closed behind rota's back; now it is opened as a FIFO, which has none. */
+/* It meant a file, which has offsets, until that was closed behind rota's back; now it is opened as a FIFO, which has
+ * none. */
 static void forgotten_script(const struct place *place)
 {
 	char path[] = "/tmp/rota-close-XXXXXX", byte;

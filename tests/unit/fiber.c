@@ -17,8 +17,8 @@
 
 /* --- registers ------------------------------------------------------------------------------------------------------ */
 
-/* Calls leave() with known values in the registers that a callee must preserve; returns how many came back changed. Opaque, as a
- * copy of it that has leave() inlined is no caller. */
+/* Calls leave() with known values in the registers that a callee must preserve; returns how many came back changed.
+ * Opaque, as a copy of it that has leave() inlined is no caller. */
 #if defined(__x86_64__)
 
 static ROTA__OPAQUE unsigned hold_registers(uint64_t n, void (*leave)(void))

@@ -73,8 +73,8 @@ static int queue_and_block(void *arg)
 	return 0;
 }
 
-/* Nothing waits any more for the thread that is about to block, even before the monitor comes: which here comes only when it is
- * told. */
+/* Nothing waits any more for the thread that is about to block, even before the monitor comes: which here comes only
+ * when it is told. */
 static int nothing_is_left(void *arg)
 {
 	const struct rota__worker *worker = arg;

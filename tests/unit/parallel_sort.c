@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorts in parallel, typed and by a pointer to a comparison: every length up to some hundred and around each boundary, what is
- * random, equal, in order, reversed; each element is there once, and equal ones are in their former order. Then no
- * memory, cancellation, an order that is none, and what is refused.
+ * Sorts in parallel, typed and by a pointer to a comparison: every length up to some hundred and around each boundary,
+ * what is random, equal, in order, reversed; each element is there once, and equal ones are in their former order. Then
+ * no memory, cancellation, an order that is none, and what is refused.
  */
 #define _GNU_SOURCE
 #include "../../runtime/sys_internal.h"

@@ -66,8 +66,8 @@ struct waits {
 	struct rota_future *futures[WAITS];
 };
 
-/* What all wait for is somebody's: locks by futures, which leave no owner, so another may unlock; the turn of `once`; a piece of
- * work of the group's. */
+/* What all wait for is somebody's: locks by futures, which leave no owner, so another may unlock; the turn of `once`; a
+ * piece of work of the group's. */
 static void hold(struct things *t, int which)
 {
 	struct rota_rwlock_op lock;
@@ -184,8 +184,8 @@ static int set_and_signal(void *arg)
 	return 0;
 }
 
-/* What is given where who gives has to wait for who takes, it is given by a task: to the barrier, another one comes; the condition
- * is signalled once the mutex was given up for it. */
+/* What is given where who gives has to wait for who takes, it is given by a task: to the barrier, another one comes;
+ * the condition is signalled once the mutex was given up for it. */
 static void give(struct things *t, int which)
 {
 	const uint64_t value = 7;

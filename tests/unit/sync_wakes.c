@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a call that wakes touches, and whom it wakes. Who was woken may end what it waited for, though the call is still on its
- * way out: it touches nothing once it has begun to wake the last of those who wait. As many wait as one batch of wakes holds,
- * more, fewer; their wakers are an executor's, and the last wake overwrites the primitive. A call that came back to it would
- * write there, or wait for ever for a lock. And who waits anew as soon as it is woken is not woken by the same call again.
+ * What a call that wakes touches, and whom it wakes. Who was woken may end what it waited for, though the call is still
+ * on its way out: it touches nothing once it has begun to wake the last of those who wait. As many wait as one batch of
+ * wakes holds, more, fewer; their wakers are an executor's, and the last wake overwrites the primitive. A call that
+ * came back to it would write there, or wait for ever for a lock. And who waits anew as soon as it is woken is not
+ * woken by the same call again.
  */
 #define _GNU_SOURCE
 #include "waiters.h"
