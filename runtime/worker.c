@@ -185,8 +185,11 @@ rota_task *rota__worker_take_local(struct rota__worker *worker)
 	}
 	worker->next_streak = 0;
 	/* In turn, so that neither starves the other. */
-	if (worker->pinned_first != NULL && (rota__load(&worker->runs, RELAXED) & 1))
-		return rota__worker_pop_pinned(worker);
+	if (worker->pinned_first != NULL) {
+		worker->pinned_turn = !worker->pinned_turn;
+		if (worker->pinned_turn)
+			return rota__worker_pop_pinned(worker);
+	}
 	task = rota__deque_pop(&worker->deque);
 	if (task == NULL)
 		return rota__worker_pop_pinned(worker);

@@ -55,6 +55,7 @@ struct rota__worker {
 	uint64_t random;
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;
+	bool pinned_turn; /* where both wait, the last task that was taken was a pinned one, not one of the run queue */
 	struct rota__task_cache tasks;
 	struct rota__stack_cache stacks;
 	uint32_t trims;       /* those of the runtime's that the worker has followed */

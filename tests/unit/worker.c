@@ -20,6 +20,11 @@ static int set_done(void *arg)
 	return (int)(intptr_t)arg;
 }
 
+static int arg_is_status(void *arg)
+{
+	return (int)(intptr_t)arg;
+}
+
 static int sleep_and_set_done(void *arg)
 {
 	expect(rota_sleep(ROTA_MS(1)), ==, 0);
@@ -259,6 +264,32 @@ ALONE_TEST(local_tasks_do_not_starve_the_others)
 		expect(rota_spawn_local(&crowd[i], yield_until_done, NULL), ==, 0);
 	unit_expect_join(unit_spawn(sleep_and_set_done, NULL), 0);
 	dismiss_crowd(100);
+}
+
+static int spawn_until_done(void *arg)
+{
+	while (!is_done())
+		unit_expect_join(unit_spawn(arg_is_status, arg), 0);
+	return 0;
+}
+
+/* Its child comes from the next slot, so that each turn of it is two runs: whoever counts runs to know whose turn it is finds
+ * the same each time. */
+ALONE_TEST(a_local_task_that_spawns_does_not_starve_the_others)
+{
+	for (int odd = 0; odd < 2; odd++) {
+		rota_task *local = NULL, *first, *other;
+
+		rota__store(&done, 0, SEQ_CST);
+		if (odd)
+			rota_yield();
+		expect(rota_spawn_local(&local, spawn_until_done, NULL), ==, 0);
+		first = unit_spawn(arg_is_status, NULL); /* to the next slot */
+		other = unit_spawn(set_done, NULL);      /* to the run queue */
+		unit_expect_join(local, 0);
+		unit_expect_join(first, 0);
+		unit_expect_join(other, 0);
+	}
 }
 
 /* --- two that wake each other ------------------------------------------------------------------------------------------------------ */
