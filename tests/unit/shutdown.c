@@ -178,9 +178,11 @@ RUNTIME_TEST(shutdown, what_is_left_is_reported_with_what_it_waits_for)
 	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, waits.fds), ==, 0);
 	expect(rota_signal_open(&waits.usr1, SIGUSR1), ==, 0);
 	expect(rota_block_on(rt, leave_waits, &waits), ==, 0);
-	unit_capture_begin(&capture);
-	expect(rota_runtime_shutdown(rt, ROTA_MS(20)), ==, -ETIMEDOUT);
-	unit_capture_end(&capture);
+	do {
+		unit_capture_begin(&capture);
+		expect(rota_runtime_shutdown(rt, ROTA_MS(20)), ==, -ETIMEDOUT);
+		unit_capture_end(&capture);
+	} while (strstr(capture.text, "about to") != NULL); /* who runs them had no CPU: they have not looked */
 	expect_contains(capture.text, "it waits in recv");
 	expect_contains(capture.text, "it waits in channel receive");
 	expect_contains(capture.text, "it waits in timer");
