@@ -33,11 +33,15 @@ static void choose_signal(void)
 	}
 }
 
+void rota__interrupts_prepare(void)
+{
+	pthread_once(&once, choose_signal);
+}
+
 void rota__interrupts_let(bool through)
 {
 	sigset_t set;
 
-	pthread_once(&once, choose_signal);
 	if (the_signal == 0)
 		return;
 	sigemptyset(&set);

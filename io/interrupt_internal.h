@@ -12,10 +12,11 @@
  * So the signal is sent only to a thread that makes such a call, and before the thread does anything else it stops the
  * signal again, which also takes in one that is on its way.
  *
- * The signal is the highest of the real-time ones that the program has no handler for when the first call is cancelled. Its
- * handler restarts nothing: that is a property of a signal for the whole process, which is why it is not SIGURG.
+ * The signal is the highest of the real-time ones that the program has no handler for when the first of these calls is begun:
+ * chosen before an operation can be in the list, so that whoever finds one there knows the signal. Its handler restarts
+ * nothing: that is a property of a signal for the whole process, which is why it is not SIGURG.
  *
- * A lock of the owner's, the poller's, guards the list and all calls below but two.
+ * A lock of the owner's, the poller's, guards the list and all calls below but three.
  */
 #ifndef ROTA_IO_INTERRUPT_INTERNAL_H
 #define ROTA_IO_INTERRUPT_INTERNAL_H
@@ -44,6 +45,9 @@ void rota__interrupts_init(struct rota__interrupts *interrupts);
 
 /* Whether an operation is one of these calls. Without the lock. */
 bool rota__op_waits_for_ever(const struct rota_op *op);
+
+/* Chooses the signal, once. Before such an operation is given to a thread; without the lock. */
+void rota__interrupts_prepare(void);
 
 /* The calling thread is about to make the call; it has been made. */
 void rota__interrupts_enter(struct rota__interrupts *interrupts, struct rota__interruptible *self,

@@ -361,6 +361,8 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
 	int rc;
 
+	if (place == ROTA__PLACE_LONG_CALL)
+		rota__interrupts_prepare();
 	rota__spin_lock(&poller->lock);
 	leave(&poller->for_pool, op, place, waker);
 	rota__spin_unlock(&poller->lock);
