@@ -192,6 +192,6 @@ int rota__uring_try(void)
 	} else if (rc >= 0) {
 		rc = -ENOSYS;
 	}
-	io_uring_queue_exit(&ring);
+	rota__sys_ring_exit(&ring);
 	return rc < 0 ? rc : 0;
 }

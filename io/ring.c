@@ -61,7 +61,7 @@ struct rota__buffers *rota__ring_buffers(struct rota__ring *ring, const struct r
 
 void rota__ring_deinit(struct rota__ring *ring)
 {
-	io_uring_queue_exit(&ring->uring);
+	rota__sys_ring_exit(&ring->uring);
 	rota__buffers_free(ring->buffers);
 	rota__sys_close(ring->wake_fd);
 }

@@ -83,12 +83,21 @@ int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring
 		rc = io_uring_queue_init_params(entries, ring, params);
 	if (rc < 0)
 		return rc;
+	rota__fence(SEQ_CST); /* see rota__sys_ring_exit */
 	ring->ring_fd = ring->enter_ring_fd = rota__sys_above_standard(ring->ring_fd);
 	if (ring->ring_fd >= 0)
 		return 0;
 	rc = ring->ring_fd;
-	io_uring_queue_exit(ring);
+	rota__sys_ring_exit(ring);
 	return rc;
+}
+
+/* The kernel may give a ring's memory to another thread's next ring. It orders that, but by calls of which the thread
+ * sanitizer does not know; the fences tell it. */
+void rota__sys_ring_exit(struct io_uring *ring)
+{
+	rota__fence(SEQ_CST);
+	io_uring_queue_exit(ring);
 }
 
 /* One bit for each opcode below 64. */

@@ -25,6 +25,7 @@ int rota__sys_register_memory(struct io_uring *ring, const struct iovec *memory)
 void rota__sys_unregister_memory(struct io_uring *ring);
 
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params);
+void rota__sys_ring_exit(struct io_uring *ring);
 
 /* Makes completions of a thread that is stuck in user space appear: an interrupt to every CPU that runs the process. */
 void rota__sys_nudge_threads(void);
