@@ -27,7 +27,7 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 	rota__waker_hold(&op->waker_, waker);
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
 	if (worker != NULL)
-		worker->unsubmitted = true;
+		rota__worker_submits(worker);
 	if (op->opcode_ == IORING_OP_CLOSE && rota__closing_begin(ring->closing, op)) {
 		wake_all(rota__runtime_self());
 	} else if (worker != NULL) {
@@ -66,7 +66,7 @@ static void ring_cancel(struct rota_op *op)
 	if (!mailed)
 		return;
 	if (worker != NULL && worker->io == ring)
-		worker->unsubmitted = true;
+		rota__worker_submits(worker);
 	else
 		rota__ring_wake(ring);
 }

@@ -100,6 +100,7 @@ void rota__forks_attach(struct rota__forks *forks)
 		task->flags |= ROTA__TASK_FORKED;
 	}
 	rota__fork_take_turn(forks);
+	rota__worker_disturb(worker);
 	rota__store(&worker->forks, forks, RELEASE); /* partner: thieves, who find its memory made */
 }
 

@@ -105,26 +105,31 @@ static inline void tell_cancelled(rota_task *task)
 	}
 }
 
+static void end_future(struct rota__worker *worker, rota_task *task)
+{
+	rota__worker_leave_extra(task);
+	rota__worker_end(worker);
+	if (rota__load(&worker->forks, RELAXED) != NULL)
+		rota__forks_end(worker, task);
+	rota__task_finish(task, future_status(task));
+}
+
 static void run_future(struct rota__worker *worker, rota_task *task)
 {
 	struct rota_waker waker = { &rota__task_waker_ops, task };
 	struct rota_context cx = { &waker };
-	rota_poll polled;
 
 	do {
 		worker->again = false;
 		tell_cancelled(task);
-		polled = rota__future_poll(task->future, &cx);
-	} while (polled == ROTA_PENDING && worker->again && rota__worker_goes_on(worker));
-	if (polled == ROTA_READY)
-		rota__worker_leave_extra(task);
+		if (rota__future_poll(task->future, &cx) == ROTA_READY) {
+			end_future(worker, task);
+			return;
+		}
+	} while (worker->again && rota__worker_goes_on(worker));
 	rota__worker_end(worker);
 	if (rota__load(&worker->forks, RELAXED) != NULL)
 		rota__forks_end(worker, task);
-	if (polled == ROTA_READY) {
-		rota__task_finish(task, future_status(task));
-		return;
-	}
 	if (!worker->again)
 		rota__store(&task->waits_for, rota__future_code(task->future), RELAXED);
 	worker->left = task;

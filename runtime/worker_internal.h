@@ -49,6 +49,7 @@ struct rota__worker {
 	uint64_t polled_runs; /* `runs` then */
 	uint64_t poll_at;     /* `runs` at which the next one is due */
 	uint64_t look_at;    /* `runs` at which the worker looks whether others have left it tasks: not after poll_at */
+	uint64_t free_until; /* below this value of `runs` who yields goes on without a look: see rota__worker_goes_on */
 	unsigned look_every; /* tasks between two such looks */
 	uint64_t woke_at;    /* clock at the end of the last park */
 	uint64_t woke_runs;  /* `runs` then */
@@ -105,6 +106,19 @@ static inline struct rota__worker *rota__worker_of(const rota_runtime *rt)
 	struct rota__worker *worker = rota__worker_self();
 
 	return worker != NULL && worker->rt == rt ? worker : NULL;
+}
+
+/* Something has come up that a task which yields must not pass over. By the worker's thread. */
+static inline void rota__worker_disturb(struct rota__worker *worker)
+{
+	worker->free_until = 0;
+}
+
+/* An operation waits in the worker's ring. As above. */
+static inline void rota__worker_submits(struct rota__worker *worker)
+{
+	worker->unsubmitted = true;
+	rota__worker_disturb(worker);
 }
 
 /* Prepares the fields; the thread comes with start. */

@@ -44,6 +44,7 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 	worker->poll_at = runs + tasks_in(POLL_TARGET_NS, mean);
 	worker->look_every = tasks_in(LOOK_TARGET_NS, mean);
 	worker->look_at = runs + worker->look_every;
+	rota__worker_disturb(worker);
 	worker->polled_runs = runs;
 	worker->fresh_runs = 0;
 	worker->polled_at = now;

@@ -17,6 +17,7 @@ void rota__worker_push_full(struct rota__worker *worker, rota_task *task);
 
 static inline void rota__worker_push_back(struct rota__worker *worker, rota_task *task)
 {
+	rota__worker_disturb(worker);
 	if (__builtin_expect(!rota__deque_push(&worker->deque, task), 0))
 		rota__worker_push_full(worker, task);
 }
@@ -97,6 +98,7 @@ static inline void rota__worker_begin(struct rota__worker *worker, rota_task *ta
 	rota__worker_count_run(worker);
 	worker->again = false;
 	worker->current = task;
+	rota__worker_disturb(worker);
 	rota__store(&worker->running, task, RELAXED);
 	if (!(task->flags & ROTA__TASK_FRESH))
 		return;
@@ -113,9 +115,28 @@ static inline void rota__worker_end(struct rota__worker *worker)
 	rota__store(&worker->running, NULL, RELAXED);
 }
 
-/* Whether the task that runs, and has asked for another run, may go on: nobody else waits for the worker. Then its next run
- * has begun. */
-bool rota__worker_goes_on(struct rota__worker *worker);
+/* rota__worker_goes_on by all there is to look at. */
+bool rota__worker_looks_on(struct rota__worker *worker);
+
+/*
+ * Whether the task that runs, and has asked for another run, may go on: nobody else waits for the worker. Then its next run
+ * has begun.
+ *
+ * What a look has found holds until somebody changes it, and most of it is the worker's own: what stands in its queues, what
+ * is not submitted, forks of the task that runs. Who changes these clears `free_until` (rota__worker_disturb), and so does
+ * the beginning of a task. Of what others change, the queues only lose tasks, which nobody need hear of; guests wait for
+ * `look_at`, as ever, which `free_until` does not go beyond. There remains what the monitor says, which is looked at each time.
+ */
+static inline bool rota__worker_goes_on(struct rota__worker *worker)
+{
+	const uint64_t runs = rota__load(&worker->runs, RELAXED);
+
+	if (runs >= worker->free_until || rota__load(&worker->stalled_at, RELAXED) == runs)
+		return rota__worker_looks_on(worker);
+	rota__store(&worker->runs, runs + 1, RELAXED);
+	worker->budget = ROTA__BUDGET;
+	return true;
+}
 
 /* The body of the task, the one that runs, has returned: what it had besides its stack goes. */
 void rota__worker_leave_extra(rota_task *task);

@@ -45,6 +45,7 @@ static void push_next(struct rota__worker *worker, rota_task *task)
 		rota__worker_push_back(worker, task);
 		return;
 	}
+	rota__worker_disturb(worker);
 	if (rota__load(&worker->next, RELAXED) == NULL) {
 		rota__store(&worker->next, task, RELEASE); /* partner: the thief's swap */
 		return;
@@ -56,6 +57,7 @@ static void push_next(struct rota__worker *worker, rota_task *task)
 
 static void push_pinned(struct rota__worker *worker, rota_task *task)
 {
+	rota__worker_disturb(worker);
 	task->queue_next = NULL;
 	if (worker->pinned_last != NULL)
 		worker->pinned_last->queue_next = task;
@@ -203,6 +205,7 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 		push_pinned(worker, task);
 		return;
 	}
+	rota__worker_disturb(worker);
 	/* The first that a task spawns runs when that waits or ends, before what queues: its memory is in the cache,
 	 * and a task that waits for its child soon gives its stack back. Those after it queue, so they run in the order
 	 * of the spawns. */

@@ -131,12 +131,14 @@ void rota__worker_give_stack(struct rota__worker *worker, rota_task *task)
 /* --- yielding --------------------------------------------------------------------------------------------------------- */
 
 /* A queue that nobody else is in would cost a push, and a pop that must be proof against thieves. */
-bool rota__worker_goes_on(struct rota__worker *worker)
+bool rota__worker_looks_on(struct rota__worker *worker)
 {
 	if (!rota__worker_alone(worker) || rota__worker_is_due(worker) || rota__load(&worker->forks, RELAXED) != NULL)
 		return false;
 	rota__worker_count_run(worker);
 	worker->next_streak = 0;
+	if (worker->look_at > 0)
+		worker->free_until = worker->look_at - 1;
 	return true;
 }
 

@@ -132,6 +132,118 @@ ALONE_TEST(local_tasks_take_turns_with_the_others)
 	expect(entries, ==, 40);
 }
 
+/* --- who yields alone, and then is so no more -------------------------------------------------------------------------- */
+
+#define LONG_ALONE 40 /* yields; a poll comes between now and then */
+
+#define WAYS 4u
+#define LOCAL_WAY 2u
+
+static unsigned came;
+
+static int come(void *arg)
+{
+	(void)arg;
+	came++;
+	return 0;
+}
+
+static int come_when_posted(void *arg)
+{
+	struct rota_semaphore *semaphore = arg;
+
+	expect(rota_semaphore_acquire(semaphore, 1), ==, 0);
+	return come(NULL);
+}
+
+/* A way for tasks to come. How many come. */
+static unsigned bring(unsigned way, rota_task *tasks[2], struct rota_semaphore *semaphore)
+{
+	switch (way) {
+	case 0:
+		tasks[0] = unit_spawn(come, NULL);
+		return 1;
+	case 1:
+		tasks[0] = unit_spawn(come, NULL);
+		tasks[1] = unit_spawn(come, NULL);
+		return 2;
+	case LOCAL_WAY:
+		expect(rota_spawn_local(&tasks[0], come, NULL), ==, 0);
+		return 1;
+	default:
+		expect(rota_semaphore_release(semaphore, 1), ==, 0);
+		return 1;
+	}
+}
+
+/* The very next yield is theirs. Local tasks take turns with the others: there it is one of the next two. */
+ALONE_TEST(who_yielded_alone_gives_way_to_whoever_comes)
+{
+	for (unsigned round = 0; round < 50 * WAYS; round++) {
+		struct rota_semaphore semaphore = ROTA_SEMAPHORE_INIT(0);
+		const unsigned way = round % WAYS;
+		rota_task *tasks[2];
+		unsigned n;
+
+		if (way == 3) {
+			tasks[0] = unit_spawn(come_when_posted, &semaphore);
+			expect(rota_yield(), ==, 0);
+		}
+		for (unsigned i = 0; i < LONG_ALONE + round; i++)
+			expect(rota_yield(), ==, 0);
+		came = 0;
+		n = bring(way, tasks, &semaphore);
+		expect(rota_yield(), ==, 0);
+		if (way == LOCAL_WAY)
+			expect(rota_yield(), ==, 0);
+		expect(came, ==, n);
+		while (n > 0)
+			unit_expect_join(tasks[--n], 0);
+	}
+}
+
+struct stepper {
+	struct rota_async async;
+	struct rota_semaphore semaphore;
+	unsigned round, i, n;
+	rota_task *tasks[2];
+};
+
+static rota_poll stepper_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct stepper *s = (struct stepper *)(void *)self;
+
+	ROTA_ASYNC_BEGIN(s);
+	for (s->round = 0; s->round < 50 * WAYS; s->round++) {
+		if (s->round % WAYS == 3) {
+			s->tasks[0] = unit_spawn(come_when_posted, &s->semaphore);
+			ROTA_YIELD(s, cx);
+		}
+		for (s->i = 0; s->i < LONG_ALONE + s->round; s->i++)
+			ROTA_YIELD(s, cx);
+		came = 0;
+		s->n = bring(s->round % WAYS, s->tasks, &s->semaphore);
+		ROTA_YIELD(s, cx);
+		if (s->round % WAYS == LOCAL_WAY)
+			ROTA_YIELD(s, cx);
+		expect(came, ==, s->n);
+		while (s->n > 0)
+			rota_detach(s->tasks[--s->n]);
+	}
+	ROTA_ASYNC_END(s);
+}
+
+ALONE_TEST(who_yielded_alone_without_a_stack_gives_way_to_whoever_comes)
+{
+	static const struct rota_future_ops ops = ROTA_ASYNC_OPS(stepper_poll, "stepper");
+	struct stepper stepper = { .semaphore = ROTA_SEMAPHORE_INIT(0) };
+	rota_task *task;
+
+	rota_async_init(&stepper.async, &ops);
+	expect(rota_spawn_future(&task, &stepper.async.future), ==, 0);
+	unit_expect_join(task, 0);
+}
+
 /* --- a task that never has to wait ------------------------------------------------------------------------------------------ */
 
 static int always_ready(void *arg)
