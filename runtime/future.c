@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "direct_internal.h"
 #include "future_internal.h"
 #include "log_internal.h"
 #include "park_internal.h"
@@ -37,26 +38,33 @@ struct rota_waker rota_context_waker(struct rota_context *cx)
 	return rota_waker_clone(cx->waker);
 }
 
-static int fiber_await(rota_task *task, struct rota_future *future)
+/* There may be a reason to stop. Whether there is: then the future was told. Apart, as few waits end so. */
+static __attribute__((noinline)) bool tell_cancelled(rota_task *task, struct rota_future *future)
+{
+	if (!rota__task_cancelled(task))
+		return false;
+	rota__scope_pass_on(task);
+	rota_future_cancel(future);
+	return true;
+}
+
+/* The first poll stands before the loop, since many waits are over with it. */
+static inline int fiber_await(rota_task *task, struct rota_future *future)
 {
 	const struct rota_waker waker = { &rota__task_waker_ops, task };
 	struct rota_context cx = { &waker };
-	bool told = false;
-	bool waited = false;
+	bool told = rota__state_asked(&task->state) && tell_cancelled(task, future);
 
-	for (;; waited = true) {
-		if (!told && rota__task_cancelled(task)) {
-			told = true;
-			rota__scope_pass_on(task);
-			rota_future_cancel(future);
-		}
-		if (rota__future_poll(future, &cx) == ROTA_READY)
-			break;
-		rota__store(&task->waits_for, rota__future_code(future), RELAXED);
-		rota__worker_suspend(rota__worker_self(), ROTA__VERDICT_WAIT);
+	if (rota__future_poll(future, &cx) == ROTA_READY) {
+		rota__direct_done(rota__worker_self()); /* a poll of the program's own may have waited */
+	} else {
+		do {
+			rota__store(&task->waits_for, rota__future_code(future), RELAXED);
+			rota__worker_suspend(rota__worker_self(), ROTA__VERDICT_WAIT);
+			if (!told && rota__state_asked(&task->state))
+				told = tell_cancelled(task, future);
+		} while (rota__future_poll(future, &cx) == ROTA_PENDING);
 	}
-	if (!waited)
-		rota__worker_spend();
 	return told && future->status == -ECANCELED ? rota__task_reason(task) : future->status;
 }
 
