@@ -200,15 +200,16 @@ static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over
 #define LONG_NS ROTA_SECONDS(1)
 #define COARSE_NS ROTA_MS(10) /* a tick of the slowest kernel, 100 Hz */
 
-static void set_timer(struct rota_scope *scope, uint64_t timeout_ns)
+/* Until it is filed the timer is nothing but its deadline, which is the timeout. */
+static void set_timer(struct rota_scope *scope, struct rota__extra *extra, uint64_t timeout_ns)
 {
-	rota_timer_init(&scope->timer_, timeout_ns);
+	scope->timer_.deadline_ = timeout_ns;
 	scope->opened_at_ = timeout_ns < LONG_NS ? rota_now() : rota__sys_clock_coarse();
 	scope->unfiled_ = true;
-	rota__task_extra(scope->opener_)->unfiled = true;
+	extra->unfiled = true;
 }
 
-/* Of a timer that is still unfiled, whose deadline is the timeout. Never too early: a scope that was opened at the tick or
+/* Of a timer that is still unfiled. Never too early: a scope that was opened at the tick or
  * after it was so before now, and, unless the kernel was late with its ticks, before two of them had passed. */
 static uint64_t deadline_of(const struct rota_scope *scope)
 {
@@ -237,8 +238,8 @@ void rota__scope_file_timers(rota_task *task)
 		scope->unfiled_ = false;
 		scope->shared_ = true;
 		scope->timed_ = true;
+		rota_timer_init(&scope->timer_, deadline_of(scope));
 		scope->timer_.wheel_ = wheel;
-		scope->timer_.deadline_ = deadline_of(scope);
 		rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* also when it is over already */
 	}
 }
@@ -264,7 +265,9 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 		return -EINVAL;
 	if (task == NULL || task->kind != ROTA__TASK_FIBER)
 		return -ENXIO;
-	extra = rota__extra_of(task);
+	extra = rota__task_extra(task);
+	if (extra == NULL)
+		extra = rota__extra_of(task);
 	if (extra == NULL)
 		return -ENOMEM;
 	scope->opener_waits_ = (struct rota_waitlist){ .count_ = 0 };
@@ -283,7 +286,7 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	scope->forked_ = rota__fork_latest();
 	extra->opened = scope;
 	if (attr->timeout_ns != 0)
-		set_timer(scope, attr->timeout_ns);
+		set_timer(scope, extra, attr->timeout_ns);
 	return 0;
 }
 

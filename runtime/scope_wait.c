@@ -177,7 +177,6 @@ static const struct rota_future_ops close_ops = { close_poll, close_cancel, "sco
 
 int rota_scope_close(struct rota_scope *scope)
 {
-	struct close_op op = { .scope = scope };
 	rota_task *opener = rota__task_current();
 	struct rota__extra *extra = opener != NULL ? rota__task_extra(opener) : NULL;
 	rota_task *task;
@@ -189,6 +188,8 @@ int rota_scope_close(struct rota_scope *scope)
 		return -EINVAL;
 	}
 	if (scope->shared_ || rota__scope_reason(scope) != 0) {
+		struct close_op op = { .scope = scope };
+
 		rota_future_init(&op.future, &close_ops);
 		rota_await(&op.future);
 	}
