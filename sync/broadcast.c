@@ -47,7 +47,7 @@ int rota_broadcast_deinit(struct rota_broadcast *b)
 		rota__free_object(b->ring_, b->slots_ * b->stride_ * sizeof(*b->ring_), ROTA__CACHE_LINE);
 	b->ring_ = NULL;
 	b->slots_ = 0;
-	b->closed_ = 1;
+	b->closed_ |= 1;
 	return 0;
 }
 
@@ -66,12 +66,14 @@ static struct rota_atomic_u64 *slot(struct rota_broadcast *b, uint64_t n)
 int rota_broadcast_send(struct rota_broadcast *b, const void *elem)
 {
 	struct rota__wake_batch batch;
+	bool tell = false;
 	int rc = 0;
 
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&b->receivers_);
 	if (b->closed_) {
 		rc = -EPIPE;
+		tell = rota__sync_first_refused(&b->closed_);
 	} else {
 		uint64_t n = rota__load(&b->sent_, RELAXED); /* written under the lock */
 		struct rota_atomic_u64 *stamp = slot(b, n);
@@ -82,6 +84,8 @@ int rota_broadcast_send(struct rota_broadcast *b, const void *elem)
 	}
 	rota__waitlist_unlock(&b->receivers_);
 	rota__wake_batch_submit(&batch);
+	if (tell)
+		rota__sync_tell_refused("rota_broadcast_send: the broadcast is closed");
 	return rc;
 }
 
@@ -91,7 +95,7 @@ void rota_broadcast_close(struct rota_broadcast *b)
 
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&b->receivers_);
-	b->closed_ = 1;
+	b->closed_ |= 1;
 	rota__waitlist_grant_all(&b->receivers_, 0, &batch);
 	rota__waitlist_unlock(&b->receivers_);
 	rota__wake_batch_submit(&batch);

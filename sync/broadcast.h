@@ -62,7 +62,7 @@ ROTA_API int rota_broadcast_deinit(struct rota_broadcast *b);
 /* The receiver sees what is sent from now on. Any thread; never waits. */
 ROTA_API void rota_broadcast_subscribe(struct rota_broadcast *b, struct rota_broadcast_receiver *receiver);
 
-/* Any thread; never waits. 0, also when nobody listens; -EPIPE once closed. */
+/* Any thread; never waits. 0, also when nobody listens; -EPIPE once closed, of which debug builds tell as of a channel. */
 ROTA_API int rota_broadcast_send(struct rota_broadcast *b, const void *elem) ROTA_MUST_USE;
 
 /* Waits for the receiver's next value. 0; -EOVERFLOW: it was too slow, receiver->missed values are lost to it, and the next

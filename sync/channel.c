@@ -104,7 +104,7 @@ int rota_channel_deinit(struct rota_channel *c)
 	c->buffer_ = NULL;
 	c->slots_ = 0;
 	rota__store(&c->received_, rota__load(&c->sent_, RELAXED), RELAXED); /* who ends it is alone with it */
-	c->closed_ = 1;
+	c->closed_ |= 1;
 	return 0;
 }
 
@@ -202,6 +202,8 @@ int rota_channel_try_reserve(struct rota_channel *c)
 		if (rc == 0)
 			rota__channel_claim(c, 1);
 		rota__channel_unlock_sending(c);
+		if (rc == -EPIPE)
+			return rota__channel_refuse(c);
 		if (rc != -EAGAIN || !grows)
 			return rc;
 		rc = rota__channel_make_room(c);
@@ -253,7 +255,7 @@ void rota_channel_close(struct rota_channel *c)
 
 	rota__wake_batch_init(&batch);
 	rota__channel_lock_both(c);
-	c->closed_ = 1;
+	c->closed_ |= 1;
 	rota__channel_settle_and_unlock(c, &batch);
 }
 

@@ -66,7 +66,8 @@ ROTA_API int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t 
  * somebody waits, which is reported (debug builds abort), and nothing is freed. */
 ROTA_API int rota_channel_deinit(struct rota_channel *c);
 
-/* Waits while full. 0; -EPIPE once closed; -ECANCELED: not sent; -ENOMEM when the buffer cannot grow. */
+/* Waits while full. 0; -EPIPE once closed; -ECANCELED: not sent; -ENOMEM when the buffer cannot grow. Debug builds print a
+ * line, with the name of the task, when a channel refuses for the first time what is sent, or a place, since it is closed. */
 ROTA_API int rota_channel_send(struct rota_channel *c, const void *elem) ROTA_MUST_USE;
 
 /* Waits while empty. 0; -EPIPE once closed and drained; -ECANCELED: nothing was taken. */

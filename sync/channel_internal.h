@@ -59,6 +59,9 @@ size_t rota__channel_take(struct rota_channel *c, unsigned char *ret_elems, size
 int rota__channel_put_one(struct rota_channel *c, const unsigned char *elem);
 int rota__channel_take_one(struct rota_channel *c, unsigned char *ret_elem);
 
+/* What is closed takes nothing: -EPIPE, of which debug builds tell once. */
+int rota__channel_refuse(struct rota_channel *c);
+
 /* The ring had no room, and may grow. 0: try again; -ENOMEM. */
 int rota__channel_make_room(struct rota_channel *c);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "channel_hands_internal.h"
+#include "misuse_internal.h"
 
 /* --- moving elements ------------------------------------------------------------------------------------------ */
 
@@ -35,6 +36,22 @@ static size_t put(struct rota_channel *c, const unsigned char *elems, size_t n, 
 	return done;
 }
 
+int rota__channel_refuse(struct rota_channel *c)
+{
+#ifdef ROTA_DEBUG
+	bool first;
+
+	rota__channel_lock_both(c);
+	first = rota__sync_first_refused(&c->closed_);
+	rota__channel_unlock_both(c);
+	if (first)
+		rota__sync_tell_refused("rota_channel_send: the channel is closed");
+#else
+	(void)c;
+#endif
+	return -EPIPE;
+}
+
 size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, size_t n, int *ret_rc)
 {
 	struct rota__wake_batch batch;
@@ -50,7 +67,7 @@ size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, siz
 		if (done < n && rc == -ENOBUFS)
 			rc = rota__channel_make_room(c);
 	} while (done < n && (rc == -EBUSY || rc == 0));
-	*ret_rc = rc;
+	*ret_rc = rc == -EPIPE && done == 0 ? rota__channel_refuse(c) : rc;
 	return done;
 }
 

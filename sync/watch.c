@@ -36,19 +36,21 @@ int rota_watch_deinit(struct rota_watch *w)
 		rota__free_object(w->words_, rota__words(w->size_) * sizeof(*w->words_), ROTA__CACHE_LINE);
 	w->words_ = NULL;
 	w->size_ = 0;
-	w->closed_ = 1;
+	w->closed_ |= 1;
 	return 0;
 }
 
 int rota_watch_send(struct rota_watch *w, const void *value)
 {
 	struct rota__wake_batch batch;
+	bool tell = false;
 	int rc = 0;
 
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&w->receivers_);
 	if (w->closed_) {
 		rc = -EPIPE;
+		tell = rota__sync_first_refused(&w->closed_);
 	} else {
 		uint64_t next = rota__load(&w->stamp_, RELAXED) + 2; /* written under the lock */
 
@@ -57,6 +59,8 @@ int rota_watch_send(struct rota_watch *w, const void *value)
 	}
 	rota__waitlist_unlock(&w->receivers_);
 	rota__wake_batch_submit(&batch);
+	if (tell)
+		rota__sync_tell_refused("rota_watch_send: the watch is closed");
 	return rc;
 }
 
@@ -66,7 +70,7 @@ void rota_watch_close(struct rota_watch *w)
 
 	rota__wake_batch_init(&batch);
 	rota__waitlist_lock(&w->receivers_);
-	w->closed_ = 1;
+	w->closed_ |= 1;
 	rota__waitlist_grant_all(&w->receivers_, 0, &batch);
 	rota__waitlist_unlock(&w->receivers_);
 	rota__wake_batch_submit(&batch);

@@ -52,7 +52,8 @@ ROTA_API int rota_watch_init(struct rota_watch *w, size_t size, const void *valu
  * abort), and nothing has changed. */
 ROTA_API int rota_watch_deinit(struct rota_watch *w);
 
-/* Replaces the value, also with the same, and wakes all that wait. Any thread; never waits. 0; -EPIPE once closed. */
+/* Replaces the value, also with the same, and wakes all that wait. Any thread; never waits. 0; -EPIPE once closed, of
+ * which debug builds tell as of a channel. */
 ROTA_API int rota_watch_send(struct rota_watch *w, const void *value) ROTA_MUST_USE;
 
 /* rota_watch_get below, as a function to call. */

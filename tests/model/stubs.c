@@ -15,6 +15,7 @@ NOTHING(rota__runtime_dismiss)
 NOTHING(rota__blocking_cancelled)
 NOTHING(rota__worker_spend)
 /* Reports and spare workers are not looked at. */
+NOTHING(rota__log)
 NOTHING(rota__stall_moved)
 NOTHING(rota__stall_stuck)
 NOTHING(rota__stall_flush)
