@@ -154,7 +154,6 @@ void rota__ring_reap(struct rota__ring *ring, struct rota__reaping *reaping)
 			break; /* the other one takes them */
 		more = reap_batch(ring, reaping);
 		rota__spin_unlock(&ring->cq_lock);
-		rota__wake_batch_submit(&reaping->batch);
-		rota__wake_batch_submit(&reaping->sent);
+		rota__wake_batch_submit_ahead(&reaping->batch, &reaping->sent);
 	}
 }

@@ -109,6 +109,22 @@ bool rota__deque_push(struct rota__deque *deque, rota_task *task)
 	return true;
 }
 
+bool rota__deque_push_ahead(struct rota__deque *deque, rota_task *first, uint32_t n)
+{
+	const struct slots slots = own_slots(deque);
+	const uint32_t tail = rota__load(&deque->tail, RELAXED); /* the owner's own */
+	uint64_t head = rota__load(&deque->head, ACQUIRE);       /* partner: as in push */
+	const uint32_t real = real_of(head);
+	rota_task *task = first;
+
+	if (steal_of(head) != real || n > slots.mask + 1 - (tail - real))
+		return false;
+	for (uint32_t i = real - n; i != real; i++, task = task->queue_next)
+		slot_set(slots, i, task);
+	/* Once: where head was moved to, slots may have been filled without knowing that its thief is done with them. */
+	return rota__cas_strong(&deque->head, &head, pack(real - n, real - n), ACQ_REL); /* partner: the thief's claim */
+}
+
 /* Has the header of a task that will be popped soon brought to the cache. Another may have stolen it, and it may have ended:
  * nothing is read. */
 static void fetch(const rota_task *task)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker's run queue: a ring, first in first out, that its owner makes larger. The owner pushes at `tail` and pops at
- * `head`; a thief takes half at `head`. After Tokio's queue, which is bounded: what overflows goes through a lock, cold,
+ * `head`, where it may also put tasks ahead of all others; a thief takes half at `head`. After Tokio's queue, which is bounded: what overflows goes through a lock, cold,
  * to whichever worker comes first, and with a thousand busy connections that was most of what was run.
  *
  * `head` is two 32-bit indices in one word: `real`, where the next pop takes, and `steal`, the first slot that a thief
@@ -9,9 +9,12 @@
  * moves `steal` up to `real` (releases the slots). One thief at a time: a second one sees steal != real and leaves.
  * Indices wrap; only their differences, below 2^32, mean anything.
  *
- *   owner   writes tail (RELEASE: the slot is filled) and moves head by CAS in pop and overflow.
+ *   owner   writes tail (RELEASE: the slot is filled) and moves head by CAS in pop, push_ahead and overflow.
  *   thief   reads tail (ACQUIRE), moves head by CAS (ACQ_REL: its reads of slots end before they are free again).
  *   push    reads head (ACQUIRE: partner of the thief's second CAS) so that it never overwrites a slot being copied.
+ *   ahead   head goes back, over slots that are free, by CAS (RELEASE: they are filled), and only when nobody steals. A
+ *           thief that has read head before, and claims when it is there again, finds what the slots hold by then: it
+ *           reads them after its claim, and `tail` has not gone back.
  *   grow    copies the slots from `steal` to `tail` into a ring of twice the size and publishes it (RELEASE). The old ring
  *           is not written again, nor freed before the queue is: a thief may still copy from it. A thief reads `ring`
  *           (ACQUIRE) after its claim, so that the ring is not older than the `tail` below which it claimed; what it
@@ -57,6 +60,10 @@ static inline uint32_t rota__deque_length(const struct rota__deque *deque)
 
 /* Owner. false: full. */
 ROTA_MUST_USE bool rota__deque_push(struct rota__deque *deque, rota_task *task);
+
+/* Owner: puts n tasks, linked by queue_next, ahead of all others, in their order. false: there is no room without growing,
+ * or a thief is at work. */
+ROTA_MUST_USE bool rota__deque_push_ahead(struct rota__deque *deque, rota_task *first, uint32_t n);
 
 /* Owner, when push said full: makes room. false: it is as large as it may become, or there is no memory. */
 ROTA_MUST_USE bool rota__deque_grow(struct rota__deque *deque);

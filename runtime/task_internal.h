@@ -88,6 +88,9 @@ static inline void rota__wake_batch_add_task(struct rota__wake_batch *batch, rot
 void rota__task_submit(rota_task *task);
 void rota__tasks_submit(rota_task *first); /* a list, linked by queue_next, in the order in which they were woken */
 
+/* The same of tasks whose I/O is over, by a worker between two tasks: ahead of what waits, mostly. */
+void rota__tasks_submit_ahead(rota_task *first);
+
 /* The body has returned `status`: wakes the joiner and drops the runtime's reference. */
 void rota__task_finish(rota_task *task, int status);
 

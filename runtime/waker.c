@@ -71,3 +71,21 @@ void rota__wake_batch_submit(struct rota__wake_batch *batch)
 	if (batch->others > 0)
 		submit_others(batch);
 }
+
+void rota__wake_batch_submit_ahead(struct rota__wake_batch *batch, struct rota__wake_batch *behind)
+{
+	rota_task *first = batch->first;
+
+	if (first == NULL)
+		first = behind->first;
+	else
+		batch->last->queue_next = behind->first;
+	batch->first = batch->last = NULL;
+	behind->first = behind->last = NULL;
+	if (first != NULL)
+		rota__tasks_submit_ahead(first);
+	if (batch->others > 0)
+		submit_others(batch);
+	if (behind->others > 0)
+		submit_others(behind);
+}

@@ -47,6 +47,9 @@ void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *hel
 /* Wakes what was claimed; the batch is empty afterwards. Never under a lock. */
 void rota__wake_batch_submit(struct rota__wake_batch *batch);
 
+/* Wakes those of `batch`, then those of `behind`, whose I/O is over (rota__tasks_submit_ahead). Never under a lock. */
+void rota__wake_batch_submit_ahead(struct rota__wake_batch *batch, struct rota__wake_batch *behind);
+
 static inline bool rota__waker_borrowed(const struct rota_waker *waker)
 {
 	return waker->ops == &rota__task_waker_ops || waker->ops == &rota__thread_waker_ops;

@@ -198,6 +198,7 @@ rota_task *rota__worker_take_local(struct rota__worker *worker)
 	task = rota__deque_pop(&worker->deque);
 	if (task == NULL)
 		return rota__worker_pop_pinned(worker);
+	worker->ahead -= worker->ahead > 0;
 	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, ROTA__WAKE_COST_NS))
 		rota__idle_wake_one(worker->rt);
 	return task;

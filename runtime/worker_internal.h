@@ -40,6 +40,8 @@ struct rota__worker {
 	const rota_task *until; /* with its end the loop is to stop; NULL: there is no such task */
 	unsigned budget;        /* operations that the current task may find ready before it yields */
 	unsigned next_streak;   /* tasks run from the next slot in a row */
+	unsigned ahead;         /* at most so many tasks at the head of the run queue were put ahead of the others */
+	unsigned ahead_streak;  /* times in a row that some were */
 	unsigned fresh_runs;    /* tasks run since the last poll that had not run before */
 	bool searching;
 	bool fork_refused;    /* a frame could not be stolen: not again before the next park */

@@ -163,6 +163,42 @@ static void owner_grows_and_pops(void)
 		pops++;
 }
 
+/* --- tasks are put ahead: over slots that a thief may just have copied, and at an index that head has been at before ------- */
+
+static bool push_ahead(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		tasks[pushed + i].arg = &tasks[pushed + i];
+		tasks[pushed + i].queue_next = i + 1 < n ? &tasks[pushed + i + 1] : NULL;
+	}
+	if (!rota__deque_push_ahead(&victim, &tasks[pushed], n))
+		return false;
+	pushed += n;
+	return true;
+}
+
+static void owner_puts_ahead(void)
+{
+	push_ahead(2);
+	if (pop())
+		pops++;
+}
+
+static void owner_comes_back(void)
+{
+	if (pop())
+		pops++;
+	push_ahead(1);
+	push();
+}
+
+static void owner_pops_one_and_fills(void)
+{
+	if (pop())
+		pops++;
+	push_ahead(ROTA__DEQUE_CAPACITY - 1);
+}
+
 /* A second thief into what the first one has put in its own queue. */
 static void thief_of_thief(void)
 {
@@ -235,6 +271,11 @@ const struct model_scenario model_scenarios[] = {
 	{ "deque: grows, pops, thief", setup_almost_empty, { owner_grows_and_pops, thief_0 }, finish, 0x3, 0, 0 },
 	{ "deque: grows, thief twice", setup_full, { owner_grows, thief_twice }, finish, 0x2, 0, 0 },
 	{ "deque: grows, two thieves", setup_full, { owner_grows, thief_0, thief_1 }, finish, 0x2, 0, 2 },
+	{ "deque: ahead, pop, thief", setup_two, { owner_puts_ahead, thief_0 }, finish, 0x3, 1, 0 },
+	{ "deque: ahead, pop, two thieves", setup_two, { owner_puts_ahead, thief_0, thief_1 }, finish, 0x3, 0, 2 },
+	{ "deque: pop, ahead, thief", setup_two, { owner_comes_back, thief_0 }, finish, 0x2, 1, 0 },
+	{ "deque: pop, ahead, thief twice", setup_two, { owner_comes_back, thief_twice }, finish, 0x3, 0, 0 },
+	{ "deque: ahead until full, thief", setup_two, { owner_pops_one_and_fills, thief_0 }, finish, 0x3, 1, 0 },
 	{ "deque: thief of a thief", setup_full, { owner_pops_and_pushes, thief_0, thief_of_thief }, finish, 0x2, 0, 2 },
 	{ "deque: into a full one, thief",
 	  setup_full_thief,

@@ -135,6 +135,11 @@ __attribute__((weak)) void rota__tasks_submit(rota_task *first)
 	}
 }
 
+__attribute__((weak)) void rota__tasks_submit_ahead(rota_task *first)
+{
+	rota__tasks_submit(first);
+}
+
 void rota__task_pool_put_slow(struct rota__task_pool *pool, struct rota__task_cache *cache, rota_task *task)
 {
 	(void)pool;

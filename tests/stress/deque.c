@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One owner and several thieves on one run queue, its indices about to wrap: each task is taken exactly once, whoever
- * takes it and however (pop, overflow, steal half, steal one), while the ring grows, and tasks of one thief's haul come
- * in order.
+ * takes it and however (pop, overflow, steal half, steal one), while the ring grows and some are put back ahead of the
+ * others, and tasks of one thief's haul come in order.
  */
 #define _GNU_SOURCE
 #include "../../runtime/deque_internal.h"
@@ -17,7 +17,7 @@
 static struct rota__deque deque;
 static rota_task tasks[TASKS];
 static struct rota_atomic_u32 taken[TASKS];
-static struct rota_atomic_u32 taken_count, stolen_count, overflow_count, grown_count;
+static struct rota_atomic_u32 taken_count, stolen_count, overflow_count, grown_count, ahead_count;
 
 static void reset(struct rota__deque *d, uint32_t start)
 {
@@ -107,6 +107,31 @@ static void push(rota_task *task, struct stress_random *random)
 	}
 }
 
+/* Some are popped and put back in their order; or taken, when that cannot be. Returns one more than the last one taken. */
+static uint32_t put_back_ahead(uint32_t n, uint32_t last_popped)
+{
+	rota_task *first = NULL, **end = &first, *task;
+	uint32_t popped = 0;
+
+	for (; popped < n && (task = rota__deque_pop(&deque)) != NULL; popped++) {
+		*end = task;
+		end = &task->queue_next;
+	}
+	*end = NULL;
+	if (popped == 0)
+		return last_popped;
+	if (rota__deque_push_ahead(&deque, first, popped)) {
+		rota__fetch_add(&ahead_count, popped, RELAXED);
+		return last_popped;
+	}
+	for (; first != NULL; first = first->queue_next) {
+		expect(first - tasks + 1, >, last_popped);
+		last_popped = (uint32_t)(first - tasks + 1);
+		take(first);
+	}
+	return last_popped;
+}
+
 static void own(struct stress_random *random)
 {
 	uint32_t next = 0, last_popped = 0;
@@ -123,6 +148,8 @@ static void own(struct stress_random *random)
 			last_popped = (uint32_t)(task - tasks + 1);
 			take(task);
 		}
+		if (stress_one_in(random, 2))
+			last_popped = put_back_ahead(stress_below(random, 20), last_popped);
 		stress_pause(random);
 	}
 	while ((task = rota__deque_pop(&deque)) != NULL)
@@ -160,8 +187,8 @@ int main(int argc, char **argv)
 	random = stress_random_new(0);
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++)
 		round_of(&random);
-	printf("%u tasks: %u stolen, %u overflowed, grown %u times\n", ROUNDS * stress_scale * TASKS,
+	printf("%u tasks: %u stolen, %u overflowed, %u put ahead, grown %u times\n", ROUNDS * stress_scale * TASKS,
 	       rota__load(&stolen_count, RELAXED), rota__load(&overflow_count, RELAXED),
-	       rota__load(&grown_count, RELAXED));
+	       rota__load(&ahead_count, RELAXED), rota__load(&grown_count, RELAXED));
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run queue on one thread: order, what fits, growth, overflow, what a thief takes, a thief at work, and all of it again
+ * The run queue on one thread: order, what goes ahead, what fits, growth, overflow, what a thief takes, a thief at work, and all of it again
  * where the 32-bit indices wrap. stress/deque.c has the threads.
  */
 #define _GNU_SOURCE
@@ -328,6 +328,56 @@ static void grow_beside_a_thief(void)
 UNIT_TEST(deque, grows_while_a_thief_copies)
 {
 	at_each_start(grow_beside_a_thief);
+}
+
+/* tasks[first..first+n), linked. */
+static rota_task *row(uint32_t first, uint32_t n)
+{
+	for (uint32_t i = first; i < first + n; i++)
+		tasks[i].queue_next = i + 1 < first + n ? &tasks[i + 1] : NULL;
+	return &tasks[first];
+}
+
+static void ahead(void)
+{
+	unsigned moved = 0;
+
+	expect(rota__deque_push_ahead(&deque, row(5, 1), 1), ==, true);
+	fill(6, 4);
+	expect(rota__deque_push_ahead(&deque, row(2, 3), 3), ==, true);
+	expect(rota__deque_push_ahead(&deque, row(0, 2), 2), ==, true);
+	expect(rota__deque_length(&deque), ==, 10);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0);
+	expect(rota__deque_steal(&deque, &other, &moved) - tasks, ==, 5);
+	expect(moved, ==, 5);
+	expect_rest(&other, 1, 4);
+	expect_rest(&deque, 6, 4);
+}
+
+UNIT_TEST(deque, puts_tasks_ahead_of_all_others)
+{
+	at_each_start(ahead);
+}
+
+static void ahead_where_no_room_is(void)
+{
+	fill(10, CAPACITY - 3);
+	expect(rota__deque_push_ahead(&deque, row(6, 4), 4), ==, false);
+	expect(rota__deque_push_ahead(&deque, row(7, 3), 3), ==, true);
+	expect(rota__deque_push_ahead(&deque, row(6, 1), 1), ==, false);
+	expect_rest(&deque, 7, CAPACITY);
+	/* A slot that a thief still copies from. */
+	fill(0, 20);
+	stop_a_thief_at_work(10);
+	expect(rota__deque_push_ahead(&deque, row(30, 1), 1), ==, false);
+	let_the_thief_finish();
+	expect(rota__deque_push_ahead(&deque, row(9, 1), 1), ==, true);
+	expect_rest(&deque, 9, 11);
+}
+
+UNIT_TEST(deque, puts_nothing_ahead_without_room_or_beside_a_thief)
+{
+	at_each_start(ahead_where_no_room_is);
 }
 
 static void many_turns(void)

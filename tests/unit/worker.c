@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "../../runtime/runtime_internal.h"
+#include "../../runtime/worker_parts_internal.h"
 #include "unit.h"
 
 static struct rota_atomic_u32 done;
@@ -286,6 +287,108 @@ static int join_finished_ones(void *arg)
 ALONE_TEST(whose_joins_come_late_lets_others_run)
 {
 	unit_expect_join(unit_spawn(join_finished_ones, NULL), 0);
+}
+
+/* --- what has just come goes ahead ----------------------------------------------------------------------------------------- */
+
+static void put_ahead(rota_task *tasks, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++)
+		tasks[i].queue_next = i + 1 < first + n ? &tasks[i + 1] : NULL;
+	rota__tasks_submit_ahead(&tasks[first]);
+}
+
+/* What waits is taken in turn only, or others go ahead of it. */
+#define FEW 253u
+#define MANY 300u
+#define END (~0u)
+
+/*
+ * This thread is a worker with `waiting` tasks in its run queue. What A to A + 7 wait for is over, two at a time: `times`
+ * times, then some tasks are taken, then once more. Then `order` is taken, where 0 is all that had waited.
+ */
+enum { A = MANY };
+
+static void expect_order_after(unsigned waiting, unsigned times, unsigned taken, const unsigned *order)
+{
+	static struct rota__worker worker;
+	static rota_task tasks[MANY + 8];
+	rota_runtime rt = { .worker_count = 1 };
+	rota_task *task;
+
+	memset(&worker, 0, sizeof(worker));
+	rota__worker_init(&worker, &rt, 0);
+	for (unsigned i = 0; i < MANY + 8; i++)
+		tasks[i] = (rota_task){ .rt = &rt };
+	for (unsigned i = 0; i < waiting; i++)
+		rota__worker_push_back(&worker, &tasks[i]);
+	rota__worker_tls = &worker;
+	for (unsigned i = 0; i < times; i++)
+		put_ahead(tasks, A + 2 * i, 2);
+	for (unsigned i = 0; i < taken; i++)
+		expect_pointer(rota__worker_take_local(&worker), !=, NULL);
+	put_ahead(tasks, A + 2 * times, 2);
+	while ((task = rota__worker_take_local(&worker)) != NULL) {
+		expect(task - tasks, ==, *order);
+		for (unsigned i = 1; i < waiting && *order == 0; i++)
+			expect(rota__worker_take_local(&worker) - tasks, ==, i);
+		order++;
+	}
+	expect(*order, ==, END);
+	rota__worker_tls = NULL;
+	rota__deque_deinit(&worker.deque);
+}
+
+UNIT_TEST(worker, whose_io_is_over_runs_ahead_of_many_behind_those_before)
+{
+	expect_order_after(MANY, 0, 0, (unsigned[]){ A, A + 1, 0, END });
+	expect_order_after(MANY, 1, 0, (unsigned[]){ A, A + 1, A + 2, A + 3, 0, END });
+	expect_order_after(MANY, 1, 1, (unsigned[]){ A + 1, A + 2, A + 3, 0, END });
+	expect_order_after(MANY, 2, 3, (unsigned[]){ A + 3, A + 4, A + 5, 0, END });
+}
+
+UNIT_TEST(worker, whose_io_is_over_goes_behind_when_some_went_ahead_three_times)
+{
+	expect_order_after(MANY, 3, 0, (unsigned[]){ 0, A, A + 1, A + 2, A + 3, A + 4, A + 5, A + 6, A + 7, END });
+	expect_order_after(MANY, 3, 5, (unsigned[]){ 0, A + 5, A + 6, A + 7, END });
+}
+
+UNIT_TEST(worker, whose_io_is_over_goes_behind_a_few)
+{
+	expect_order_after(FEW, 0, 0, (unsigned[]){ 0, A, A + 1, END });
+	expect_order_after(FEW, 1, 0, (unsigned[]){ 0, A, A + 1, A + 2, A + 3, END });
+}
+
+static int write_until_done(void *arg)
+{
+	while (!is_done())
+		expect(rota_write((int)(intptr_t)arg, "x", 1), ==, 1);
+	return 0;
+}
+
+static int yield_often(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		expect(rota_yield(), ==, 0);
+	return set_done(arg);
+}
+
+#define WRITERS 500
+
+/* Each of these operations is over when it is submitted, and there are more than are submitted at once. */
+ALONE_TEST(who_does_io_all_the_time_lets_others_run)
+{
+	rota_task *writers[WRITERS], *modest;
+	int fd = rota_open("/dev/null", O_WRONLY | O_CLOEXEC, 0);
+
+	expect(fd, >=, 0);
+	for (int i = 0; i < WRITERS; i++)
+		writers[i] = unit_spawn(write_until_done, (void *)(intptr_t)fd);
+	modest = unit_spawn(yield_often, NULL);
+	unit_expect_join(modest, 0);
+	for (int i = 0; i < WRITERS; i++)
+		unit_expect_join(writers[i], 0);
+	expect(rota_close(fd), ==, 0);
 }
 
 /* --- very many that always run ------------------------------------------------------------------------------------------------ */
