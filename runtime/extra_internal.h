@@ -68,6 +68,9 @@ static inline const char *rota__task_name(const rota_task *task)
 	return extra != NULL ? extra->name : "";
 }
 
+/* Tells a scope of its children that have ended on the calling worker (scope_internal.h). */
+void rota__scope_count_ended(struct rota__worker *worker);
+
 /* The task's, made if it has none: NULL without memory. By the one who runs the task, or makes it. */
 struct rota__extra *rota__extra_of(rota_task *task);
 

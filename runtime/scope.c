@@ -282,7 +282,8 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	scope->flags_ = attr->flags;
 	scope->failure_ = 0;
 	rota__store(&scope->reason_, 0, RELAXED); /* nobody else knows the scope yet */
-	scope->closing_ = scope->shared_ = scope->timed_ = scope->unfiled_ = false;
+	rota__store(&scope->closing_, 0, RELAXED);
+	scope->shared_ = scope->timed_ = scope->unfiled_ = false;
 	scope->forked_ = rota__fork_latest();
 	extra->opened = scope;
 	if (attr->timeout_ns != 0)
@@ -364,6 +365,12 @@ int rota__scope_enter(struct rota_scope *scope, rota_task *task)
 	return rc;
 }
 
+/* Whether the opener waits for all: then nobody asks for the status of one. */
+static inline bool closing(const struct rota_scope *scope)
+{
+	return rota__load(&scope->closing_, RELAXED) != 0; /* what follows from it is done under the lock */
+}
+
 /* With the lock held, which it drops. A child has gone: who waits for a place, or for the child, hears of it. Apart, as most
  * children are neither waited for one by one nor the last. */
 static __attribute__((noinline)) void tell_and_unlock(struct rota_scope *scope)
@@ -372,7 +379,7 @@ static __attribute__((noinline)) void tell_and_unlock(struct rota_scope *scope)
 
 	rota__wake_batch_init(&batch);
 	rota__scope_free_place(scope, &batch);
-	if (!scope->closing_ || scope->children_ == 0)
+	if (!closing(scope) || scope->children_ == 0)
 		wake_opener(scope, &batch);
 	rota__scope_unlock(scope);
 	rota__wake_batch_submit(&batch);
@@ -384,7 +391,7 @@ static inline void leave_and_unlock(struct rota_scope *scope, rota_task *child)
 	if (!(child->flags & ROTA__TASK_UNLISTED))
 		unlink_child(scope, child);
 	scope->children_--;
-	if (scope->limit_ == 0 && (scope->closing_ ? scope->children_ > 0 : rota__waitlist_empty(&scope->opener_waits_)))
+	if (scope->limit_ == 0 && (closing(scope) ? scope->children_ > 0 : rota__waitlist_empty(&scope->opener_waits_)))
 		rota__scope_unlock(scope);
 	else
 		tell_and_unlock(scope);
@@ -409,20 +416,63 @@ static __attribute__((noinline)) void fail(struct rota_scope *scope, int status)
 	rota__scope_lock(scope);
 }
 
-void rota__scope_ended(rota_task *task)
+void rota__scope_count_ended(struct rota__worker *worker)
 {
-	struct rota_scope *scope = rota__task_scope(task);
+	struct rota_scope *scope = worker->ended_in;
+
+	worker->ended_in = NULL;
+	rota__scope_lock(scope);
+	scope->children_ -= (int)worker->ended;
+	if (scope->children_ > 0)
+		rota__scope_unlock(scope);
+	else
+		tell_and_unlock(scope);
+}
+
+/* The first child of this scope that ends here in a row. Whether its end may be counted later. There are none of another
+ * scope: those were taken off when the child began. */
+static __attribute__((noinline)) bool begin_to_count(struct rota__worker *worker, struct rota_scope *scope)
+{
+	if (!closing(scope) || scope->limit_ != 0)
+		return false;
+	worker->ended_in = scope;
+	worker->ended = 0;
+	return true;
+}
+
+/* Ends without news, unless it is the last of all: then the worker only counts it, and takes the lock once for many. */
+static inline bool end_quietly(struct rota__worker *worker, struct rota_scope *scope, const rota_task *child)
+{
+	if (worker == NULL || child->status < 0 || !(child->flags & ROTA__TASK_UNLISTED))
+		return false;
+	if (worker->ended_in != scope && !begin_to_count(worker, scope))
+		return false;
+	worker->ended++;
+	return true;
+}
+
+/* Apart, as the other way is short. */
+static __attribute__((noinline)) void end_with_news(struct rota_scope *scope, rota_task *task)
+{
 	bool keep;
 
 	rota__scope_lock(scope);
 	if (task->status < 0 && scope->failure_ == 0)
 		fail(scope, task->status);
-	keep = !scope->closing_ && !(scope->flags_ & ROTA_SCOPE_FORGET); /* else nobody asks for its status */
+	keep = !closing(scope) && !(scope->flags_ & ROTA_SCOPE_FORGET); /* else nobody asks for its status */
 	if (keep)
 		push_ended(scope, task);
 	leave_and_unlock(scope, task); /* from here on the task may be gone too if it was kept */
 	if (!keep)
 		rota__task_unref_ended(task);
+}
+
+void rota__scope_ended(struct rota_scope *scope, rota_task *task)
+{
+	if (end_quietly(rota__worker_self(), scope, task))
+		rota__task_unref_ended(task);
+	else
+		end_with_news(scope, task);
 }
 
 void rota__scope_left_open(const rota_task *task)

@@ -60,8 +60,9 @@ struct rota_scope {
 	unsigned spawned_;                     /* by the opener since it looked last: its own, without the lock */
 	unsigned running_, limit_, flags_;
 	int failure_;
-	struct rota_atomic_u32 reason_; /* the errno that waits inside end with; 0: not cancelled */
-	bool closing_, shared_, timed_, unfiled_;
+	struct rota_atomic_u32 reason_;  /* the errno that waits inside end with; 0: not cancelled */
+	struct rota_atomic_u32 closing_; /* the opener waits for all, or is about to */
+	bool shared_, timed_, unfiled_;
 	struct rota_fork_base *forked_; /* the opener's latest fork outside */
 	uint64_t opened_at_;            /* with a timeout */
 	struct rota_timer timer_;

@@ -19,6 +19,12 @@
  * reason, which stands before each wait, lists it under the lock, if there is none yet, and takes ASKED back as above. Who
  * never waits is spawned without the lock and takes it once, at its end. A job is listed when it is spawned.
  *
+ * While the opener closes the scope there is no news in a child's end before it is the last: nobody asks for its status. So a
+ * child that has not failed, is UNLISTED and in no scope with a limit is only counted by the worker on which it ends, without
+ * the lock (`ended_in`, `ended`), and others that end there after it with it. The worker takes these off `children_` before it
+ * runs any task but one more child of this scope, searches, sleeps or leaves its loop. So the opener never waits for a
+ * worker that does something else, and the scope stays, since its children that have ended so are counted in it.
+ *
  * A timer is filed when it can first matter: when the opener is about to wait, or spawns the first child. What ends before
  * that never touches the wheel. Its waker is not a task's but the scope itself (timer_waker_ops): it cancels, also while
  * the opener computes. It counts as somebody inside: close waits for one that has fired and not yet come to its end.
@@ -65,8 +71,8 @@ int rota__scope_enter(struct rota_scope *scope, rota_task *task);
 /* Takes back what rota__scope_enter and rota__scope_reserve did: the task is not to be started after all. */
 void rota__scope_leave(rota_task *task);
 
-/* The child has ended; its scope may now. Takes the scope's reference over. */
-void rota__scope_ended(rota_task *task);
+/* The child of `scope` has ended; the scope may now. Takes the scope's reference over. */
+void rota__scope_ended(struct rota_scope *scope, rota_task *task);
 
 /* Before the waits of a cancelled task end: its open scopes end too. */
 void rota__scope_pass_on(rota_task *task);

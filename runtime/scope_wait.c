@@ -156,7 +156,7 @@ static rota_poll close_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll ready = ROTA_READY;
 
 	rota__scope_lock(scope);
-	scope->closing_ = true;
+	rota__store(&scope->closing_, 1, RELAXED); /* a child that does not see it yet takes the lock */
 	if (has_children(scope) || !rota__scope_stop_timer(scope)) {
 		rota__waitlist_wait(&scope->opener_waits_, &op->waiter, cx->waker, false);
 		ready = ROTA_PENDING;

@@ -87,7 +87,7 @@ static __attribute__((noinline)) void finish_joined(rota_task *task)
 
 void rota__task_finish(rota_task *task, int status)
 {
-	const bool child = rota__task_scope(task) != NULL;
+	struct rota_scope *const scope = rota__task_scope(task);
 	rota_runtime *rt = task->rt;
 	enum rota__drop drop;
 
@@ -96,8 +96,8 @@ void rota__task_finish(rota_task *task, int status)
 		finish_joined(task);
 	else if (drop == ROTA__DROP_FREE)
 		task_free(task);
-	if (child)
-		rota__scope_ended(task); /* the scope's reference has kept it */
+	if (scope != NULL)
+		rota__scope_ended(scope, task); /* the scope's reference has kept it */
 	rota__runtime_dismiss(rt);
 }
 

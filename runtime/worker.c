@@ -180,6 +180,17 @@ bool rota__worker_is_wanted(struct rota__worker *worker, uint64_t now)
 	return true;
 }
 
+/* The run queue is empty. */
+static rota_task *take_last(struct rota__worker *worker)
+{
+	rota_task *task = rota__worker_pop_pinned(worker);
+
+	if (task != NULL || worker->ended_in == NULL)
+		return task;
+	rota__scope_count_ended(worker); /* which may wake its opener */
+	return rota__worker_take_local(worker);
+}
+
 rota_task *rota__worker_take_local(struct rota__worker *worker)
 {
 	rota_task *task = rota__worker_take_next(worker);
@@ -197,7 +208,7 @@ rota_task *rota__worker_take_local(struct rota__worker *worker)
 	}
 	task = rota__deque_pop(&worker->deque);
 	if (task == NULL)
-		return rota__worker_pop_pinned(worker);
+		return take_last(worker);
 	worker->ahead -= worker->ahead > 0;
 	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, ROTA__WAKE_COST_NS))
 		rota__idle_wake_one(worker->rt);
@@ -270,6 +281,8 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		}
 	}
 	worker->switches = false;
+	if (worker->ended_in != NULL)
+		rota__scope_count_ended(worker);
 	if (worker->picked != NULL) {
 		rota__worker_requeue(worker, worker->picked);
 		worker->picked = NULL;
@@ -313,6 +326,10 @@ void rota__worker_stand_by(struct rota__worker *worker, bool (*done)(void *arg),
 
 		rota__worker_hand_over(worker);
 		task = rota__worker_pop_pinned(worker);
+		if (task == NULL && worker->ended_in != NULL) {
+			rota__scope_count_ended(worker);
+			continue;
+		}
 		if (task == NULL) {
 			rota__worker_park_aside(worker);
 			continue;

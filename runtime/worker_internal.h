@@ -35,14 +35,16 @@ struct rota__worker {
 		rota_task *left; /* WAIT and YIELD are about this one */
 		struct rota__stack *left_stack;
 	};
-	rota_task *picked;      /* what a fiber took from the queue and may not switch to */
-	bool switches;          /* fibers may switch to others themselves */
-	const rota_task *until; /* with its end the loop is to stop; NULL: there is no such task */
-	unsigned budget;        /* operations that the current task may find ready before it yields */
-	unsigned next_streak;   /* tasks run from the next slot in a row */
-	unsigned ahead;         /* at most so many tasks at the head of the run queue were put ahead of the others */
-	unsigned ahead_streak;  /* times in a row that some were */
-	unsigned fresh_runs;    /* tasks run since the last poll that had not run before */
+	rota_task *picked;           /* what a fiber took from the queue and may not switch to */
+	bool switches;               /* fibers may switch to others themselves */
+	struct rota_scope *ended_in; /* children of it have ended here and are still counted there: scope_internal.h */
+	unsigned ended;              /* how many */
+	const rota_task *until;      /* with its end the loop is to stop; NULL: there is no such task */
+	unsigned budget;             /* operations that the current task may find ready before it yields */
+	unsigned next_streak;        /* tasks run from the next slot in a row */
+	unsigned ahead;        /* at most so many tasks at the head of the run queue were put ahead of the others */
+	unsigned ahead_streak; /* times in a row that some were */
+	unsigned fresh_runs;   /* tasks run since the last poll that had not run before */
 	bool searching;
 	bool fork_refused;    /* a frame could not be stolen: not again before the next park */
 	bool again;           /* the current task has woken itself */

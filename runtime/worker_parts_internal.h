@@ -95,6 +95,8 @@ static inline void rota__worker_count_run(struct rota__worker *worker)
  * (rota__task_pool_ref). */
 static inline void rota__worker_begin(struct rota__worker *worker, rota_task *task)
 {
+	if (worker->ended_in != NULL && worker->ended_in != rota__task_scope(task))
+		rota__scope_count_ended(worker);
 	rota__worker_count_run(worker);
 	worker->again = false;
 	worker->current = task;

@@ -11,6 +11,7 @@
 #include "seams.h"
 
 static struct rota_scope scope;
+static struct rota__worker here; /* on which children end one after the other */
 static struct rota__worker host; /* of the opener, in setup: a scope is opened, and spawned into, by the task that runs */
 static struct rota__extra opener_extra;
 static struct model_task opener, children[3];
@@ -36,6 +37,8 @@ static void open_for(unsigned n)
 	opener.task.kind = ROTA__TASK_FIBER;
 	memset(&opener_extra, 0, sizeof(opener_extra));
 	rota__store(&opener.task.more, (unsigned char *)&opener_extra + ROTA__MORE_EXTRA, RELAXED);
+	memset(&here, 0, sizeof(here));
+	here.rt = (rota_runtime *)(void *)&here; /* not the tasks', whose memory does not go to the worker's cache */
 	memset(&host, 0, sizeof(host));
 	host.current = &opener.task;
 	rota__worker_tls = &host;
@@ -53,6 +56,11 @@ static void setup_one(void)
 static void setup_two(void)
 {
 	open_for(2);
+}
+
+static void setup_three(void)
+{
+	open_for(3);
 }
 
 /* --- children ---------------------------------------------------------------------------------------------------------- */
@@ -138,10 +146,39 @@ static void ends_1(void)
 	rota__task_finish(&children[1].task, 0);
 }
 
+static void ends_2(void)
+{
+	results[2] = 1;
+	rota__task_finish(&children[2].task, 0);
+}
+
 static void fails_1(void)
 {
 	results[1] = 1;
 	rota__task_finish(&children[1].task, -EIO);
+}
+
+/* On one worker, which may count them together, and then has nothing more to run. */
+static void leave_here(void)
+{
+	if (here.ended_in != NULL)
+		rota__scope_count_ended(&here);
+	rota__worker_tls = NULL;
+}
+
+static void end_here(void)
+{
+	rota__worker_tls = &here;
+	ends_0();
+	ends_1();
+	leave_here();
+}
+
+static void looks_here_0(void)
+{
+	rota__worker_tls = &here;
+	looks_0();
+	leave_here();
 }
 
 /* Spawns a sibling, and waits no longer than that may be cancelled. */
@@ -255,6 +292,21 @@ const struct model_scenario model_scenarios[] = {
 	{ "scope: a child waits, another fails", setup_two, { waits_0, fails_1, closes_2 }, two_freed, 0, 0, 1 },
 	{ "scope: two children end, close", setup_two, { ends_0, ends_1, closes_2 }, two_freed, 0, 0, 1 },
 	{ "scope: two children end, next, close", setup_two, { ends_0, ends_1, takes_all_and_closes }, two_freed, 0, 0, 1 },
+	{ "scope: two children end on one worker, close", setup_two, { end_here, closes_2 }, two_freed, 0, 0, 3 },
+	{ "scope: two children end on one worker, next, close",
+	  setup_two,
+	  { end_here, takes_all_and_closes },
+	  two_freed,
+	  0,
+	  0,
+	  3 },
+	{ "scope: two children end on one worker, one elsewhere",
+	  setup_three,
+	  { end_here, ends_2, closes_3 },
+	  three_freed,
+	  0,
+	  0,
+	  1 },
 	{ "scope: a child waits, the other does not, one cancel",
 	  setup_two,
 	  { waits_1, ends_0, cancels_and_closes_2 },
@@ -264,5 +316,12 @@ const struct model_scenario model_scenarios[] = {
 	  1 },
 	{ "scope: a child spawns another", setup_two, { ends_0, spawns_1, closes_3 }, three_freed, 0, 0, 1 },
 	{ "scope: a child is listed and ends, cancel", setup_two, { looks_0, cancels_1, closes_2 }, two_freed, 0, 0, 1 },
+	{ "scope: a child is listed and ends on a worker, cancel",
+	  setup_two,
+	  { looks_here_0, cancels_1, closes_2 },
+	  two_freed,
+	  0,
+	  0,
+	  1 },
 	{ .name = NULL },
 };

@@ -37,6 +37,59 @@ TASK_TEST(scope, close_waits_for_all)
 	}
 }
 
+static int yield_until_set(void *arg)
+{
+	while (rota__load((struct rota_atomic_u32 *)arg, SEQ_CST) == 0)
+		expect(rota_yield(), ==, 0);
+	return 0;
+}
+
+/* Who runs after the children, on the same worker, neither waits nor ends. */
+TASK_TEST(scope, close_does_not_wait_for_strangers)
+{
+	for (int i = 0; i < 20; i++) {
+		struct rota_atomic_u32 count = { 0 }, closed = { 0 };
+		struct rota_scope scope;
+		rota_task *stranger;
+
+		expect(rota_scope_open(&scope, 0), ==, 0);
+		for (int k = 0; k < 3; k++)
+			expect(rota_scope_spawn(&scope, NULL, add_one, &count), ==, 0);
+		stranger = unit_spawn(yield_until_set, &closed);
+		expect(rota_scope_close(&scope), ==, 0);
+		rota__store(&closed, 1, SEQ_CST);
+		expect(count.value, ==, 3);
+		unit_expect_join(stranger, 0);
+	}
+}
+
+static int open_and_close(void *arg)
+{
+	(void)arg;
+	for (unsigned n = 0; n < 100; n++) {
+		struct rota_atomic_u32 count = { 0 };
+		struct rota_scope scope;
+
+		expect(rota_scope_open(&scope, 0), ==, 0);
+		for (unsigned i = 0; i < n % 10; i++)
+			expect(rota_scope_spawn(&scope, NULL, add_one, &count), ==, 0);
+		expect(rota_scope_close(&scope), ==, 0);
+		expect(count.value, ==, n % 10);
+	}
+	return 0;
+}
+
+/* Their children take turns on the same workers. */
+TASK_TEST(scope, many_close_at_once)
+{
+	rota_task *tasks[10];
+
+	for (int i = 0; i < 10; i++)
+		tasks[i] = unit_spawn(open_and_close, NULL);
+	for (int i = 0; i < 10; i++)
+		unit_expect_join(tasks[i], 0);
+}
+
 TASK_TEST(scope, takes_every_kind_of_task)
 {
 	struct rota_atomic_u32 count = { 0 };
