@@ -25,6 +25,9 @@ struct rota__carrier_ops {
 	/* The owner asks for an early end of what was started; any thread. It may have ended already. */
 	void (*cancel)(struct rota_op *op);
 
+	/* Whether it carries such operations out. Else the blocking pool makes the call. */
+	bool (*has)(unsigned opcode);
+
 	/* Reads and writes will be of this memory. -EBUSY: there is some already. Any thread. */
 	int (*register_memory)(rota_runtime *rt, const struct iovec *memory);
 

@@ -42,7 +42,7 @@ static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 	/* In place, save where it may take for ever, and could not be cancelled. But a thread of the pool waits for no
 	 * other. */
 	if (rota__worker_self() == NULL && (rota__blocking_thread() || !rota__op_waits_for_ever(op)))
-		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
+		return finish(op, closed ? -ECANCELED : rota__poller_perform(poller_of(op), op));
 	rc = rota__poller_to_pool(poller_of(op), op, waker);
 	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
 }
@@ -145,6 +145,13 @@ static void epoll_cancel(struct rota_op *op)
 		op->cancelled_ = 1; /* the owner sees it when it goes on */
 }
 
+/* All that there are. */
+static bool epoll_has(unsigned opcode)
+{
+	(void)opcode;
+	return true;
+}
+
 /* Plain system calls have no use for it. */
 static int epoll_register_memory(rota_runtime *rt, const struct iovec *memory)
 {
@@ -173,6 +180,7 @@ const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.start = epoll_start,
 	.resume = go_on,
 	.cancel = epoll_cancel,
+	.has = epoll_has,
 	.register_memory = epoll_register_memory,
 	.closes = epoll_closes,
 	.call_begin = epoll_call_begin,

@@ -68,7 +68,7 @@ struct rota_pooled_op {
 	/* private */
 	struct rota_op op_;
 	struct rota_offload_op offload_;
-	bool pooled_;
+	bool begun_, pooled_;
 };
 ROTA_API void rota_op_copy_file_range(struct rota_pooled_op *op, int from, off_t from_offset, int to, off_t to_offset,
 				      size_t len);                                /* in no ring */

@@ -110,12 +110,20 @@ bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota
 	return at != NULL;
 }
 
+/* Whether its call would move bytes to or from the descriptor. */
+static bool is_about(const struct rota_op *op, int fd)
+{
+	if (op->opcode_ == IORING_OP_SPLICE)
+		return op->fd_ == fd || op->second_fd_ == fd;
+	return op->fd_ == fd && rota__sys_call(op)->kind == ROTA__CALL_MOVES;
+}
+
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
 {
 	bool any = false;
 
 	for (struct rota__interruptible *at = interrupts->first; at != NULL; at = at->next) {
-		if (at->op->fd_ != fd || rota__sys_call(at->op)->kind != ROTA__CALL_MOVES)
+		if (!is_about(at->op, fd))
 			continue;
 		ask(interrupts, at);
 		any = true;

@@ -246,7 +246,7 @@ static bool cancel_all(struct rota__op_list *list, int fd, struct rota__wake_bat
 
 	for (op = list->first; op != NULL; op = next) {
 		next = op->mail_next_;
-		if (op->fd_ != fd)
+		if (op->fd_ != fd && !(op->opcode_ == IORING_OP_SPLICE && op->second_fd_ == fd))
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
@@ -393,15 +393,30 @@ static bool was_asked(struct rota__poller *poller, const struct rota__interrupti
 static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
 {
 	int rc = -EINTR;
+	bool ended;
 
 	rota__interrupts_let(true);
 	while (rc == -EINTR)
 		rc = was_asked(poller, self) || was_closed(poller, op) ? -ECANCELED : rota__sys_perform_once(op);
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_leave(&poller->interrupts, self);
+	ended = self->asked || was_closed(poller, op);
 	rota__spin_unlock(&poller->lock);
 	rota__interrupts_let(false);
-	return rc;
+	return rc == -EBADF && ended ? -ECANCELED : rc; /* it was closed just before the call */
+}
+
+int rota__poller_perform(struct rota__poller *poller, struct rota_op *op)
+{
+	struct rota__interruptible self;
+
+	if (!rota__op_waits_for_ever(op))
+		return rota__sys_perform(op);
+	rota__interrupts_prepare();
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, &self, op);
+	rota__spin_unlock(&poller->lock);
+	return perform_interruptibly(poller, op, &self);
 }
 
 void rota__poller_errand(struct rota__poller *poller)

@@ -22,8 +22,8 @@
  * with -ECANCELED, too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the
  * close sees the call, which does not wait for anything, and lets it end. Numbers that share a list are not counted.
  *
- * Calls of pool threads may wait, for a disk or a terminal, and no close waits for them. A pool thread looks, too, before
- * it begins; between that look and the call lie a few instructions in which a close on another thread is not seen. What
+ * Calls of pool threads may wait, for a disk or a terminal, and no close waits for them; it cuts off those that may wait for
+ * ever (interrupt_internal.h). A pool thread looks, too, before it begins; between that look and the call lie a few instructions in which a close on another thread is not seen. What
  * is left to the pool are files and terminals; a program that closes one while a read of it is under way, and opens
  * another at once, may have the bytes of the other read there, as with read(2) and close(2) on two threads.
  */
@@ -88,6 +88,10 @@ void rota__poller_wake(struct rota__poller *poller);
 int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+
+/* Makes the call of an operation in place, which a close of its descriptor cuts off where it may wait for ever. A pool thread,
+ * or one that may be kept and makes none of those. */
+int rota__poller_perform(struct rota__poller *poller, struct rota_op *op);
 
 /* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
 void rota__poller_errand(struct rota__poller *poller);

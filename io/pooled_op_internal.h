@@ -9,7 +9,4 @@
 /* `op->op_` was filled in: the future of `op` carries it out. */
 void rota__pooled_op_init(struct rota_pooled_op *op);
 
-/* Makes the pool do it, whatever the kernel has. Before the first poll. */
-void rota__pooled_op_offload(struct rota_pooled_op *op);
-
 #endif

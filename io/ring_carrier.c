@@ -5,6 +5,7 @@
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
 #include "ring_internal.h"
+#include "sys_internal.h"
 
 static void wake_all(rota_runtime *rt)
 {
@@ -98,6 +99,7 @@ const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.start = ring_start,
 	.resume = ring_resume,
 	.cancel = ring_cancel,
+	.has = rota__sys_ring_has,
 	.register_memory = rota__ring_register_memory,
 	.closes = ring_closes,
 	.call_begin = ring_call_begin,

@@ -34,6 +34,7 @@ static void prepare_call(struct rota_splice_op *op, size_t len)
 			 op->flags_ | SPLICE_F_NONBLOCK);
 	call->addr_ = (uint64_t)op->from_offset_; /* not an address */
 	call->second_fd_ = op->from_;
+	rota__op_goes_on(call, op->to_closes_);
 }
 
 static bool was_closed(const struct rota_splice_op *op)

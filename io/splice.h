@@ -20,8 +20,9 @@ ROTA_BEGIN_DECLS
  *
  * Who may call, and what cancellation does: see fd.h. When both sides are ready, the caller makes the call itself
  * between pipes and sockets that are O_NONBLOCK; else a thread of the kernel's ring does, or one of the blocking pool, and
- * to a blocking socket 16 KiB at most go at a time. A thread of the pool that has begun is not interrupted by a cancel: it
- * is over as soon as the socket has room. O_NONBLOCK is never changed.
+ * to a blocking socket 16 KiB at most go at a time. That call waits if somebody else takes the bytes or the room first. A
+ * cancel ends it then. So does rota_close of either side with the epoll back end; a thread of the kernel's waits on, for a
+ * blocking socket or a terminal. O_NONBLOCK is never changed.
  */
 ROTA_API ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len,
 			     unsigned flags) ROTA_MUST_USE;

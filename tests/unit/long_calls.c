@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that may wait for ever and that threads make: the open of a FIFO, the read of a terminal. A cancel ends them, at
- * whatever moment it comes, and so does a close; what they produce all the same is handed out.
+ * Calls that may wait for ever and that threads make: the open of a FIFO, the read of a terminal, a splice that finds less
+ * than was there. A cancel ends them, at whatever moment it comes, and so does a close; what they produce all the same is
+ * handed out.
  */
 #define _GNU_SOURCE
+#include <poll.h>
+#include <sys/socket.h>
 #include <termios.h>
 
 #include "../../runtime/sys_internal.h"
@@ -207,6 +210,161 @@ static void terminal_script(const struct place *place)
 UNIT_TEST(long_calls, the_read_of_a_terminal)
 {
 	in_fibers(terminal_script, 0);
+}
+
+/* A job makes the call in place: nobody cuts it off who cancels the job, and who closes the descriptor does. */
+static void job_script(const struct place *place)
+{
+	(void)place;
+	for (unsigned round = 0; round < 10; round++) {
+		struct reading readings[2];
+		int slave, master = open_terminal(&slave);
+		unsigned ended = 0;
+
+		for (unsigned i = 0; i < 2; i++) {
+			readings[i] = (struct reading){ .fd = slave };
+			expect(rota_spawn_blocking(&readings[i].task, read_it, &readings[i]), ==, 0);
+		}
+		rota_sleep(ROTA_MS(2)); /* they wait for a line, as a rule */
+		expect(write(master, "ab\n", 3), ==, 3);
+		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+		rota_sleep(round % 2 * ROTA_MS(1));
+		expect(rota_close(slave), ==, 0);
+		for (unsigned i = 0; i < 2; i++) {
+			int status = 0;
+
+			expect(rota_join(readings[i].task, &status), ==, 0);
+			/* EBADF: the job began only then. */
+			expect(status == 3 || status == -ECANCELED || status == -EBADF, ==, true);
+			ended += status == 3;
+		}
+		expect(ended, ==, 1);
+		close(master);
+	}
+}
+
+UNIT_TEST(long_calls, the_read_of_a_terminal_by_jobs)
+{
+	in_fibers(job_script, 0);
+}
+
+/* --- splices ------------------------------------------------------------------------------------------------------- */
+
+enum { SPLICED = 16384 };
+
+struct splicing {
+	int from, to;
+	rota_task *task;
+};
+
+static int splice_it(void *arg)
+{
+	struct splicing *splicing = arg;
+
+	return (int)rota_splice(splicing->from, -1, splicing->to, -1, SPLICED, 0);
+}
+
+/* Two wait for room, and what the first one sends takes all that there is, as a rule. What did not go is still in the pipe. A
+ * ring's thread that waits in the call is cut off by a cancel, and not by a close. */
+static void full_socket_script(const struct place *place)
+{
+	const bool closes = rota_runtime_backend(place->rt) == ROTA_BACKEND_EPOLL;
+	static char bytes[1 << 20];
+
+	for (unsigned round = 0; round < 20; round++) {
+		struct splicing splicings[2];
+		int pipes[2][2], pair[2], moved = 0, small = 1;
+		size_t filled;
+
+		plain_pair(pair);
+		expect(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), ==, 0);
+		filled = plain_fill(pair[0]);
+		for (unsigned i = 0; i < 2; i++) {
+			plain_pipe(pipes[i]);
+			expect(write(pipes[i][1], bytes, SPLICED), ==, SPLICED);
+			splicings[i] = (struct splicing){ .from = pipes[i][0], .to = pair[0] };
+			splicings[i].task = unit_spawn(splice_it, &splicings[i]);
+			unit_until_resting(splicings[i].task);
+		}
+		expect(recv(pair[1], bytes, filled, MSG_WAITALL), ==, filled);
+		expect(rota_poll_fd(pair[1], POLLIN), ==, POLLIN);
+		rota_sleep(round / 2 % 2 * ROTA_MS(1));
+		if (closes && round % 2 == 0) {
+			expect(rota_close(pair[0]), ==, 0);
+		} else {
+			rota_cancel(splicings[0].task);
+			rota_cancel(splicings[1].task);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			int status = 0;
+
+			expect(rota_join(splicings[i].task, &status), ==, 0);
+			if (status < 0) {
+				expect(status, ==, -ECANCELED);
+				status = 0;
+			}
+			moved += status;
+			expect(plain_waiting(pipes[i][0]), ==, SPLICED - status);
+			plain_close(pipes[i]);
+		}
+		expect(moved, >, 0);
+		expect(plain_waiting(pair[1]), ==, moved);
+		if (!closes || round % 2 != 0)
+			close(pair[0]);
+		close(pair[1]);
+	}
+}
+
+UNIT_TEST(long_calls, the_splice_to_a_socket_without_room)
+{
+	in_fibers(full_socket_script, 0);
+}
+
+/* As with reads: there is one line, which one of the two gets. */
+static void spliced_terminal_script(const struct place *place)
+{
+	const bool closes = rota_runtime_backend(place->rt) == ROTA_BACKEND_EPOLL;
+
+	for (unsigned round = 0; round < 20; round++) {
+		struct splicing splicings[2];
+		struct pollfd arrived[2];
+		int slave, master = open_terminal(&slave), pipes[2][2];
+		unsigned ended = 0;
+
+		for (unsigned i = 0; i < 2; i++) {
+			plain_pipe(pipes[i]);
+			arrived[i] = (struct pollfd){ .fd = pipes[i][0], .events = POLLIN };
+			splicings[i] = (struct splicing){ .from = slave, .to = pipes[i][1] };
+			splicings[i].task = unit_spawn(splice_it, &splicings[i]);
+			unit_until_resting(splicings[i].task);
+		}
+		expect(write(master, "ab\n", 3), ==, 3);
+		expect_eventually(rota_yield() == 0 && poll(arrived, 2, 0) == 1);
+		rota_sleep(round / 2 % 2 * ROTA_MS(1));
+		if (closes && round % 2 == 0) {
+			expect(rota_close(slave), ==, 0);
+		} else {
+			rota_cancel(splicings[0].task);
+			rota_cancel(splicings[1].task);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			int status = 0;
+
+			expect(rota_join(splicings[i].task, &status), ==, 0);
+			expect(status == 3 || status == -ECANCELED, ==, true);
+			ended += status == 3;
+			plain_close(pipes[i]);
+		}
+		expect(ended, ==, 1);
+		if (!closes || round % 2 != 0)
+			close(slave);
+		close(master);
+	}
+}
+
+UNIT_TEST(long_calls, the_splice_of_a_terminal)
+{
+	in_fibers(spliced_terminal_script, 0);
 }
 
 /* --- what it does to the process ------------------------------------------------------------------------------------- */

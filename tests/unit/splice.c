@@ -60,23 +60,23 @@ UNIT_TEST(splice, pipes_with_files_and_sockets)
 	everyhow(kinds_script);
 }
 
-/* Both ways with a blocking socket: what carried them out was a job of the pool. */
+/* Both ways with a blocking socket: what carried them out was a job of the pool, where it was to be a ring. */
 static void pool_script(const struct place *place)
 {
+	const bool pooled = place->rt != NULL && rota_runtime_backend(place->rt) == ROTA_BACKEND_IO_URING;
 	struct rota_splice_op op;
 	int fds[2], pair[2];
 
-	(void)place;
 	plain_pipe(fds);
 	plain_pair(pair);
 	expect(write(fds[1], "x", 1), ==, 1);
 	rota_op_splice(&op, fds[0], -1, pair[0], -1, 1, 0);
 	expect(rota_await(&op.future), ==, 1);
-	expect(op.call_.pooled_, ==, true); /* the socket is a blocking one */
+	expect(op.call_.pooled_, ==, pooled); /* the socket is a blocking one */
 	expect(write(pair[1], "x", 1), ==, 1);
 	rota_op_splice(&op, pair[0], -1, fds[1], -1, 1, 0);
 	expect(rota_await(&op.future), ==, 1);
-	expect(op.call_.pooled_, ==, true);
+	expect(op.call_.pooled_, ==, pooled);
 	plain_close(pair);
 	plain_close(fds);
 }
