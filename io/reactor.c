@@ -3,6 +3,7 @@
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
+#include "../runtime/turns_internal.h"
 #include "outside_internal.h"
 
 /* How long until the next timer or look of the monitor; ROTA_NEVER. */
@@ -24,6 +25,7 @@ static void *reactor_main(void *arg)
 	struct rota__reactor *reactor = arg;
 	rota_runtime *rt = reactor->rt;
 
+	rota__turns_join();
 	reactor->error = reactor->ops->open(reactor->part, rt);
 	rota__store(&reactor->ready, 1, RELEASE); /* partner: rota__reactor_start */
 	rota__sys_futex_wake(&reactor->ready, 1);

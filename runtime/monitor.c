@@ -6,6 +6,7 @@
 #include "alloc_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
+#include "turns_internal.h"
 
 /* Looks in a row at which some worker was free, before the spares go: steps of a few ms, which let a worker look around
  * in between, must not send them away. */
@@ -130,13 +131,16 @@ static bool spares_serve(const rota_runtime *rt)
  */
 static bool starved(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
 {
-	struct rota__thread_times times = { .state = '?' };
+	struct rota__thread_times times = { .state = '?', .cpu = -1 };
 
 	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
 	if (!rt->spares.closed && rota__sys_thread_cpu(spare->self) - watch->cpu < rt->config.stall_ns / 2)
 		rota__sys_thread_times(spare->self, &times);
 	pthread_mutex_unlock(&rt->spares.lock);
-	return times.state == 'R';
+	if (times.state != 'R')
+		return false;
+	rota__turns_look_from(times.cpu);
+	return true;
 }
 
 static void note_cpu_time(rota_runtime *rt, const struct rota__worker *spare, struct rota__watch *watch)

@@ -6,6 +6,7 @@
 #include "log_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
+#include "turns_internal.h"
 
 #define RETRY_NS 1000000000u
 
@@ -67,6 +68,7 @@ static void *spare_main(void *arg)
 		rota__store(&rt->spares.error, (uint32_t)-rc, RELEASE); /* partner: reap_failure */
 		return NULL;
 	}
+	rota__turns_join();
 	rota__worker_enter(worker);
 	rota__store(&rt->spares.ready, worker->index - rt->worker_count + 1, SEQ_CST);
 	rota__fence(SEQ_CST); /* partner: workers_stop, which sets `stopping` before it reads `ready` */

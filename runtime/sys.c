@@ -26,6 +26,10 @@
 
 #define NSEC_PER_SEC 1000000000u
 
+/* In /proc/PID/stat, counted from 1. */
+#define NAME_FIELD 2
+#define CPU_FIELD 39
+
 #ifdef ROTA__TSAN
 struct rota_atomic_u32 rota__tsan_fence_word;
 #endif
@@ -310,14 +314,27 @@ uint64_t rota__sys_thread_cpu(pthread_t thread)
 	return pthread_getcpuclockid(thread, &clock) == 0 ? cpu_time(clock) : 0;
 }
 
+/* What the kernel says of a thread in `stat`: state, and CPU. */
+static void read_stat(const char *text, struct rota__thread_times *ret)
+{
+	const char *at = strrchr(text, ')'); /* the name is in parentheses, and may have some in it */
+
+	if (at == NULL || at[1] != ' ')
+		return;
+	ret->state = at[2];
+	for (int field = NAME_FIELD; field < CPU_FIELD && at != NULL; field++)
+		at = strchr(at + 1, ' ');
+	if (at != NULL)
+		ret->cpu = atoi(at + 1);
+}
+
 void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret)
 {
 	unsigned long long ran, ready;
 	clockid_t clock;
-	char text[128];
-	const char *name_end;
+	char text[512];
 
-	*ret = (struct rota__thread_times){ .state = '?' };
+	*ret = (struct rota__thread_times){ .state = '?', .cpu = -1 };
 	if (pthread_getcpuclockid(thread, &clock) != 0)
 		return;
 	ret->cpu_ns = cpu_time(clock);
@@ -325,9 +342,39 @@ void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret)
 	if (sscanf(text, "%llu %llu", &ran, &ready) == 2)
 		ret->ready_ns = ready;
 	read_of_thread((int)THREAD_OF_CLOCK(clock), "stat", text, sizeof(text));
-	name_end = strrchr(text, ')'); /* the name is in parentheses, and may have some in it */
-	if (name_end != NULL && name_end[1] == ' ')
-		ret->state = name_end[2];
+	read_stat(text, ret);
+}
+
+/* As sched_setattr(2) has it; not every C library knows it, and those that do call it by the kernel's name. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+void rota__sys_slice(uint64_t ns)
+{
+	struct attributes attributes = { .size = sizeof(attributes) };
+
+	if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) < 0 || attributes.policy != SCHED_OTHER)
+		return;
+	attributes.size = sizeof(attributes);
+	attributes.runtime = ns;
+	syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void rota__sys_move(int cpu)
+{
+	cpu_set_t before, there;
+
+	if (sched_getcpu() == cpu || sched_getaffinity(0, sizeof(before), &before) < 0)
+		return;
+	CPU_ZERO(&there);
+	CPU_SET((unsigned)cpu, &there);
+	if (CPU_ISSET((unsigned)cpu, &before) && sched_setaffinity(0, sizeof(there), &there) == 0)
+		sched_setaffinity(0, sizeof(before), &before);
 }
 
 int rota__sys_above_standard(int fd)

@@ -94,11 +94,20 @@ void rota__sys_let_signals(const sigset_t *old);
 bool rota__sys_block_sigpipe(void);
 void rota__sys_unblock_sigpipe(void);
 
+/* The calling thread, if it is scheduled as most are, would rather have the CPU in slices of so many nanoseconds. The kernel
+ * may take no notice. */
+void rota__sys_slice(uint64_t ns);
+
+/* Moves the calling thread to a CPU, if it may run there; it may still run where it might before. */
+void rota__sys_move(int cpu);
+
 /* Of a thread that has not been joined: its time on a CPU, and its time in wait for one, which counts each wait when it
- * is over; 0 when that is not known. Its state as proc(5) has it: R runs or is ready, S and D are blocked; ? is not known. */
+ * is over; 0 when that is not known. Its state as proc(5) has it: R runs or is ready, S and D are blocked; ? is not known. The
+ * CPU that it runs on or waits for, or ran on last; -1 when that is not known. */
 struct rota__thread_times {
 	uint64_t cpu_ns, ready_ns;
 	char state;
+	int cpu;
 };
 void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret);
 uint64_t rota__sys_thread_cpu(pthread_t thread); /* the first of them alone: cheap */

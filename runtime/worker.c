@@ -20,6 +20,7 @@
 #include "runtime_internal.h"
 #include "scope_internal.h"
 #include "sys_internal.h"
+#include "turns_internal.h"
 #include "valgrind_internal.h"
 
 /* Assembly reads them: without `used` link-time optimisation would drop them. They are here and nowhere else since a
@@ -31,6 +32,7 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 {
 	worker->rt = rt;
 	worker->index = index;
+	worker->spare = index >= rt->worker_count;
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
@@ -152,7 +154,7 @@ static inline __attribute__((always_inline)) void run(struct rota__worker *worke
 
 static void poll(struct rota__worker *worker)
 {
-	uint64_t now = rota__sys_clock();
+	uint64_t now = rota__turns_give_way(worker, rota__sys_clock());
 
 	rota__worker_account(worker, now);
 	rota__count(&worker->operations, worker->rt->driver->poll(worker));

@@ -45,6 +45,7 @@ struct rota__worker {
 	unsigned ahead;        /* at most so many tasks at the head of the run queue were put ahead of the others */
 	unsigned ahead_streak; /* times in a row that some were */
 	unsigned fresh_runs;   /* tasks run since the last poll that had not run before */
+	bool spare;
 	bool searching;
 	bool fork_refused;    /* a frame could not be stolen: not again before the next park */
 	bool again;           /* the current task has woken itself */
@@ -54,9 +55,10 @@ struct rota__worker {
 	uint64_t poll_at;     /* `runs` at which the next one is due */
 	uint64_t look_at;    /* `runs` at which the worker looks whether others have left it tasks: not after poll_at */
 	uint64_t free_until; /* below this value of `runs` who yields goes on without a look: see rota__worker_goes_on */
-	unsigned look_every; /* tasks between two such looks */
-	uint64_t woke_at;    /* clock at the end of the last park */
-	uint64_t woke_runs;  /* `runs` then */
+	unsigned look_every;  /* tasks between two such looks */
+	uint64_t gave_way_at; /* a spare: clock when it last let others have its CPU */
+	uint64_t woke_at;     /* clock at the end of the last park */
+	uint64_t woke_runs;   /* `runs` then */
 	uint64_t random;
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;

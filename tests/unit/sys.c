@@ -222,6 +222,123 @@ UNIT_TEST(sys, a_thread_has_its_name_and_no_signals_but_its_own_faults)
 	expect(sigismember(&mine, SIGINT), ==, 0);
 }
 
+/* --- where and for how long a thread runs ---------------------------------------------------------------------------- */
+
+/* As the kernel fills it in. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static struct attributes attributes_now(void)
+{
+	struct attributes attributes = { .size = 0 };
+
+	expect(syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0), ==, 0);
+	return attributes;
+}
+
+UNIT_TEST(sys, a_slice_is_asked_for_and_nothing_else_changes)
+{
+	struct attributes before, after;
+
+	expect(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1), ==, 0);
+	before = attributes_now();
+	rota__sys_slice(700000);
+	after = attributes_now();
+	expect(after.nice, ==, before.nice);
+	expect(after.policy, ==, before.policy);
+	if (before.runtime != 0) /* the kernel knows of slices */
+		expect(after.runtime, ==, 700000);
+}
+
+UNIT_TEST(sys, no_slice_is_asked_for_by_who_is_scheduled_otherwise)
+{
+	struct sched_param none = { 0 };
+
+	expect(sched_setscheduler(0, SCHED_BATCH, &none), ==, 0);
+	rota__sys_slice(700000);
+	expect(attributes_now().policy, ==, SCHED_BATCH);
+	expect(attributes_now().runtime, !=, 700000);
+}
+
+/* The kernel may move it elsewhere right after that: then again. */
+UNIT_TEST(sys, a_thread_moves_to_a_cpu_and_may_still_run_where_it_might)
+{
+	cpu_set_t before, after;
+
+	expect(sched_getaffinity(0, sizeof(before), &before), ==, 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		const time_t start = expect_seconds_();
+
+		for (rota__sys_move(cpu); CPU_ISSET(cpu, &before) && sched_getcpu() != cpu; rota__sys_move(cpu))
+			expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+		expect(sched_getaffinity(0, sizeof(after), &after), ==, 0);
+		expect(CPU_EQUAL(&before, &after), !=, 0);
+	}
+	rota__sys_move(CPU_SETSIZE);
+}
+
+UNIT_TEST(sys, a_thread_does_not_move_where_it_may_not_run)
+{
+	cpu_set_t before, one;
+	int first = 0;
+
+	expect(sched_getaffinity(0, sizeof(before), &before), ==, 0);
+	while (!CPU_ISSET(first, &before))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	expect(sched_setaffinity(0, sizeof(one), &one), ==, 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		rota__sys_move(cpu);
+	expect(sched_getcpu(), ==, first);
+}
+
+static struct rota_atomic_u32 resting, end_of_rest;
+
+static void *rest_on(void *arg)
+{
+	expect(sched_setaffinity(0, sizeof(cpu_set_t), arg), ==, 0);
+	rota__store(&resting, 1, SEQ_CST);
+	while (rota__load(&end_of_rest, SEQ_CST) == 0)
+		rota__sys_futex_wait(&end_of_rest, 0, UINT64_MAX);
+	return NULL;
+}
+
+UNIT_TEST(sys, tells_the_cpu_of_a_thread_and_whether_it_is_ready)
+{
+	struct rota__thread_times times = { .state = 'R' };
+	const time_t start = expect_seconds_();
+	cpu_set_t all, one;
+
+	expect(sched_getaffinity(0, sizeof(all), &all), ==, 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		pthread_t thread;
+
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		rota__store(&resting, 0, SEQ_CST);
+		rota__store(&end_of_rest, 0, SEQ_CST);
+		expect(rota__sys_thread(&thread, "a (odd) name", rest_on, &one), ==, 0);
+		while (rota__load(&resting, SEQ_CST) == 0 || times.state != 'S') {
+			expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+			rota__sys_thread_times(thread, &times);
+		}
+		rota__sys_thread_times(thread, &times);
+		expect(times.cpu, ==, cpu);
+		rota__store(&end_of_rest, 1, SEQ_CST);
+		rota__sys_futex_wake(&end_of_rest, 1);
+		pthread_join(thread, NULL);
+		times.state = 'R';
+	}
+}
+
 UNIT_TEST(sys, no_thread_when_told_to)
 {
 	struct thread_view view;

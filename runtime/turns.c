@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#include "turns_internal.h"
+
+#include "sys_internal.h"
+
+#define SLICE_NS 300000u
+
+void rota__turns_join(void)
+{
+	rota__sys_slice(SLICE_NS);
+}
+
+void rota__turns_look_from(int cpu)
+{
+	if (cpu >= 0)
+		rota__sys_move(cpu);
+}
+
+uint64_t rota__turns_give_way(struct rota__worker *worker, uint64_t now)
+{
+	if (!rota__turns_over(worker, now))
+		return now;
+	rota__sys_yield();
+	now = rota__sys_clock();
+	worker->gave_way_at = now;
+	return now;
+}
