@@ -60,7 +60,7 @@ static inline int fiber_await(rota_task *task, struct rota_future *future)
 	} else {
 		do {
 			rota__store(&task->waits_for, rota__future_code(future), RELAXED);
-			rota__worker_suspend(rota__worker_self(), ROTA__VERDICT_WAIT);
+			rota__worker_wait(rota__worker_self());
 			if (!told && rota__state_asked(&task->state))
 				told = tell_cancelled(task, future);
 		} while (rota__future_poll(future, &cx) == ROTA_PENDING);

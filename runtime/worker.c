@@ -193,14 +193,10 @@ static rota_task *take_last(struct rota__worker *worker)
 	return rota__worker_take_local(worker);
 }
 
-rota_task *rota__worker_take_local(struct rota__worker *worker)
+rota_task *rota__worker_take_queued(struct rota__worker *worker)
 {
-	rota_task *task = rota__worker_take_next(worker);
+	rota_task *task;
 
-	if (task != NULL) {
-		worker->next_streak++;
-		return task;
-	}
 	worker->next_streak = 0;
 	/* In turn, so that neither starves the other. */
 	if (worker->pinned_first != NULL) {
@@ -227,9 +223,7 @@ static bool may_be_long(const struct rota__worker *worker, const rota_task *task
 
 static void look_after(struct rota__worker *worker, unsigned tasks)
 {
-	const uint64_t look_at = rota__load(&worker->runs, RELAXED) + tasks;
-
-	worker->look_at = look_at < worker->poll_at ? look_at : worker->poll_at;
+	rota__worker_look_after(worker, rota__load(&worker->runs, RELAXED), tasks);
 }
 
 /* It is time: `task`, if it is not NULL, was to run next. Returns what is, NULL: from the worker's own queues. */

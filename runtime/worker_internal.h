@@ -159,9 +159,23 @@ void rota__worker_settle_left(struct rota__worker *worker);
 /* Does what the fiber before has left. First thing of whoever runs after it. */
 static inline void rota__worker_settle(struct rota__worker *worker)
 {
-	if (worker->verdict != ROTA__VERDICT_NONE)
-		rota__worker_settle_left(worker);
+	const enum rota__verdict verdict = worker->verdict;
+
+	if (verdict == ROTA__VERDICT_NONE)
+		return;
+	if (verdict == ROTA__VERDICT_WAIT) { /* most end here, without a call */
+		if (rota__state_rest(&worker->left->state) == ROTA__REST_IDLE) {
+			worker->verdict = ROTA__VERDICT_NONE;
+			return;
+		}
+		worker->verdict = ROTA__VERDICT_YIELD;
+	}
+	rota__worker_settle_left(worker);
 }
+
+/* Suspends the calling fiber, which runs on `worker` and waits until it is woken. Opaque since it switches: who calls it
+ * needs no registers of its own for that. */
+ROTA__OPAQUE void rota__worker_wait(struct rota__worker *worker);
 
 /* Suspends the calling fiber, which runs on `worker`; whoever runs next there publishes it after the switch. The fiber may
  * come back on another worker. */

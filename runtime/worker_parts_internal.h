@@ -48,8 +48,19 @@ static inline bool rota__worker_alone(const struct rota__worker *worker)
 	       worker->pinned_first == NULL;
 }
 
+/* A task from the queues behind the next slot. */
+rota_task *rota__worker_take_queued(struct rota__worker *worker);
+
 /* A task from the worker's own queues. */
-rota_task *rota__worker_take_local(struct rota__worker *worker);
+static inline rota_task *rota__worker_take_local(struct rota__worker *worker)
+{
+	rota_task *task = rota__worker_take_next(worker);
+
+	if (task == NULL)
+		return rota__worker_take_queued(worker);
+	worker->next_streak++;
+	return task;
+}
 
 /* Queues a task that runs here, behind all others. */
 void rota__worker_requeue(struct rota__worker *worker, rota_task *task);
@@ -75,13 +86,24 @@ static inline bool rota__worker_has_guests(const struct rota__worker *worker)
 	return rota__inject_length(&worker->rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL;
 }
 
+/* The next look is after so many tasks, when `runs` have run, or with the next poll. */
+static inline void rota__worker_look_after(struct rota__worker *worker, uint64_t runs, unsigned tasks)
+{
+	const uint64_t look_at = runs + tasks;
+
+	worker->look_at = look_at < worker->poll_at ? look_at : worker->poll_at;
+}
+
 /* Whether something must be looked at before any task may run again: the ring, the timers, what others left. */
-static inline bool rota__worker_is_due(const struct rota__worker *worker)
+static inline bool rota__worker_is_due(struct rota__worker *worker)
 {
 	const uint64_t next = rota__load(&worker->runs, RELAXED) + 1;
 
-	if (next >= worker->look_at && (next >= worker->poll_at || rota__worker_has_guests(worker)))
-		return true;
+	if (next >= worker->look_at) {
+		if (next >= worker->poll_at || rota__worker_has_guests(worker))
+			return true;
+		rota__worker_look_after(worker, next, worker->look_every);
+	}
 	return worker->unsubmitted || rota__worker_stalled(worker);
 }
 

@@ -185,9 +185,24 @@ static inline bool submit(struct rota__worker *worker, rota_task *task, bool beh
 	return true;
 }
 
+/* Apart, so that the way of most saves no registers. */
+static __attribute__((noinline)) void submit_carefully(struct rota__worker *worker, rota_task *task)
+{
+	submit(worker, task, false);
+}
+
 void rota__task_submit(rota_task *task)
 {
-	submit(rota__worker_self(), task, false);
+	struct rota__worker *worker = rota__worker_self();
+
+	if (__builtin_expect(worker == NULL || worker->rt != task->rt || worker->current == NULL, 0) ||
+	    task->flags & ROTA__TASK_PINNED || worker->next_streak >= NEXT_STREAK_MAX ||
+	    rota__load(&worker->next, RELAXED) != NULL) {
+		submit_carefully(worker, task);
+		return;
+	}
+	rota__worker_disturb(worker);
+	rota__store(&worker->next, task, RELEASE); /* partner: as in push_next */
 }
 
 /* The first one woken runs first: the others would only push each other out of the next slot. */

@@ -128,7 +128,12 @@ void rota__worker_give_stack(struct rota__worker *worker, rota_task *task)
 	rota__fiber_start(task, fiber_body);
 }
 
-/* --- yielding --------------------------------------------------------------------------------------------------------- */
+/* --- waiting and yielding --------------------------------------------------------------------------------------------------------- */
+
+ROTA__OPAQUE void rota__worker_wait(struct rota__worker *worker)
+{
+	rota__worker_suspend(worker, ROTA__VERDICT_WAIT);
+}
 
 /* A queue that nobody else is in would cost a push, and a pop that must be proof against thieves. */
 bool rota__worker_looks_on(struct rota__worker *worker)
