@@ -34,6 +34,12 @@ static inline uint32_t rota__future_code(const struct rota_future *future)
 	return distance == (int32_t)distance ? (uint32_t)distance : 0;
 }
 
+/* The same of a table of the library's own, which is near. */
+static inline uint32_t rota__future_code_of(const struct rota_future_ops *ops)
+{
+	return (uint32_t)((uintptr_t)ops - (uintptr_t)&rota__done_ops);
+}
+
 /* The name behind a code. */
 static inline const char *rota__future_code_name(uint32_t code)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "await_internal.h"
 #include "direct_internal.h"
 #include "log_internal.h"
 #include "place_internal.h"
@@ -76,13 +77,11 @@ void rota__task_unref_ended(rota_task *task)
 /* The finisher has taken the joiner's waker. Apart, as most joiners come later or wait for one task of many. */
 static __attribute__((noinline)) void finish_joined(rota_task *task)
 {
-	struct rota__wake_batch batch;
+	const struct rota_waker claimed = rota__wake_claim(task->join_waker);
 
-	rota__wake_batch_init(&batch);
-	rota__wake_batch_add(&batch, &task->join_waker);
 	if (rota__state_finish(&task->state) == ROTA__DROP_FREE)
 		task_free(task);
-	rota__wake_batch_submit(&batch);
+	rota__wake_claimed(claimed);
 }
 
 void rota__task_finish(rota_task *task, int status)
@@ -188,7 +187,7 @@ static __attribute__((noinline)) int join_waiting(rota_task *task)
 	if (task == rota__task_current())
 		return -EDEADLK;
 	rota_join_init(&op, task);
-	return rota_await(&op.future);
+	return rota__await_own(&op.future, &join_ops);
 }
 
 int rota_join(rota_task *task, int *ret_status)

@@ -10,6 +10,7 @@
 #ifndef ROTA_RUNTIME_TASK_INTERNAL_H
 #define ROTA_RUNTIME_TASK_INTERNAL_H
 
+#include "park_internal.h"
 #include "task.h"
 #include "task_state_internal.h"
 #include "waker_internal.h"
@@ -66,6 +67,30 @@ struct rota_task {
 
 _Static_assert(sizeof(struct rota_task) == (size_t)2 * ROTA__CACHE_LINE, "a task is two cache lines");
 
+/* The first step of a wake: claims, and consumes what rota__waker_hold kept. Returns what is left to do; it is empty when that
+ * is nothing. */
+static inline struct rota_waker rota__wake_claim(struct rota_waker held)
+{
+	if (__builtin_expect(held.ops == &rota__task_waker_ops, 1)) {
+		rota_task *task = held.data;
+
+		if (rota__state_wake(&task->state) != ROTA__WAKE_SUBMIT)
+			held.ops = NULL;
+	} else if (held.ops == &rota__thread_waker_ops && !rota__parker_claim(held.data)) {
+		held.ops = NULL;
+	}
+	return held;
+}
+
+/* The second one, never under a lock. */
+static inline void rota__wake_claimed(struct rota_waker claimed)
+{
+	if (__builtin_expect(claimed.ops == &rota__task_waker_ops, 1))
+		rota__task_submit(claimed.data);
+	else if (claimed.ops != NULL)
+		rota__wake_claimed_other(claimed);
+}
+
 /* Adds a task that the caller has claimed itself. There is always room. */
 static inline void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task)
 {
@@ -77,6 +102,15 @@ static inline void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota
 	batch->last = task;
 }
 
+/* Adds what was claimed. The batch must not be full. */
+static inline void rota__wake_batch_put(struct rota__wake_batch *batch, struct rota_waker claimed)
+{
+	if (__builtin_expect(claimed.ops == &rota__task_waker_ops, 1))
+		rota__wake_batch_claimed(batch, claimed.data);
+	else if (claimed.ops != NULL)
+		batch->other[batch->others++] = claimed;
+}
+
 /* rota__wake_batch_add for the waker of a task, without a call. */
 static inline void rota__wake_batch_add_task(struct rota__wake_batch *batch, rota_task *task)
 {
@@ -84,8 +118,7 @@ static inline void rota__wake_batch_add_task(struct rota__wake_batch *batch, rot
 		rota__wake_batch_claimed(batch, task);
 }
 
-/* Hands a claimed task to the scheduler. Any thread. */
-void rota__task_submit(rota_task *task);
+/* Hands claimed tasks to the scheduler, as rota__task_submit does one. */
 void rota__tasks_submit(rota_task *first); /* a list, linked by queue_next, in the order in which they were woken */
 
 /* The same of tasks whose I/O is over, by a worker between two tasks: ahead of what waits, mostly. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "waitlist_internal.h"
 
-#include "task_internal.h"
-
 static void link_waiter(struct rota_waitlist *list, struct rota_waiter *waiter, bool front)
 {
 	waiter->prev_ = front ? NULL : list->last_;
@@ -18,21 +16,16 @@ static void link_waiter(struct rota_waitlist *list, struct rota_waiter *waiter, 
 	list->count_++;
 }
 
-static void unlink_waiter(struct rota_waitlist *list, struct rota_waiter *waiter)
+void rota__waitlist_outlast_slow(const struct rota_waitlist *list)
 {
-	if (waiter->prev_ != NULL)
-		waiter->prev_->next_ = waiter->next_;
-	else
-		list->first_ = waiter->next_;
-	if (waiter->next_ != NULL)
-		waiter->next_->prev_ = waiter->prev_;
-	else
-		list->last_ = waiter->prev_;
-	list->count_--;
+	unsigned spins = 0;
+
+	while (rota__load(&list->lock_, ACQUIRE) != 0) /* partner: rota__spin_unlock */
+		rota__spin_pause(&spins);
 }
 
-void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
-			 bool front)
+void rota__waitlist_wait_slow(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
+			      bool front)
 {
 	if (rota__waiter_queued(waiter)) {
 		if (rota_waker_same(&waiter->waker_, waker))
@@ -47,7 +40,7 @@ void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter,
 
 void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waiter)
 {
-	unlink_waiter(list, waiter);
+	rota__waitlist_unlink(list, waiter);
 	rota__waker_release(&waiter->waker_);
 	rota__store(&waiter->state_, ROTA__WAITER_IDLE, RELAXED);
 }
@@ -55,13 +48,7 @@ void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waite
 void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *waiter, uint32_t tag,
 			     struct rota__wake_batch *batch)
 {
-	unlink_waiter(list, waiter);
-	waiter->tag_ = tag;
-	if (waiter->waker_.ops == &rota__task_waker_ops)
-		rota__wake_batch_add_task(batch, waiter->waker_.data);
-	else
-		rota__wake_batch_add(batch, &waiter->waker_);
-	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
+	rota__wake_batch_put(batch, rota__waitlist_grant_one(list, waiter, tag));
 	/* When the next one is granted it is in the cache, since its link back was cleared; not so its task, and who
 	 * follows. */
 	if (list->first_ != NULL) {

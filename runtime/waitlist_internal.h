@@ -12,6 +12,7 @@
 #define ROTA_RUNTIME_WAITLIST_INTERNAL_H
 
 #include "spin_internal.h"
+#include "task_internal.h"
 #include "waitlist.h"
 #include "waker_internal.h"
 
@@ -37,14 +38,14 @@ static inline void rota__waiter_init(struct rota_waiter *waiter)
 	*waiter = (struct rota_waiter){ .tag_ = 0 };
 }
 
+void rota__waitlist_outlast_slow(const struct rota_waitlist *list);
+
 /* Waits until nobody has the lock, and sees what was done under it: for who is alone with the list, but for those that
  * are about to drop it. */
 static inline void rota__waitlist_outlast(const struct rota_waitlist *list)
 {
-	unsigned spins = 0;
-
-	while (rota__load(&list->lock_, ACQUIRE) != 0) /* partner: rota__spin_unlock */
-		rota__spin_pause(&spins);
+	if (__builtin_expect(rota__load(&list->lock_, ACQUIRE) != 0, 0)) /* partner: rota__spin_unlock */
+		rota__waitlist_outlast_slow(list);
 }
 
 /* Whether what the waiter waited for was given to it. Without the lock. */
@@ -77,12 +78,57 @@ static inline bool rota__waiter_queued(const struct rota_waiter *waiter)
 
 /* All below: with the lock held. */
 
+void rota__waitlist_wait_slow(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
+			      bool front);
+
 /* Queues the waiter (at the end, or in front of all), or leaves another waker with one that is queued. */
-void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
-			 bool front);
+static inline void rota__waitlist_wait(struct rota_waitlist *list, struct rota_waiter *waiter,
+				       const struct rota_waker *waker, bool front)
+{
+	struct rota_waiter *const last = list->last_;
+
+	if (__builtin_expect(front || rota__waiter_queued(waiter) || waker->ops != &rota__task_waker_ops, 0)) {
+		rota__waitlist_wait_slow(list, waiter, waker, front);
+		return;
+	}
+	waiter->prev_ = last;
+	waiter->next_ = NULL;
+	list->last_ = waiter;
+	*(last != NULL ? &last->next_ : &list->first_) = waiter;
+	list->count_++;
+	waiter->waker_ = *waker;
+	rota__store(&waiter->state_, ROTA__WAITER_QUEUED, RELAXED); /* others look under the lock */
+}
 
 /* Takes a queued waiter off, without granting. */
 void rota__waitlist_remove(struct rota_waitlist *list, struct rota_waiter *waiter);
+
+static inline void rota__waitlist_unlink(struct rota_waitlist *list, struct rota_waiter *waiter)
+{
+	if (waiter->prev_ != NULL)
+		waiter->prev_->next_ = waiter->next_;
+	else
+		list->first_ = waiter->next_;
+	if (waiter->next_ != NULL)
+		waiter->next_->prev_ = waiter->prev_;
+	else
+		list->last_ = waiter->prev_;
+	list->count_--;
+}
+
+/* Takes a queued waiter off and grants. Returns what is to be woken (rota__wake_claimed), once the lock was dropped; `tag` is
+ * handed over in waiter->tag_. The waiter may not be touched any more. */
+static inline struct rota_waker rota__waitlist_grant_one(struct rota_waitlist *list, struct rota_waiter *waiter,
+							 uint32_t tag)
+{
+	struct rota_waker claimed;
+
+	rota__waitlist_unlink(list, waiter);
+	waiter->tag_ = tag;
+	claimed = rota__wake_claim(waiter->waker_);
+	rota__store(&waiter->state_, ROTA__WAITER_GRANTED, RELEASE); /* partner: rota__waiter_granted */
+	return claimed;
+}
 
 /* Takes a queued waiter off and grants; the batch must not be full. `tag` is handed over in waiter->tag_. The waiter may
  * not be touched any more. */

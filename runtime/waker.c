@@ -39,28 +39,26 @@ void rota_waker_drop(struct rota_waker *waker)
 
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held)
 {
-	if (held->ops == &rota__task_waker_ops) {
-		rota__wake_batch_add_task(batch, held->data);
-		return;
-	}
-	if (held->ops == &rota__thread_waker_ops && !rota__parker_claim(held->data))
-		return;
-	batch->other[batch->others++] = *held;
+	rota__wake_batch_put(batch, rota__wake_claim(*held));
+}
+
+void rota__wake_claimed_other(struct rota_waker claimed)
+{
+	if (claimed.ops == &rota__thread_waker_ops)
+		rota__parker_unpark(claimed.data);
+	else
+		rota_wake(&claimed);
 }
 
 /* Apart, as most batches are of tasks. */
 static __attribute__((noinline)) void submit_others(struct rota__wake_batch *batch)
 {
-	for (unsigned i = 0; i < batch->others; i++) {
-		if (batch->other[i].ops == &rota__thread_waker_ops)
-			rota__parker_unpark(batch->other[i].data);
-		else
-			rota_wake(&batch->other[i]);
-	}
+	for (unsigned i = 0; i < batch->others; i++)
+		rota__wake_claimed_other(batch->other[i]);
 	batch->others = 0;
 }
 
-void rota__wake_batch_submit(struct rota__wake_batch *batch)
+void rota__wake_batch_submit_all(struct rota__wake_batch *batch)
 {
 	rota_task *task = batch->first;
 

@@ -44,8 +44,27 @@ static inline bool rota__wake_batch_full(const struct rota__wake_batch *batch)
 /* Claims, and consumes what rota__waker_hold kept. The batch must not be full. */
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held);
 
+/* Hands a claimed task to the scheduler. Any thread. */
+void rota__task_submit(rota_task *task);
+
+/* Wakes whoever was claimed and is no task. */
+void rota__wake_claimed_other(struct rota_waker claimed);
+
+void rota__wake_batch_submit_all(struct rota__wake_batch *batch);
+
 /* Wakes what was claimed; the batch is empty afterwards. Never under a lock. */
-void rota__wake_batch_submit(struct rota__wake_batch *batch);
+static inline void rota__wake_batch_submit(struct rota__wake_batch *batch)
+{
+	rota_task *const task = batch->first;
+
+	if (__builtin_expect(task != batch->last || batch->others > 0, 0)) {
+		rota__wake_batch_submit_all(batch);
+	} else if (task != NULL) {
+		batch->first = NULL;
+		batch->last = NULL;
+		rota__task_submit(task);
+	}
+}
 
 /* Wakes those of `batch`, then those of `behind`, whose I/O is over (rota__tasks_submit_ahead). Never under a lock. */
 void rota__wake_batch_submit_ahead(struct rota__wake_batch *batch, struct rota__wake_batch *behind);

@@ -14,20 +14,31 @@
 #define ROTA__WAITERS ((uint64_t)2) /* the list is not empty */
 #define ROTA__BUSY_BITS 2u          /* the rest is the primitive's own */
 
-/* Takes BUSY; returns the state without it. */
-static inline uint64_t rota__busy_take(struct rota_atomic_u64 *word)
+/* Somebody has BUSY, or the word has changed. Apart, as most find it free. */
+static __attribute__((noinline, unused)) uint64_t rota__busy_take_slow(struct rota_atomic_u64 *word)
 {
 	uint64_t state = rota__load(word, RELAXED);
 	unsigned spins = 0;
 
 	for (;;) {
-		/* ACQUIRE, partner: rota__busy_give, and the RELEASE of whoever changed the word without BUSY. */
+		/* ACQUIRE, partner: as below. */
 		if (!(state & ROTA__BUSY) && rota__cas(word, &state, state | ROTA__BUSY, ACQUIRE))
 			return state;
 		if (state & ROTA__BUSY)
 			rota__spin_pause(&spins);
 		state = rota__load(word, RELAXED);
 	}
+}
+
+/* Takes BUSY; returns the state without it. */
+static inline uint64_t rota__busy_take(struct rota_atomic_u64 *word)
+{
+	uint64_t state = rota__load(word, RELAXED);
+
+	/* ACQUIRE, partner: rota__busy_give, and the RELEASE of whoever changed the word without BUSY. */
+	if (__builtin_expect(!(state & ROTA__BUSY) && rota__cas(word, &state, state | ROTA__BUSY, ACQUIRE), 1))
+		return state;
+	return rota__busy_take_slow(word);
 }
 
 /* Gives BUSY back. WAITERS is set as the list is. */
@@ -38,16 +49,23 @@ static inline void rota__busy_give(struct rota_atomic_u64 *word, uint64_t state,
 		    RELEASE); /* partner: the next take */
 }
 
+/* Waits until nobody has BUSY, and sees what was done meanwhile. Without BUSY. */
+static __attribute__((noinline, unused)) void rota__busy_outlast(const struct rota_atomic_u64 *word)
+{
+	unsigned spins = 0;
+
+	while (rota__load(word, ACQUIRE) & ROTA__BUSY) /* partner: rota__busy_give */
+		rota__spin_pause(&spins);
+}
+
 /* Whether the waiter was granted, and whoever did it has given BUSY back: until then the word does not tell of the grant, and
  * the primitive is still touched. Without BUSY. */
 static inline bool rota__busy_served(const struct rota_atomic_u64 *word, const struct rota_waiter *waiter)
 {
-	unsigned spins = 0;
-
 	if (!rota__waiter_granted(waiter))
 		return false;
-	while (rota__load(word, ACQUIRE) & ROTA__BUSY) /* partner: rota__busy_give */
-		rota__spin_pause(&spins);
+	if (__builtin_expect(rota__load(word, ACQUIRE) & ROTA__BUSY, 0)) /* partner: rota__busy_give */
+		rota__busy_outlast(word);
 	return true;
 }
 

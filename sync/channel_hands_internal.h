@@ -18,15 +18,23 @@ static inline void rota__channel_moved(struct rota_channel *c, struct rota_chann
 	op->moved_ += n;
 }
 
-/* The senders' end: gives up to n elements to the first receiver that waits, which so is served. */
-static inline size_t rota__channel_hand_over(struct rota_channel *c, const unsigned char *elems, size_t n,
-					     struct rota__wake_batch *batch)
+/* The senders' end: gives up to n elements to the first receiver that waits, which is to be granted then. */
+static inline size_t rota__channel_fill_hand(struct rota_channel *c, const unsigned char *elems, size_t n)
 {
 	struct rota_channel_op *op = rota__channel_op_of_waiter(c->receivers_.first_);
 	size_t count = rota__least(n, op->left_);
 
 	rota__channel_copy(op->elem_, elems, count * c->elem_size_);
 	rota__channel_moved(c, op, count);
+	return count;
+}
+
+/* The same, and the receiver is served. */
+static inline size_t rota__channel_hand_over(struct rota_channel *c, const unsigned char *elems, size_t n,
+					     struct rota__wake_batch *batch)
+{
+	size_t count = rota__channel_fill_hand(c, elems, n);
+
 	rota__waitlist_grant(&c->receivers_, ROTA__CHANNEL_DONE, batch);
 	return count;
 }

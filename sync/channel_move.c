@@ -74,12 +74,12 @@ size_t rota__channel_put(struct rota_channel *c, const unsigned char *elems, siz
 /* The senders' end, and drops its lock. Apart, as is what follows below, so that most calls need little of the stack. */
 static __attribute__((noinline)) int hand_over_one(struct rota_channel *c, const unsigned char *elem)
 {
-	struct rota__wake_batch batch;
+	struct rota_waker claimed;
 
-	rota__wake_batch_init(&batch);
-	rota__channel_hand_over(c, elem, 1, &batch);
+	rota__channel_fill_hand(c, elem, 1);
+	claimed = rota__waitlist_grant_one(&c->receivers_, c->receivers_.first_, ROTA__CHANNEL_DONE);
 	rota__channel_unlock_sending(c);
-	rota__wake_batch_submit(&batch);
+	rota__wake_claimed(claimed);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "../runtime/await_internal.h"
 #include "../runtime/direct_internal.h"
 #include "channel_internal.h"
 #include "until_internal.h"
@@ -135,10 +136,10 @@ static int attempt_recv(struct rota_channel_op *op)
 	return outcome(op, rc);
 }
 
-/* Where the ring looks empty, it queues at once, which looks more closely. */
-static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
+/* Where the ring looks empty, it queues at once, which looks more closely. Apart, as one that was woken was most often
+ * served. */
+static __attribute__((noinline)) rota_poll recv_unserved(struct rota_channel_op *op, struct rota_context *cx)
 {
-	struct rota_channel_op *op = op_of(self);
 	int rc;
 
 	if (was_queued(op))
@@ -154,6 +155,13 @@ static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 			rc = attempt_recv(op);
 	}
 	return polled(op, rc);
+}
+
+static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_channel_op *op = op_of(self);
+
+	return rota__waiter_granted(&op->waiter_) ? polled(op, served_outcome(op)) : recv_unserved(op, cx);
 }
 
 /* One that was granted while others went on sending takes those elements too. */
@@ -246,7 +254,7 @@ static __attribute__((noinline)) int send_waiting(struct rota_channel *c, const 
 	struct rota_channel_op op;
 
 	rota_channel_send_init(&op, c, elem);
-	return rota__await_until(&op.future, deadline);
+	return deadline == ROTA_NEVER ? rota__await_own(&op.future, &send_ops) : rota__await_until(&op.future, deadline);
 }
 
 int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t deadline)
@@ -265,7 +273,7 @@ static __attribute__((noinline)) int recv_waiting(struct rota_channel *c, void *
 	struct rota_channel_op op;
 
 	rota_channel_recv_init(&op, c, ret_elem);
-	return rota__await_until(&op.future, deadline);
+	return deadline == ROTA_NEVER ? rota__await_own(&op.future, &recv_ops) : rota__await_until(&op.future, deadline);
 }
 
 int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t deadline)

@@ -122,14 +122,14 @@ int rota_cond_wait(struct rota_cond *c, struct rota_mutex *m)
 
 void rota_cond_signal(struct rota_cond *c)
 {
-	struct rota__wake_batch batch;
+	struct rota_waitlist *list = &c->waiters_;
+	struct rota_waker claimed = { NULL, NULL };
 
-	rota__wake_batch_init(&batch);
-	rota__waitlist_lock(&c->waiters_);
-	if (!rota__waitlist_empty(&c->waiters_))
-		rota__waitlist_grant(&c->waiters_, 0, &batch);
-	rota__waitlist_unlock(&c->waiters_);
-	rota__wake_batch_submit(&batch);
+	rota__waitlist_lock(list);
+	if (!rota__waitlist_empty(list))
+		claimed = rota__waitlist_grant_one(list, list->first_, 0);
+	rota__waitlist_unlock(list);
+	rota__wake_claimed(claimed);
 }
 
 void rota_cond_broadcast(struct rota_cond *c)

@@ -179,20 +179,19 @@ int rota_mutex_lock_until(struct rota_mutex *m, uint64_t deadline)
 static __attribute__((noinline)) void unlock_contended(struct rota_mutex *m)
 {
 	struct rota_waitlist *list = &m->waiters_;
-	struct rota__wake_batch batch;
+	struct rota_waker claimed = { NULL, NULL };
 
-	rota__wake_batch_init(&batch);
 	take_busy(m);
 	if (rota__waitlist_empty(list)) {
 		give_busy(m, 0);
 	} else if (list->first_->tag_ == TAG_STARVED) {
-		rota__waitlist_grant(list, TAG_OWNED, &batch);
+		claimed = rota__waitlist_grant_one(list, list->first_, TAG_OWNED);
 		give_busy(m, LOCKED);
 	} else {
-		rota__waitlist_grant(list, TAG_RETRY, &batch);
+		claimed = rota__waitlist_grant_one(list, list->first_, TAG_RETRY);
 		give_busy(m, 0);
 	}
-	rota__wake_batch_submit(&batch);
+	rota__wake_claimed(claimed);
 }
 
 void rota__mutex_release(struct rota_mutex *m)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "../runtime/await_internal.h"
 #include "../runtime/direct_internal.h"
 #include "busy_internal.h"
 #include "misuse_internal.h"
@@ -37,32 +38,36 @@ static struct rota_notify_op *op_of(struct rota_future *future)
 }
 
 /* `status` is -ECANCELED from the cancel on. */
-static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
+static __attribute__((noinline)) rota_poll wait_busy(struct rota_notify_op *op, const struct rota_waker *waker)
 {
-	struct rota_notify_op *op = op_of(self);
 	struct rota_notify *n = op->notify_;
 	struct rota_waiter *waiter = &op->waiter_;
+	uint64_t state = rota__busy_take(&n->state_);
 	rota_poll ready = ROTA_READY;
-	uint64_t state;
 
-	if (rota__busy_served(&n->state_, waiter)) {
-		self->status = 0;
-		return ROTA_READY;
-	}
-	state = rota__busy_take(&n->state_);
 	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
-		self->status = 0;
-	} else if (self->status == -ECANCELED) {
+		op->future.status = 0;
+	} else if (op->future.status == -ECANCELED) {
 		if (rota__waiter_queued(waiter))
 			rota__waitlist_remove(&n->waiters_, waiter);
 	} else if (state & PERMIT) {
 		state = 0;
 	} else {
-		rota__waitlist_wait(&n->waiters_, waiter, cx->waker, false);
+		rota__waitlist_wait(&n->waiters_, waiter, waker, false);
 		ready = ROTA_PENDING;
 	}
 	rota__busy_give(&n->state_, state, &n->waiters_);
 	return ready;
+}
+
+static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct rota_notify_op *op = op_of(self);
+
+	if (!rota__busy_served(&op->notify_->state_, &op->waiter_))
+		return wait_busy(op, cx->waker);
+	self->status = 0;
+	return ROTA_READY;
 }
 
 static void wait_cancel(struct rota_future *self)
@@ -92,7 +97,7 @@ static __attribute__((noinline)) int wait_queued(struct rota_notify *n)
 	struct rota_notify_op op;
 
 	rota_notify_wait_init(&op, n);
-	return rota_await(&op.future);
+	return rota__await_own(&op.future, &wait_ops);
 }
 
 static __attribute__((noinline)) int wait_carefully(struct rota_notify *n)
@@ -122,17 +127,16 @@ int rota_notify_wait(struct rota_notify *n)
 static __attribute__((noinline)) void notify_waiter(struct rota_notify *n, bool last)
 {
 	struct rota_waitlist *list = &n->waiters_;
-	struct rota__wake_batch batch;
-	uint64_t state = 0;
+	struct rota_waker claimed = { NULL, NULL };
+	uint64_t state = PERMIT;
 
-	rota__wake_batch_init(&batch);
 	rota__busy_take(&n->state_);
-	if (rota__waitlist_empty(list))
-		state = PERMIT;
-	else
-		rota__waitlist_grant_to(list, last ? list->last_ : list->first_, 0, &batch);
+	if (!rota__waitlist_empty(list)) {
+		state = 0;
+		claimed = rota__waitlist_grant_one(list, last ? list->last_ : list->first_, 0);
+	}
 	rota__busy_give(&n->state_, state, list);
-	rota__wake_batch_submit(&batch);
+	rota__wake_claimed(claimed);
 }
 
 static inline void notify(struct rota_notify *n, bool last)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "../runtime/await_internal.h"
 #include "misuse_internal.h"
 
 enum { EMPTY, SENT, TAKEN, CLOSED };
@@ -24,27 +25,43 @@ int rota_oneshot_deinit(struct rota_oneshot *o)
 	return rota__sync_deinit(&o->waiters_, "rota_oneshot_deinit while somebody waits");
 }
 
-int rota_oneshot_send(struct rota_oneshot *o, void *value)
+/* With the lock, which it drops: the value is there, of which `claimed` is told, and the others are told that there is none.
+ * Apart, as most often only one waits. */
+static __attribute__((noinline)) void send_nothing(struct rota_oneshot *o, struct rota_waker claimed)
 {
 	struct rota__wake_batch batch;
-	int rc = 0;
 
 	rota__wake_batch_init(&batch);
-	rota__waitlist_lock(&o->waiters_);
-	if (o->state_ != EMPTY) {
-		rc = o->state_ == CLOSED ? -EPIPE : -EEXIST;
-	} else if (rota__waitlist_empty(&o->waiters_)) {
-		o->value_ = value;
-		o->state_ = SENT;
-	} else {
-		o->value_ = value;
-		o->state_ = TAKEN;
-		rota__waitlist_grant(&o->waiters_, TAG_GIVEN, &batch);
-		rota__waitlist_grant_all(&o->waiters_, TAG_NOTHING, &batch);
-	}
+	rota__wake_batch_put(&batch, claimed);
+	rota__waitlist_grant_all(&o->waiters_, TAG_NOTHING, &batch);
 	rota__waitlist_unlock(&o->waiters_);
 	rota__wake_batch_submit(&batch);
-	return rc == -EEXIST ? rota__sync_misuse("rota_oneshot_send: a value was sent before", rc) : rc;
+}
+
+int rota_oneshot_send(struct rota_oneshot *o, void *value)
+{
+	struct rota_waitlist *list = &o->waiters_;
+	struct rota_waker claimed = { NULL, NULL };
+	int rc;
+
+	rota__waitlist_lock(list);
+	if (o->state_ != EMPTY) {
+		rc = o->state_ == CLOSED ? -EPIPE : -EEXIST;
+		rota__waitlist_unlock(list);
+		return rc == -EEXIST ? rota__sync_misuse("rota_oneshot_send: a value was sent before", rc) : rc;
+	}
+	o->value_ = value;
+	o->state_ = rota__waitlist_empty(list) ? SENT : TAKEN;
+	if (!rota__waitlist_empty(list)) {
+		claimed = rota__waitlist_grant_one(list, list->first_, TAG_GIVEN);
+		if (!rota__waitlist_empty(list)) {
+			send_nothing(o, claimed);
+			return 0;
+		}
+	}
+	rota__waitlist_unlock(list);
+	rota__wake_claimed(claimed);
+	return 0;
 }
 
 void rota_oneshot_close(struct rota_oneshot *o)
@@ -87,51 +104,62 @@ static struct rota_oneshot_op *op_of(struct rota_future *future)
 	return (struct rota_oneshot_op *)(void *)future;
 }
 
-/* A later poll of a receiver that was granted. */
-static int granted(struct rota_oneshot_op *op, bool cancelled)
+/* `status` is -ECANCELED from the cancel on. */
+static bool cancelled(const struct rota_oneshot_op *op)
+{
+	return op->future.status == -ECANCELED;
+}
+
+/* A receiver that was granted. */
+static rota_poll granted(struct rota_oneshot_op *op)
 {
 	struct rota_oneshot *o = op->oneshot_;
 
-	if (op->waiter_.tag_ == TAG_NOTHING)
-		return -EPIPE;
-	if (!cancelled) {
+	if (op->waiter_.tag_ == TAG_NOTHING) {
+		if (!cancelled(op))
+			op->future.status = -EPIPE;
+	} else if (!cancelled(op)) {
 		op->value = o->value_;
-		return 0;
+		op->future.status = 0;
+	} else {
+		rota__waitlist_lock(&o->waiters_);
+		o->state_ = SENT;
+		rota__waitlist_unlock(&o->waiters_);
 	}
-	rota__waitlist_lock(&o->waiters_);
-	o->state_ = SENT;
-	rota__waitlist_unlock(&o->waiters_);
-	return -ECANCELED;
+	return ROTA_READY;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
+/* Apart, as a receiver that was woken has most often been granted. */
+static __attribute__((noinline)) rota_poll recv_locked(struct rota_oneshot_op *op, const struct rota_waker *waker)
+{
+	struct rota_oneshot *o = op->oneshot_;
+	struct rota_waiter *waiter = &op->waiter_;
+	int rc = -ECANCELED;
+
+	rota__waitlist_lock(&o->waiters_);
+	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
+		rota__waitlist_unlock(&o->waiters_);
+		return granted(op);
+	}
+	if (!cancelled(op)) {
+		rc = take(o, &op->value);
+		if (rc == -EAGAIN)
+			rota__waitlist_wait(&o->waiters_, waiter, waker, false);
+	} else if (rota__waiter_queued(waiter)) {
+		rota__waitlist_remove(&o->waiters_, waiter);
+	}
+	rota__waitlist_unlock(&o->waiters_);
+	if (rc == -EAGAIN)
+		return ROTA_PENDING;
+	op->future.status = rc;
+	return ROTA_READY;
+}
+
 static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_oneshot_op *op = op_of(self);
-	struct rota_oneshot *o = op->oneshot_;
-	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
-	int rc = 0;
 
-	if (!rota__waiter_served(&o->waiters_, waiter)) {
-		rota__waitlist_lock(&o->waiters_);
-		if (rota__waiter_granted(waiter)) {
-			/* between the look and the lock */
-		} else if (!cancelled) {
-			rc = take(o, &op->value);
-			if (rc == -EAGAIN)
-				rota__waitlist_wait(&o->waiters_, waiter, cx->waker, false);
-		} else if (rota__waiter_queued(waiter)) {
-			rota__waitlist_remove(&o->waiters_, waiter);
-		}
-		rota__waitlist_unlock(&o->waiters_);
-	}
-	if (rc == -EAGAIN)
-		return ROTA_PENDING;
-	if (rota__waiter_granted(waiter))
-		rc = granted(op, cancelled);
-	self->status = cancelled ? -ECANCELED : rc;
-	return ROTA_READY;
+	return rota__waiter_served(&op->oneshot_->waiters_, &op->waiter_) ? granted(op) : recv_locked(op, cx->waker);
 }
 
 static void recv_cancel(struct rota_future *self)
@@ -155,7 +183,7 @@ int rota_oneshot_recv(struct rota_oneshot *o, void **ret_value)
 	int rc;
 
 	rota_oneshot_recv_init(&op, o);
-	rc = rota_await(&op.future);
+	rc = rota__await_own(&op.future, &recv_ops);
 	if (rc == 0)
 		*ret_value = op.value;
 	return rc;
