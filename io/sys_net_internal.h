@@ -30,6 +30,8 @@ int rota__sys_udp_send(int fd, struct rota_datagram *datagrams, unsigned n);
 int rota__sys_udp_recv(int fd, struct rota_datagram *datagrams, unsigned n);
 
 int rota__sys_multicast_member(int fd, const struct rota_address *group, const char *interface, bool joins);
+int rota__sys_multicast_source(int fd, const struct rota_address *group, const struct rota_address *source,
+			       const char *interface, bool joins);
 int rota__sys_multicast_ttl(int fd, int ttl);
 int rota__sys_multicast_loop(int fd, bool on);
 int rota__sys_multicast_interface(int fd, const char *interface);

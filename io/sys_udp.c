@@ -164,10 +164,14 @@ static int family_of(int fd)
 	return rc < 0 ? rc : family;
 }
 
+static int level_of(const struct rota_address *group)
+{
+	return group->addr.any.sa_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+}
+
 int rota__sys_multicast_member(int fd, const struct rota_address *group, const char *interface, bool joins)
 {
 	struct group_req request = { .gr_interface = 0 };
-	const int level = group->addr.any.sa_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
 	int index = interface_index(interface);
 
 	if (index < 0)
@@ -176,8 +180,25 @@ int rota__sys_multicast_member(int fd, const struct rota_address *group, const c
 		return -EINVAL;
 	request.gr_interface = (uint32_t)index;
 	memcpy(&request.gr_group, &group->addr, group->len);
-	return rota__sys_result(
-		setsockopt(fd, level, joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request, sizeof(request)));
+	return rota__sys_result(setsockopt(fd, level_of(group), joins ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request,
+					   sizeof(request)));
+}
+
+int rota__sys_multicast_source(int fd, const struct rota_address *group, const struct rota_address *source,
+			       const char *interface, bool joins)
+{
+	struct group_source_req request = { .gsr_interface = 0 };
+	const int what = joins ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP;
+	int index = interface_index(interface);
+
+	if (index < 0)
+		return index;
+	if (group->len > sizeof(group->addr) || source->len > sizeof(source->addr))
+		return -EINVAL;
+	request.gsr_interface = (uint32_t)index;
+	memcpy(&request.gsr_group, &group->addr, group->len);
+	memcpy(&request.gsr_source, &source->addr, source->len);
+	return rota__sys_result(setsockopt(fd, level_of(group), what, &request, sizeof(request)));
 }
 
 /* The option of whichever family the socket is. */

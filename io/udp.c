@@ -204,6 +204,18 @@ int rota_udp_leave(int fd, const struct rota_address *group, const char *interfa
 	return rota__sys_multicast_member(fd, group, interface, false);
 }
 
+int rota_udp_join_source(int fd, const struct rota_address *group, const struct rota_address *source,
+			 const char *interface)
+{
+	return rota__sys_multicast_source(fd, group, source, interface, true);
+}
+
+int rota_udp_leave_source(int fd, const struct rota_address *group, const struct rota_address *source,
+			  const char *interface)
+{
+	return rota__sys_multicast_source(fd, group, source, interface, false);
+}
+
 int rota_udp_multicast_ttl(int fd, int ttl)
 {
 	return rota__sys_multicast_ttl(fd, ttl);

@@ -84,6 +84,12 @@ ROTA_API void rota_op_udp_recv(struct rota_udp_batch_op *op, int fd, struct rota
 ROTA_API int rota_udp_join(int fd, const struct rota_address *group, const char *interface);
 ROTA_API int rota_udp_leave(int fd, const struct rota_address *group, const char *interface);
 
+/* The same for what one source sends to the group; several sources may be joined, each by a call. Ports do not matter. */
+ROTA_API int rota_udp_join_source(int fd, const struct rota_address *group, const struct rota_address *source,
+				  const char *interface);
+ROTA_API int rota_udp_leave_source(int fd, const struct rota_address *group, const struct rota_address *source,
+				   const char *interface);
+
 /* Of what the socket sends to groups: how far it goes (0 to 255, default 1), whether sockets of this host hear it too
  * (default: yes), and where it leaves. */
 ROTA_API int rota_udp_multicast_ttl(int fd, int ttl);

@@ -411,6 +411,106 @@ UNIT_TEST(udp, groups_v6)
 	run_group(AF_INET6, group6_script);
 }
 
+struct heard {
+	struct rota_address group;
+	int client, server, all;
+};
+
+/* Sends what the server is not to hear. It is over when somebody else has heard something later, which the server may hear. */
+static void say_unheard(struct heard *heard)
+{
+	char buf[8] = "";
+
+	expect(rota_sendto(heard->client, "silence", 7, 0, &heard->group.addr.any, heard->group.len), ==, 7);
+	expect(rota_sendto(heard->client, "over", 4, 0, &heard->group.addr.any, heard->group.len), ==, 4);
+	while (rota_recvfrom(heard->all, buf, sizeof(buf), 0, NULL, NULL) != 4)
+		plain_expect_bytes(buf, "silence", 7);
+}
+
+static void say_heard(struct heard *heard)
+{
+	char buf[8];
+	ssize_t n;
+
+	expect(rota_sendto(heard->client, "heard", 5, 0, &heard->group.addr.any, heard->group.len), ==, 5);
+	expect(rota_recvfrom(heard->all, buf, sizeof(buf), 0, NULL, NULL), ==, 5);
+	do
+		n = rota_recvfrom(heard->server, buf, sizeof(buf), 0, NULL, NULL);
+	while (n == 4);
+	expect(n, ==, 5);
+	plain_expect_bytes(buf, "heard", 5);
+}
+
+/* What comes from a source that was not joined is not heard. */
+static void sources(const struct place *place, const char *any, const char *group_host, const char *other_host)
+{
+	const struct rota_udp_options options = { .reuse_address = true };
+	struct heard heard = { .server = bind_to(place, any, &options), .client = bind_to(place, any, NULL) };
+	struct rota_address own = { .len = sizeof(own.addr) }, other, *group = &heard.group;
+	const char *port = port_text(rota_local_port(heard.server)), *link = place->data;
+	char buf[8];
+
+	heard.all = rota_udp_bind(any, port, &options);
+	expect(heard.all, >=, 0);
+	expect(rota_resolve(group_host, port, ROTA_RESOLVE_DATAGRAM, group, 1), ==, 1);
+	expect(rota_resolve(other_host, "0", ROTA_RESOLVE_DATAGRAM, &other, 1), ==, 1);
+	expect(rota_udp_multicast_interface(heard.client, link), ==, 0);
+	/* Who hears all of them tells which address the client has. */
+	expect(rota_udp_join(heard.all, group, link), ==, 0);
+	expect(rota_udp_join_source(heard.server, group, &other, link), ==, 0);
+	expect(rota_sendto(heard.client, "silence", 7, 0, &group->addr.any, group->len), ==, 7);
+	expect(rota_recvfrom(heard.all, buf, sizeof(buf), 0, &own.addr.any, &own.len), ==, 7);
+	expect(rota_udp_join_source(heard.server, group, &own, "no-such-link"), ==, -ENODEV);
+	expect(rota_udp_leave_source(heard.server, group, &own, link), <, 0);
+	say_unheard(&heard);
+	expect(rota_udp_join_source(heard.server, group, &own, link), ==, 0);
+	say_heard(&heard);
+	expect(rota_udp_leave_source(heard.server, group, &own, link), ==, 0);
+	say_unheard(&heard);
+	expect(rota_udp_join_source(heard.server, group, &own, link), ==, 0);
+	say_heard(&heard);
+	close(heard.client);
+	close(heard.server);
+	close(heard.all);
+}
+
+static void sources4_script(const struct place *place)
+{
+	char host[32];
+
+	snprintf(host, sizeof(host), "232.%u.%u.%u", getpid() >> 16 & 255, getpid() >> 8 & 255, getpid() & 255);
+	sources(place, "0.0.0.0", host, "192.0.2.1");
+}
+
+static void sources6_script(const struct place *place)
+{
+	char host[64];
+
+	snprintf(host, sizeof(host), "ff32::4321:%x:%x%%%s", getpid() >> 16 & 0xffff, getpid() & 0xffff,
+		 (const char *)place->data);
+	sources(place, "::", host, "2001:db8::1");
+}
+
+static void run_sources(int family, place_script *script)
+{
+	char name[IF_NAMESIZE];
+
+	if (!multicast_link(family, name))
+		cr_skip("no link with multicast here");
+	for (unsigned i = 0; i < PLACES_FOR_CALLS; i++)
+		place_run(&place_kinds[i], 0, script, name);
+}
+
+UNIT_TEST(udp, sources_of_groups)
+{
+	run_sources(AF_INET, sources4_script);
+}
+
+UNIT_TEST(udp, sources_of_groups_v6)
+{
+	run_sources(AF_INET6, sources6_script);
+}
+
 UNIT_TEST(udp, group_options)
 {
 	int v4 = socket(AF_INET, SOCK_DGRAM, 0), local = socket(AF_UNIX, SOCK_DGRAM, 0);
