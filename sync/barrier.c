@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "../runtime/await_internal.h"
 #include "misuse_internal.h"
 
 int rota_barrier_init(struct rota_barrier *b, uint32_t count)
@@ -105,5 +106,5 @@ int rota_barrier_wait(struct rota_barrier *b)
 	struct rota_barrier_op op;
 
 	rota_barrier_wait_init(&op, b);
-	return rota_await(&op.future);
+	return rota__await_own(&op.future, &wait_ops);
 }

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "../runtime/alloc_internal.h"
+#include "../runtime/await_internal.h"
 #include "../runtime/direct_internal.h"
 #include "misuse_internal.h"
 #include "words_internal.h"
@@ -211,7 +212,7 @@ static __attribute__((noinline)) int recv_waiting(struct rota_broadcast_receiver
 
 	rota_broadcast_recv_init(&op, receiver, ret_elem);
 	op.looked_ = looked;
-	return rota_await(&op.future);
+	return rota__await_own(&op.future, &recv_ops);
 }
 
 int rota_broadcast_recv(struct rota_broadcast_receiver *receiver, void *ret_elem)

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "../runtime/await_internal.h"
 #include "misuse_internal.h"
 #include "mutex_internal.h"
 #include "owner_internal.h"
@@ -144,7 +145,7 @@ static __attribute__((noinline)) void lock_contended(struct rota_mutex *m)
 		rota__sync_misuse("rota_mutex_lock of a mutex that the caller has locked", -EDEADLK);
 	rota_mutex_lock_init(&op, m);
 	rota_shield_enter();
-	rc = rota_await(&op.future);
+	rc = rota__await_own(&op.future, &lock_ops);
 	rota_shield_leave();
 	/* Inside the poll of a stackless task the wait is refused; to go on without the mutex would be worse than to block
 	 * the worker. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "../runtime/await_internal.h"
 #include "../runtime/direct_internal.h"
 #include "busy_internal.h"
 #include "misuse_internal.h"
@@ -185,7 +186,7 @@ static __attribute__((noinline)) int lock_waiting(struct rota_rwlock *l, bool wr
 	struct rota_rwlock_op op;
 
 	init_op(&op, l, write);
-	return rota__await_until(&op.future, deadline);
+	return deadline == ROTA_NEVER ? rota__await_own(&op.future, &lock_ops) : rota__await_until(&op.future, deadline);
 }
 
 static __attribute__((noinline)) int lock_carefully(struct rota_rwlock *l, bool write, uint64_t deadline)

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "../runtime/await_internal.h"
 #include "../runtime/direct_internal.h"
 #include "busy_internal.h"
 #include "misuse_internal.h"
@@ -164,7 +165,8 @@ static __attribute__((noinline)) int acquire_waiting(struct rota_semaphore *s, u
 	struct rota_semaphore_op op;
 
 	rota_semaphore_acquire_init(&op, s, n);
-	return rota__await_until(&op.future, deadline);
+	return deadline == ROTA_NEVER ? rota__await_own(&op.future, &acquire_ops)
+				      : rota__await_until(&op.future, deadline);
 }
 
 static __attribute__((noinline)) int acquire_carefully(struct rota_semaphore *s, uint64_t n, uint64_t deadline)

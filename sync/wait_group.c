@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "../runtime/await_internal.h"
 #include "busy_internal.h"
 #include "misuse_internal.h"
 
@@ -140,5 +141,5 @@ int rota_wait_group_wait(struct rota_wait_group *g)
 	struct rota_wait_group_op op;
 
 	rota_wait_group_wait_init(&op, g);
-	return rota_await(&op.future);
+	return rota__await_own(&op.future, &wait_ops);
 }

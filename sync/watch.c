@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "../runtime/alloc_internal.h"
+#include "../runtime/await_internal.h"
 #include "../runtime/direct_internal.h"
 #include "misuse_internal.h"
 #include "words_internal.h"
@@ -228,7 +229,7 @@ static __attribute__((noinline)) int changed_waiting(struct rota_watch_receiver 
 	struct rota_watch_op op;
 
 	rota_watch_changed_init(&op, receiver, ret_value);
-	return rota_await(&op.future);
+	return rota__await_own(&op.future, &wait_ops);
 }
 
 int rota_watch_changed(struct rota_watch_receiver *receiver, void *ret_value)
