@@ -52,7 +52,7 @@ static bool is_file(const struct rota_op *op, const struct rota__call *call)
 {
 	if (call->kind != ROTA__CALL_MOVES || op->polling_ == ROTA__POLL_DONE)
 		return false;
-	return op->offset_ != UINT64_MAX || rota__sys_has_offset(op->fd_);
+	return op->offset_ != UINT64_MAX || rota__sys_is_file(op->fd_);
 }
 
 /* --- what waits for a descriptor ------------------------------------------------------------------------------------ */

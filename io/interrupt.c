@@ -71,7 +71,7 @@ bool rota__op_waits_for_ever(const struct rota_op *op)
 		return true;
 	default:
 		return rota__sys_call(op)->kind == ROTA__CALL_MOVES && op->offset_ == UINT64_MAX &&
-		       !rota__sys_has_offset(op->fd_);
+		       !rota__sys_is_file(op->fd_);
 	}
 }
 

@@ -170,6 +170,13 @@ bool rota__sys_has_offset(int fd)
 	return lseek(fd, 0, SEEK_CUR) >= 0 || rota__sys_errno() != ESPIPE;
 }
 
+bool rota__sys_is_file(int fd)
+{
+	struct stat status;
+
+	return rota__sys_has_offset(fd) && (fstat(fd, &status) < 0 || (status.st_mode & S_IFMT) != 0);
+}
+
 static int resolver_error(int code)
 {
 	switch (code) {

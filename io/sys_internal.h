@@ -103,6 +103,9 @@ bool rota__sys_is_connection(int fd);
 /* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
 bool rota__sys_has_offset(int fd);
 
+/* The same, but not what only pretends to: eventfd, timerfd, inotify and their like, which wait as a pipe does. */
+bool rota__sys_is_file(int fd);
+
 /* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
  * numbers only and does not block. */
 #define ROTA__RESOLVE_NUMERIC (1u << 16)

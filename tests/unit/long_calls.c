@@ -6,7 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <termios.h>
 
 #include "../../runtime/sys_internal.h"
@@ -246,6 +248,41 @@ static void job_script(const struct place *place)
 UNIT_TEST(long_calls, the_read_of_a_terminal_by_jobs)
 {
 	in_fibers(job_script, 0);
+}
+
+/* What has an offset by its word only is waited for all the same, and given up. */
+static void object_script(const struct place *place)
+{
+	const struct itimerspec soon = { .it_value = { 0, 1000000 } };
+	struct reading readings[2] = {
+		{ .fd = eventfd(0, EFD_CLOEXEC) },
+		{ .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC) },
+	};
+
+	(void)place;
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < 2; i++) {
+			readings[i].task = unit_spawn(read_it, &readings[i]);
+			unit_until_resting(readings[i].task);
+			rota_cancel(readings[i].task);
+			unit_expect_join(readings[i].task, -ECANCELED);
+		}
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		readings[i].task = unit_spawn(read_it, &readings[i]);
+		unit_until_resting(readings[i].task);
+	}
+	expect(eventfd_write(readings[0].fd, 1), ==, 0);
+	expect(timerfd_settime(readings[1].fd, 0, &soon, NULL), ==, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		unit_expect_join(readings[i].task, 8);
+		close(readings[i].fd);
+	}
+}
+
+UNIT_TEST(long_calls, the_reads_of_an_eventfd_and_a_timer)
+{
+	in_fibers(object_script, 0);
 }
 
 /* --- splices ------------------------------------------------------------------------------------------------------- */
