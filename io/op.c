@@ -65,7 +65,7 @@ bool rota__op_was_no_socket(struct rota_op *op, int res)
 
 void rota__op_poll_first(struct rota_op *op)
 {
-	if (op->opcode_ == IORING_OP_RECV && op->more_ == ROTA__MORE_NONE && !(op->flags_ & MSG_DONTWAIT) &&
+	if (op->opcode_ == IORING_OP_RECV && op->more_ == ROTA__MORE_NONE && !(op->flags_ & (MSG_DONTWAIT | MSG_OOB)) &&
 	    rota__fd_hinted(&rota__fd_connections, op->fd_) && !rota__fd_hinted(&rota__fd_ready, op->fd_))
 		op->ioprio_ |= IORING_RECVSEND_POLL_FIRST;
 }
@@ -292,6 +292,11 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;
+}
+
+uint32_t rota__op_receive_flags(int flags)
+{
+	return (uint32_t)(flags & MSG_ERRQUEUE ? flags | MSG_DONTWAIT : flags);
 }
 
 void rota__op_refuse(struct rota_op *op, int error)

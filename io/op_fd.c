@@ -69,7 +69,7 @@ void rota_op_writev(struct rota_op *op, int fd, const struct iovec *iov, int iov
 
 void rota_op_recv(struct rota_op *op, int fd, void *buf, size_t len, int flags)
 {
-	rota__op_prepare(op, IORING_OP_RECV, fd, buf, len, 0, (uint32_t)flags);
+	rota__op_prepare(op, IORING_OP_RECV, fd, buf, len, 0, rota__op_receive_flags(flags));
 }
 
 void rota_op_send(struct rota_op *op, int fd, const void *buf, size_t len, int flags)

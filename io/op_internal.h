@@ -64,6 +64,9 @@ static inline void rota__op_goes_on(struct rota_op *op, uint16_t closes)
 	op->closes_ = closes;
 }
 
+/* As recv(2) has them: what is asked of the error queue is there or is not, and nothing waits for it. */
+uint32_t rota__op_receive_flags(int flags);
+
 /* Makes a prepared operation fail before it starts: its first poll is ready with the error. */
 void rota__op_refuse(struct rota_op *op, int error);
 

@@ -15,7 +15,7 @@ void rota_op_sendmsg(struct rota_op *op, int fd, const struct msghdr *message, i
 
 void rota_op_recvmsg(struct rota_op *op, int fd, struct msghdr *message, int flags)
 {
-	rota__op_prepare(op, IORING_OP_RECVMSG, fd, message, 1, 0, (uint32_t)flags | MSG_CMSG_CLOEXEC);
+	rota__op_prepare(op, IORING_OP_RECVMSG, fd, message, 1, 0, rota__op_receive_flags(flags) | MSG_CMSG_CLOEXEC);
 }
 
 void rota_op_accept4(struct rota_op *op, int fd, struct sockaddr *addr, socklen_t *len, int flags)

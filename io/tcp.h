@@ -36,7 +36,7 @@ ROTA_API int rota_accept(int fd, struct sockaddr *addr, socklen_t *len) ROTA_MUS
 /* As connect(2). After an error, or a cancellation, close the socket: it is of no more use. */
 ROTA_API int rota_connect(int fd, const struct sockaddr *addr, socklen_t len) ROTA_MUST_USE;
 
-/* As recv(2) and send(2), with their flags (MSG_PEEK, MSG_WAITALL, ...); send never raises SIGPIPE. */
+/* As recv(2) and send(2), with their flags (MSG_PEEK, MSG_WAITALL, MSG_ERRQUEUE, ...); send never raises SIGPIPE. */
 ROTA_API ssize_t rota_recv(int fd, void *buf, size_t len, int flags) ROTA_MUST_USE;
 ROTA_API ssize_t rota_send(int fd, const void *buf, size_t len, int flags) ROTA_MUST_USE;
 

@@ -250,6 +250,32 @@ static void reset_peer(void *arg)
 	plain_reset(*(int *)arg);
 }
 
+/* What recv(2) answers at once: there is no urgent byte, and nothing in the error queue. */
+static void never_wait_script(const struct place *place)
+{
+	char byte;
+	int listener = rota_tcp_listen("127.0.0.1", "0", 1), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in address;
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	socklen_t len = sizeof(address);
+
+	(void)place;
+	expect(getsockname(listener, (struct sockaddr *)&address, &len), ==, 0);
+	expect(rota_connect(fd, (struct sockaddr *)&address, len), ==, 0);
+	expect(rota_recv(fd, &byte, 1, MSG_DONTWAIT), ==, -EAGAIN);
+	expect(rota_recv(fd, &byte, 1, MSG_OOB), ==, -EINVAL);
+	expect(rota_recv(fd, &byte, 1, MSG_ERRQUEUE), ==, -EAGAIN);
+	expect(rota_recvmsg(fd, &message, MSG_ERRQUEUE), ==, -EAGAIN);
+	close(fd);
+	close(listener);
+}
+
+UNIT_TEST(tcp, what_never_waits)
+{
+	everywhere(never_wait_script);
+}
+
 static void reset_script(const struct place *place)
 {
 	struct party party;
