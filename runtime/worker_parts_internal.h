@@ -117,8 +117,8 @@ static inline void rota__worker_count_run(struct rota__worker *worker)
  * (rota__task_pool_ref). */
 static inline void rota__worker_begin(struct rota__worker *worker, rota_task *task)
 {
-	if (worker->ended_in != NULL && worker->ended_in != rota__task_scope(task))
-		rota__scope_count_ended(worker);
+	if (worker->ended_in != NULL && rota__load(&task->more, RELAXED) != worker->ended_in)
+		rota__scope_count_ended(worker); /* sooner than need be, for a child with an extra */
 	rota__worker_count_run(worker);
 	worker->again = false;
 	worker->current = task;
