@@ -354,6 +354,9 @@ static void use_mutex(struct member *member, struct shared *shared)
 		if (rc < 0)
 			continue;
 		i++;
+		/* Fibers that share a worker would never find it locked: then no history could be made false. */
+		if (stress_one_in(&member->random, 2))
+			rota_yield();
 		call = begin(member, shared, UNLOCK, 0);
 		rota_mutex_unlock(&shared->mutex);
 		end(shared, call, 0);
