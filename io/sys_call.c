@@ -211,7 +211,7 @@ static int make_accept(const struct rota_op *op, bool nowait)
 		rc = -EAGAIN;
 	rota__spin_unlock(lock);
 	if (rc == -EAGAIN && !is_listening(op->fd_))
-		return -EINVAL; /* it would be waited for in vain */
+		return rota__sys_is_connection(op->fd_) ? -EINVAL : -EOPNOTSUPP; /* it would be waited for in vain */
 	return rc;
 }
 

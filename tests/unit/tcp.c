@@ -250,7 +250,7 @@ static void reset_peer(void *arg)
 	plain_reset(*(int *)arg);
 }
 
-/* What recv(2) answers at once: there is no urgent byte, and nothing in the error queue. */
+/* What the plain calls answer at once: there is no urgent byte, nothing in the error queue, and no listener. */
 static void never_wait_script(const struct place *place)
 {
 	char byte;
@@ -259,14 +259,17 @@ static void never_wait_script(const struct place *place)
 	struct iovec part = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	socklen_t len = sizeof(address);
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	(void)place;
 	expect(getsockname(listener, (struct sockaddr *)&address, &len), ==, 0);
+	expect(rota_accept(udp, NULL, NULL), ==, -EOPNOTSUPP);
 	expect(rota_connect(fd, (struct sockaddr *)&address, len), ==, 0);
 	expect(rota_recv(fd, &byte, 1, MSG_DONTWAIT), ==, -EAGAIN);
 	expect(rota_recv(fd, &byte, 1, MSG_OOB), ==, -EINVAL);
 	expect(rota_recv(fd, &byte, 1, MSG_ERRQUEUE), ==, -EAGAIN);
 	expect(rota_recvmsg(fd, &message, MSG_ERRQUEUE), ==, -EAGAIN);
+	close(udp);
 	close(fd);
 	close(listener);
 }
