@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <limits.h>
+#include <poll.h>
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
@@ -160,9 +161,19 @@ int rota__op_fault(struct rota_op *op)
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
+/* Rings tell POLLRDHUP to whoever asks. */
+static int asked_events(const struct rota_op *op, int events)
+{
+	const int asked = events & ((int)op->flags_ | POLLERR | POLLHUP | POLLNVAL);
+
+	return asked != 0 ? asked : events;
+}
+
 /* `status` is what the carrier said. */
 static void take_result(struct rota_op *op)
 {
+	if (op->opcode_ == IORING_OP_POLL_ADD && op->future.status > 0)
+		op->future.status = asked_events(op, op->future.status);
 	learn(op, op->future.status);
 	if (op->opcode_ != IORING_OP_SPLICE) /* which has its second descriptor in that place */
 		op->future.status = rota__cached_result(op, op->future.status);

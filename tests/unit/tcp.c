@@ -237,6 +237,7 @@ static void half_close_script(const struct place *place)
 	plain_expect_bytes(buf, "answer", 6);
 	expect(rota_recv(fds[0], buf, 1, MSG_DONTWAIT), ==, -EAGAIN);
 	expect(rota_poll_fd(fds[1], POLLIN | POLLRDHUP), ==, POLLIN | POLLRDHUP);
+	expect(rota_poll_fd(fds[1], POLLIN), ==, POLLIN);
 	plain_close(fds);
 }
 
