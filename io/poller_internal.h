@@ -23,9 +23,10 @@
  * close sees the call, which does not wait for anything, and lets it end. Numbers that share a list are not counted.
  *
  * Calls of pool threads may wait, for a disk or a terminal, and no close waits for them; it cuts off those that may wait for
- * ever (interrupt_internal.h). A pool thread looks, too, before it begins; between that look and the call lie a few instructions in which a close on another thread is not seen. What
- * is left to the pool are files and terminals; a program that closes one while a read of it is under way, and opens
- * another at once, may have the bytes of the other read there, as with read(2) and close(2) on two threads.
+ * ever (interrupt_internal.h). A pool thread looks, too, before it begins; between that look and the call lie a few
+ * instructions in which a close on another thread is not seen. What is left to the pool are files and terminals; a program
+ * that closes one while a read of it is under way, and opens another at once, may have the bytes of the other read there,
+ * as with read(2) and close(2) on two threads.
  */
 #ifndef ROTA_IO_POLLER_INTERNAL_H
 #define ROTA_IO_POLLER_INTERNAL_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker's run queue: a ring, first in first out, that its owner makes larger. The owner pushes at `tail` and pops at
- * `head`, where it may also put tasks ahead of all others; a thief takes half at `head`. After Tokio's queue, which is bounded: what overflows goes through a lock, cold,
- * to whichever worker comes first, and with a thousand busy connections that was most of what was run.
+ * `head`, where it may also put tasks ahead of all others; a thief takes half at `head`. After Tokio's queue, which is
+ * bounded: what overflows goes through a lock, cold, to whichever worker comes first, and with a thousand busy connections
+ * that was most of what was run.
  *
  * `head` is two 32-bit indices in one word: `real`, where the next pop takes, and `steal`, the first slot that a thief
  * is still copying from. They are equal when nobody steals. A thief moves `real` past its half (claims), copies, then

@@ -128,7 +128,7 @@ void rota__worker_give_stack(struct rota__worker *worker, rota_task *task)
 	rota__fiber_start(task, fiber_body);
 }
 
-/* --- waiting and yielding --------------------------------------------------------------------------------------------------------- */
+/* --- waiting and yielding --------------------------------------------------------------------------------------------- */
 
 ROTA__OPAQUE void rota__worker_wait(struct rota__worker *worker)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run queue on one thread: order, what goes ahead, what fits, growth, overflow, what a thief takes, a thief at work, and all of it again
- * where the 32-bit indices wrap. stress/deque.c has the threads.
+ * The run queue on one thread: order, what goes ahead, what fits, growth, overflow, what a thief takes, a thief at work, and
+ * all of it again where the 32-bit indices wrap. stress/deque.c has the threads.
  */
 #define _GNU_SOURCE
 #include "../../runtime/deque_internal.h"
