@@ -105,7 +105,20 @@ static void reap_failure(rota_runtime *rt, uint64_t now)
 	rota__log("no spare worker while all are stuck: error %u", error);
 }
 
-static bool launch(rota_runtime *rt, uint64_t now)
+/* Before it comes: whoever is served by it finds it counted. */
+static void count_call(struct rota__spares *spares)
+{
+	rota__count(&spares->on_duty, 1);
+	rota__count(&spares->calls, 1);
+}
+
+static void count_no_call(struct rota__spares *spares)
+{
+	rota__count(&spares->on_duty, -1u);
+	rota__count(&spares->calls, UINT64_MAX);
+}
+
+static void launch(rota_runtime *rt, uint64_t now)
 {
 	struct rota__spares *spares = &rt->spares;
 	struct rota__worker *worker;
@@ -118,16 +131,18 @@ static bool launch(rota_runtime *rt, uint64_t now)
 		rota__worker_init(worker, rt, rt->worker_count + spares->launched);
 		rota__store(&worker->on_duty, 1, RELAXED); /* the new thread sees it */
 		snprintf(name, sizeof(name), "rota-spare-%u", spares->launched);
+		count_call(spares);
 		rc = rota__sys_thread(&worker->thread, name, spare_main, worker);
 		if (rc == 0) {
 			worker->has_thread = true;
 			spares->launched++;
+		} else {
+			count_no_call(spares);
 		}
 	}
 	pthread_mutex_unlock(&spares->lock);
 	if (rc < 0)
 		spares->retry_at = now + RETRY_NS;
-	return rc == 0;
 }
 
 static bool recall(rota_runtime *rt)
@@ -140,6 +155,7 @@ static bool recall(rota_runtime *rt)
 		/* One that is stuck itself would be no help. */
 		if (on_duty(worker) || !rota__load(&worker->asleep, RELAXED))
 			continue;
+		count_call(&rt->spares);
 		rota__store(&worker->on_duty, 1, RELAXED); /* the wake publishes it */
 		rt->driver->wake(worker);
 		return true;
@@ -154,15 +170,10 @@ void rota__spares_call(rota_runtime *rt, unsigned most, uint64_t now)
 	reap_failure(rt, now);
 	if (rota__load(&spares->on_duty, RELAXED) >= most)
 		return;
-	if (!recall(rt)) {
-		if (rota__load(&spares->ready, RELAXED) < spares->launched)
-			return; /* one is about to come */
-		if (rt->worker_count + spares->launched == rt->worker_places || now < spares->retry_at ||
-		    !launch(rt, now))
-			return;
-	}
-	rota__count(&spares->on_duty, 1);
-	rota__count(&spares->calls, 1);
+	if (recall(rt) || rota__load(&spares->ready, RELAXED) < spares->launched)
+		return; /* one comes, or is about to */
+	if (rt->worker_count + spares->launched < rt->worker_places && now >= spares->retry_at)
+		launch(rt, now);
 }
 
 void rota__spares_dismiss(rota_runtime *rt)
