@@ -92,6 +92,7 @@ static void close_script(const struct place *place)
 		int fds[2];
 
 		open_for((enum kind)kind, fds);
+		fds[0] = plain_far(fds[0]);
 		for (int i = 0; i < WAITERS; i++) {
 			waiters[i] = (struct waiter){ .kind = (enum kind)kind, .fd = fds[0] };
 			waiters[i].task = unit_spawn(wait_for_it, &waiters[i]);
@@ -203,7 +204,7 @@ static void reuse_script(const struct place *place)
 	(void)place;
 	for (int round = 0; round < 200; round++) {
 		plain_pipe(fds);
-		const int number = fds[0];
+		const int number = plain_far(fds[0]);
 		before = (struct waiter){ .kind = round % 2 ? POLL : READ, .fd = number };
 		before.task = unit_spawn(wait_for_it, &before);
 		until_about(&before);
@@ -211,7 +212,7 @@ static void reuse_script(const struct place *place)
 		expect(rota_close(number), ==, 0);
 		close(fds[1]);
 		plain_pair(fds);
-		expect(fds[0], ==, number);
+		fds[0] = plain_at(fds[0], number);
 		after = (struct waiter){ .kind = READ, .fd = number };
 		after.task = unit_spawn(wait_for_it, &after);
 		until_about(&after);
@@ -326,7 +327,7 @@ static void by_itself_script(const struct place *place)
 	(void)place;
 	for (int kind = BATCH; kind < BY_ITSELF; kind++) {
 		plain_pair(fds);
-		number = fds[0];
+		number = plain_far(fds[0]);
 		plain_nonblock(number); /* else a splice is not made in place */
 		begin_call(&c, (enum by_itself)kind, number);
 		expect(write(fds[1], "a", 1), ==, 1);
@@ -335,7 +336,7 @@ static void by_itself_script(const struct place *place)
 		expect(rota_close(number), ==, 0);
 		close(fds[1]);
 		plain_pair(fds);
-		expect(fds[0], ==, number);
+		fds[0] = plain_at(fds[0], number);
 		plain_nonblock(number);
 		expect(write(fds[1], "b", 1), ==, 1);
 		expect(poll_now(c.future), ==, ROTA_READY);
@@ -365,6 +366,7 @@ static void call_under_way_script(const struct place *place)
 		int fds[2];
 
 		plain_pipe(fds);
+		fds[0] = plain_far(fds[0]);
 		closes = rota__call_closes(fds[0]);
 		expect(rota__call_begin(fds[0], closes), ==, true);
 		expect(rota_spawn_blocking(&closer, close_it, fds), ==, 0);

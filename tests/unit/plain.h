@@ -60,12 +60,31 @@ static inline void plain_close(const int fds[2])
 	expect(close(fds[1]), ==, 0);
 }
 
-/* The number of a descriptor that was closed, high enough that nobody is given it meanwhile. */
+/* The descriptor by a number so high that nobody else is given it once it is closed, as may happen to a low one: the reactor
+ * opens what the kernel says of a thread, at any time. */
+static inline int plain_far(int fd)
+{
+	int far = fcntl(fd, F_DUPFD_CLOEXEC, 900);
+
+	expect(far, >=, 900);
+	close(fd);
+	return far;
+}
+
+/* The descriptor by such a number, which was closed. */
+static inline int plain_at(int fd, int number)
+{
+	expect(fcntl(number, F_GETFD), ==, -1);
+	expect(dup3(fd, number, O_CLOEXEC), ==, number);
+	close(fd);
+	return number;
+}
+
+/* The number of a descriptor that was closed. */
 static inline int plain_closed(void)
 {
-	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 900);
+	int fd = plain_far(dup(STDERR_FILENO));
 
-	expect(fd, >=, 900);
 	close(fd);
 	return fd;
 }

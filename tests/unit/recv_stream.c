@@ -424,7 +424,7 @@ static int call_closed(void *arg)
 
 	(void)arg;
 	plain_connection(fds);
-	number = fds[0];
+	number = plain_far(fds[0]);
 	rota_recv_stream_init(&caller.stream, number);
 	struct load load = { fds[1], 4 * 64 };
 	send_load(&load);
@@ -435,7 +435,7 @@ static int call_closed(void *arg)
 	expect(rota_close(number), ==, 0); /* which is nothing to a wait that begins later */
 	close(fds[1]);
 	plain_connection(fds);
-	expect(fds[0], ==, number);
+	fds[0] = plain_at(fds[0], number);
 	rota_recv_stream_init(&caller.stream, number);
 	if (starves)
 		expect(send(fds[1], "old", 3, 0), ==, 3);
@@ -446,7 +446,7 @@ static int call_closed(void *arg)
 	expect(rota_close(number), ==, 0);
 	close(fds[1]);
 	plain_connection(fds);
-	expect(fds[0], ==, number);
+	fds[0] = plain_at(fds[0], number);
 	expect(send(fds[1], "new", 3, 0), ==, 3);
 	for (unsigned i = 0; i < 4; i++)
 		rota_buffer_release(&held[i]);
