@@ -171,6 +171,30 @@ static int open_terminal(int *ret_slave)
 	return master;
 }
 
+/* Two wait for one line of a terminal. One of them has had it; the other one is ended, by a close or a cancel of both. */
+static void end_two(rota_task *one, rota_task *other, int terminal, bool by_close)
+{
+	rota_task *tasks[] = { one, other };
+	unsigned served = 0;
+
+	if (by_close) {
+		expect(rota_close(terminal), ==, 0);
+	} else {
+		rota_cancel(one);
+		rota_cancel(other);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		int status = 0;
+
+		expect(rota_join(tasks[i], &status), ==, 0);
+		expect(status == 3 || status == -ECANCELED, ==, true);
+		served += status == 3;
+	}
+	expect(served, ==, 1);
+	if (!by_close)
+		close(terminal);
+}
+
 /* Two wait for a line, and there is one. On the epoll back end both find the terminal ready, and the thread that makes the
  * call for the second waits in it. Cancelled, or closed, that one ends, too. */
 static void terminal_script(const struct place *place)
@@ -179,7 +203,6 @@ static void terminal_script(const struct place *place)
 	for (unsigned round = 0; round < 20; round++) {
 		struct reading readings[2];
 		int slave, master = open_terminal(&slave);
-		unsigned ended = 0;
 
 		for (unsigned i = 0; i < 2; i++) {
 			readings[i] = (struct reading){ .fd = slave };
@@ -189,22 +212,7 @@ static void terminal_script(const struct place *place)
 		expect(write(master, "ab\n", 3), ==, 3);
 		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
 		rota_sleep(round % 2 * ROTA_MS(1)); /* the other is on its way into the call, or there */
-		if (round % 4 < 2) {
-			expect(rota_close(slave), ==, 0);
-		} else {
-			rota_cancel(readings[0].task);
-			rota_cancel(readings[1].task);
-		}
-		for (unsigned i = 0; i < 2; i++) {
-			int status = 0;
-
-			expect(rota_join(readings[i].task, &status), ==, 0);
-			expect(status == 3 || status == -ECANCELED, ==, true);
-			ended += status == 3;
-		}
-		expect(ended, ==, 1);
-		if (round % 4 >= 2)
-			close(slave);
+		end_two(readings[0].task, readings[1].task, slave, round % 4 < 2);
 		close(master);
 	}
 }
@@ -366,7 +374,6 @@ static void spliced_terminal_script(const struct place *place)
 		struct splicing splicings[2];
 		struct pollfd arrived[2];
 		int slave, master = open_terminal(&slave), pipes[2][2];
-		unsigned ended = 0;
 
 		for (unsigned i = 0; i < 2; i++) {
 			plain_pipe(pipes[i]);
@@ -378,23 +385,9 @@ static void spliced_terminal_script(const struct place *place)
 		expect(write(master, "ab\n", 3), ==, 3);
 		expect_eventually(rota_yield() == 0 && poll(arrived, 2, 0) == 1);
 		rota_sleep(round / 2 % 2 * ROTA_MS(1));
-		if (closes && round % 2 == 0) {
-			expect(rota_close(slave), ==, 0);
-		} else {
-			rota_cancel(splicings[0].task);
-			rota_cancel(splicings[1].task);
-		}
-		for (unsigned i = 0; i < 2; i++) {
-			int status = 0;
-
-			expect(rota_join(splicings[i].task, &status), ==, 0);
-			expect(status == 3 || status == -ECANCELED, ==, true);
-			ended += status == 3;
+		end_two(splicings[0].task, splicings[1].task, slave, closes && round % 2 == 0);
+		for (unsigned i = 0; i < 2; i++)
 			plain_close(pipes[i]);
-		}
-		expect(ended, ==, 1);
-		if (!closes || round % 2 != 0)
-			close(slave);
 		close(master);
 	}
 }

@@ -391,24 +391,24 @@ static void group6_script(const struct place *place)
 	group(place, "::", host, place->data);
 }
 
-static void run_group(int family, place_script *script)
+static void run_multicast(int family, unsigned places, place_script *script)
 {
 	char name[IF_NAMESIZE];
 
 	if (!multicast_link(family, name))
 		cr_skip("no link with multicast here");
-	for (unsigned i = 0; i < PLACES; i++)
+	for (unsigned i = 0; i < places; i++)
 		place_run(&place_kinds[i], 0, script, name);
 }
 
 UNIT_TEST(udp, groups)
 {
-	run_group(AF_INET, group4_script);
+	run_multicast(AF_INET, PLACES, group4_script);
 }
 
 UNIT_TEST(udp, groups_v6)
 {
-	run_group(AF_INET6, group6_script);
+	run_multicast(AF_INET6, PLACES, group6_script);
 }
 
 struct heard {
@@ -491,24 +491,14 @@ static void sources6_script(const struct place *place)
 	sources(place, "::", host, "2001:db8::1");
 }
 
-static void run_sources(int family, place_script *script)
-{
-	char name[IF_NAMESIZE];
-
-	if (!multicast_link(family, name))
-		cr_skip("no link with multicast here");
-	for (unsigned i = 0; i < PLACES_FOR_CALLS; i++)
-		place_run(&place_kinds[i], 0, script, name);
-}
-
 UNIT_TEST(udp, sources_of_groups)
 {
-	run_sources(AF_INET, sources4_script);
+	run_multicast(AF_INET, PLACES_FOR_CALLS, sources4_script);
 }
 
 UNIT_TEST(udp, sources_of_groups_v6)
 {
-	run_sources(AF_INET6, sources6_script);
+	run_multicast(AF_INET6, PLACES_FOR_CALLS, sources6_script);
 }
 
 UNIT_TEST(udp, group_options)
