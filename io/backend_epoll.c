@@ -6,7 +6,7 @@
 #include "../runtime/alloc_internal.h"
 #include "../runtime/park_internal.h"
 #include "../runtime/runtime_internal.h"
-#include "poller_internal.h"
+#include "poller_pool_internal.h"
 
 /* A worker has no descriptors of its own here, only a word to sleep on. */
 struct worker_part {

@@ -12,7 +12,7 @@
 
 #include "../runtime/blocking_internal.h"
 #include "../runtime/runtime_internal.h"
-#include "poller_internal.h"
+#include "poller_pool_internal.h"
 #include "sys_internal.h"
 
 static struct rota__poller *poller_of(const struct rota_op *op)
@@ -36,7 +36,7 @@ static rota_poll finish(struct rota_op *op, int status)
 
 static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 {
-	const bool closed = rota__poller_closes(poller_of(op), op->fd_) != op->closes_;
+	const bool closed = rota__poller_was_closed(poller_of(op), op);
 	int rc;
 
 	/* In place, save where it may take for ever, and could not be cancelled. But a thread of the pool waits for no

@@ -5,8 +5,9 @@
 #include <sys/epoll.h>
 
 #include "../runtime/runtime_internal.h"
-#include "../runtime/slot_internal.h"
 #include "../runtime/sys_internal.h"
+#include "op_list_internal.h"
+#include "poller_pool_internal.h"
 #include "sys_internal.h"
 
 #define REPORTS 64
@@ -33,8 +34,7 @@ uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
 	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, ACQUIRE); /* partner: rota__poller_close */
 }
 
-/* Whether the operation's descriptor was closed since it began. With a lock held that a close takes after it has counted. */
-static bool was_closed(struct rota__poller *poller, const struct rota_op *op)
+bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op)
 {
 	return rota__poller_closes(poller, op->fd_) != op->closes_;
 }
@@ -103,63 +103,6 @@ void rota__poller_wake(struct rota__poller *poller)
 		rota__sys_eventfd_write(poller->wake_fd);
 }
 
-/* --- lists; with their lock held ---------------------------------------------------------------------------------- */
-
-static void list_add(struct rota__op_list *list, struct rota_op *op)
-{
-	op->mail_next_ = NULL;
-	op->backlog_next_ = list->last; /* the one before */
-	if (list->last != NULL)
-		list->last->mail_next_ = op;
-	else
-		list->first = op;
-	list->last = op;
-}
-
-static void list_remove(struct rota__op_list *list, struct rota_op *op)
-{
-	if (op->backlog_next_ != NULL)
-		op->backlog_next_->mail_next_ = op->mail_next_;
-	else
-		list->first = op->mail_next_;
-	if (op->mail_next_ != NULL)
-		op->mail_next_->backlog_next_ = op->backlog_next_;
-	else
-		list->last = op->backlog_next_;
-	op->mail_next_ = op;
-}
-
-static bool is_listed(const struct rota_op *op)
-{
-	return op->mail_next_ != op;
-}
-
-/* The owner leaves the operation: whoever finds it in the list may fire its slot. */
-static void leave(struct rota__op_list *list, struct rota_op *op, enum rota__op_place place,
-		  const struct rota_waker *waker)
-{
-	rota__waker_hold(&op->waker_, waker);
-	op->mail_ = (uint8_t)place;
-	list_add(list, op);
-	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
-}
-
-/* And takes it back: it could not be left after all. */
-static void take_back(struct rota__op_list *list, struct rota_op *op)
-{
-	list_remove(list, op);
-	rota__slot_disarm(&op->state_, &op->waker_);
-}
-
-/* Takes it out and fires. The owner may be gone with it afterwards. */
-static void end_wait(struct rota__op_list *list, struct rota_op *op, int result, struct rota__wake_batch *batch)
-{
-	list_remove(list, op);
-	rota__slot_take(&op->state_);
-	op->future.status = result;
-	rota__slot_fire_taken(&op->state_, &op->waker_, batch);
-}
-
 /* --- waiting for a descriptor --------------------------------------------------------------------------------------- */
 
 short rota__poller_events(const struct rota_op *op)
@@ -195,14 +138,14 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 		rota__sys_yield();
 		return -EAGAIN;
 	}
-	if (was_closed(poller, op)) {
+	if (rota__poller_was_closed(poller, op)) {
 		rota__spin_unlock(&bucket->lock);
 		return -ECANCELED;
 	}
-	leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
+	rota__op_list_leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
 	rc = arm(poller, bucket, op->fd_);
 	if (rc < 0)
-		take_back(&bucket->waiting, op);
+		rota__op_list_take_back(&bucket->waiting, op);
 	rota__spin_unlock(&bucket->lock);
 	return rc;
 }
@@ -218,7 +161,7 @@ static bool fire(struct rota__poller_bucket *bucket, int fd, uint32_t events, st
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
-		end_wait(&bucket->waiting, op, ROTA__OP_RESUME, batch);
+		rota__op_list_end(&bucket->waiting, op, ROTA__OP_RESUME, batch);
 	}
 	return true;
 }
@@ -250,7 +193,7 @@ static bool cancel_all(struct rota__op_list *list, int fd, struct rota__wake_bat
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
-		end_wait(list, op, -ECANCELED, batch);
+		rota__op_list_end(list, op, -ECANCELED, batch);
 	}
 	return true;
 }
@@ -267,17 +210,6 @@ static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, 
 		rota__spin_unlock(lock);
 		rota__wake_batch_submit(&batch);
 	} while (!done);
-}
-
-static void interrupt_calls(struct rota__poller *poller, int fd)
-{
-	bool any;
-
-	rota__spin_lock(&poller->lock);
-	any = rota__interrupts_ask_all(&poller->interrupts, fd);
-	rota__spin_unlock(&poller->lock);
-	if (any)
-		rota__poller_wake(poller); /* who sends the signal again */
 }
 
 int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer)
@@ -297,7 +229,7 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
 	cancel_in(&poller->for_pool, &poller->lock, fd);
-	interrupt_calls(poller, fd);
+	rota__poller_cut_off(poller, fd);
 	while (rota__load(&bucket->calls, SEQ_CST) != 0) /* partner: rota__poller_call_begin */
 		rota__spin_pause(&spins);
 	rc = rota__sys_call(closer)->make(closer, false);
@@ -312,14 +244,14 @@ int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const stru
 	bool first;
 
 	rota__spin_lock(&poller->lock);
-	if (was_closed(poller, op)) {
+	if (rota__poller_was_closed(poller, op)) {
 		rota__spin_unlock(&poller->lock);
 		return -ECANCELED;
 	}
 	first = poller->naps.first == NULL;
 	if (first)
 		poller->nap_until = rota__sys_clock() + ROTA__NAP_NS;
-	leave(&poller->naps, op, ROTA__PLACE_NAP, waker);
+	rota__op_list_leave(&poller->naps, op, ROTA__PLACE_NAP, waker);
 	rota__spin_unlock(&poller->lock);
 	if (first)
 		rota__poller_wake(poller);
@@ -346,107 +278,12 @@ static void end_naps(struct rota__poller *poller, struct rota__wake_batch *batch
 	rota__spin_lock(&poller->lock);
 	if (poller->nap_until != ROTA_NEVER && rota__sys_clock() >= poller->nap_until) {
 		while (poller->naps.first != NULL && !rota__wake_batch_full(batch))
-			end_wait(&poller->naps, poller->naps.first, ROTA__OP_RESUME, batch);
+			rota__op_list_end(&poller->naps, poller->naps.first, ROTA__OP_RESUME, batch);
 		if (poller->naps.first == NULL)
 			poller->nap_until = ROTA_NEVER;
 	}
 	rota__interrupts_repeat(&poller->interrupts);
 	rota__spin_unlock(&poller->lock);
-}
-
-/* --- waiting for a pool thread -------------------------------------------------------------------------------------- */
-
-int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
-{
-	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
-	int rc;
-
-	if (place == ROTA__PLACE_LONG_CALL)
-		rota__interrupts_prepare();
-	rota__spin_lock(&poller->lock);
-	leave(&poller->for_pool, op, place, waker);
-	rota__spin_unlock(&poller->lock);
-	rc = rota__blocking_errand(poller->rt);
-	if (rc == 0)
-		return 0;
-	/* There is no thread, unless another one came by. */
-	rota__spin_lock(&poller->lock);
-	if (is_listed(op))
-		take_back(&poller->for_pool, op);
-	else
-		rc = 0;
-	rota__spin_unlock(&poller->lock);
-	return rc;
-}
-
-static bool was_asked(struct rota__poller *poller, const struct rota__interruptible *self)
-{
-	bool asked;
-
-	rota__spin_lock(&poller->lock);
-	asked = self->asked;
-	rota__spin_unlock(&poller->lock);
-	return asked;
-}
-
-/* A call that a cancel may cut off; it is in the list. */
-static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
-{
-	int rc = -EINTR;
-	bool ended;
-
-	rota__interrupts_let(true);
-	while (rc == -EINTR)
-		rc = was_asked(poller, self) || was_closed(poller, op) ? -ECANCELED : rota__sys_perform_once(op);
-	rota__spin_lock(&poller->lock);
-	rota__interrupts_leave(&poller->interrupts, self);
-	ended = self->asked || was_closed(poller, op);
-	rota__spin_unlock(&poller->lock);
-	rota__interrupts_let(false);
-	return rc == -EBADF && ended ? -ECANCELED : rc; /* it was closed just before the call */
-}
-
-int rota__poller_perform(struct rota__poller *poller, struct rota_op *op)
-{
-	struct rota__interruptible self;
-
-	if (!rota__op_waits_for_ever(op))
-		return rota__sys_perform(op);
-	rota__interrupts_prepare();
-	rota__spin_lock(&poller->lock);
-	rota__interrupts_enter(&poller->interrupts, &self, op);
-	rota__spin_unlock(&poller->lock);
-	return perform_interruptibly(poller, op, &self);
-}
-
-void rota__poller_errand(struct rota__poller *poller)
-{
-	struct rota__interruptible self;
-	struct rota__wake_batch batch;
-	struct rota_op *op;
-	bool waits = false;
-	int rc;
-
-	rota__spin_lock(&poller->lock);
-	op = poller->for_pool.first;
-	if (op != NULL) {
-		list_remove(&poller->for_pool, op);
-		waits = op->mail_ == ROTA__PLACE_LONG_CALL;
-		if (waits)
-			rota__interrupts_enter(&poller->interrupts, &self, op);
-	}
-	rota__spin_unlock(&poller->lock);
-	if (op == NULL)
-		return; /* it was cancelled */
-	if (waits)
-		rc = perform_interruptibly(poller, op, &self);
-	else
-		rc = was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
-	rota__wake_batch_init(&batch);
-	rota__slot_take(&op->state_);
-	op->future.status = rc;
-	rota__slot_fire_taken(&op->state_, &op->waker_, &batch);
-	rota__wake_batch_submit(&batch);
 }
 
 /* --- cancelling ----------------------------------------------------------------------------------------------------- */
@@ -467,9 +304,9 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 	}
 	rota__wake_batch_init(&batch);
 	rota__spin_lock(lock);
-	listed = is_listed(op);
+	listed = rota__op_is_listed(op);
 	if (listed)
-		end_wait(list, op, -ECANCELED, &batch);
+		rota__op_list_end(list, op, -ECANCELED, &batch);
 	else if (op->mail_ == ROTA__PLACE_LONG_CALL)
 		interrupted = rota__interrupts_ask(&poller->interrupts, op);
 	rota__spin_unlock(lock);

@@ -22,35 +22,18 @@
  * with -ECANCELED, too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the
  * close sees the call, which does not wait for anything, and lets it end. Numbers that share a list are not counted.
  *
- * Calls of pool threads may wait, for a disk or a terminal, and no close waits for them; it cuts off those that may wait for
- * ever (interrupt_internal.h). A pool thread looks, too, before it begins; between that look and the call lie a few
- * instructions in which a close on another thread is not seen. What is left to the pool are files and terminals; a program
- * that closes one while a read of it is under way, and opens another at once, may have the bytes of the other read there,
- * as with read(2) and close(2) on two threads.
+ * Calls of pool threads: poller_pool_internal.h.
  */
 #ifndef ROTA_IO_POLLER_INTERNAL_H
 #define ROTA_IO_POLLER_INTERNAL_H
 
 #include "carrier_internal.h"
 #include "interrupt_internal.h"
+#include "op_list_internal.h"
 #include "reactor_internal.h"
 
 #define ROTA__POLLER_BUCKETS ((unsigned)1 << 20)
 #define ROTA__NAP_NS 1000000u
-
-/* mail_ of an operation of this back end. */
-enum rota__op_place {
-	ROTA__PLACE_NONE,
-	ROTA__PLACE_DESCRIPTOR,
-	ROTA__PLACE_NAP,
-	ROTA__PLACE_POOL,
-	ROTA__PLACE_LONG_CALL, /* the same, and its call may wait for ever (interrupt_internal.h) */
-};
-
-/* Operations, linked by mail_next_ and backlog_next_. An operation that is in no list points to itself. */
-struct rota__op_list {
-	struct rota_op *first, *last;
-};
 
 struct rota__poller_bucket;
 
@@ -82,20 +65,12 @@ unsigned rota__poller_turn(struct rota__poller *poller, uint64_t timeout_ns);
 void rota__poller_wake(struct rota__poller *poller);
 
 /*
- * The owner leaves an operation, with its waker, to wait: for `events` of its descriptor; for a moment; for a pool thread.
+ * The owner leaves an operation, with its waker, to wait: for `events` of its descriptor; for a moment.
  * 0: it waits, and may have been woken already. Else it was not left: -EAGAIN, the call is to be made again at once;
  * -EPERM, its descriptor cannot be waited for; another negative errno is its result.
  */
 int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
-int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
-
-/* Makes the call of an operation in place, which a close of its descriptor cuts off where it may wait for ever. A pool thread,
- * or one that may be kept and makes none of those. */
-int rota__poller_perform(struct rota__poller *poller, struct rota_op *op);
-
-/* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
-void rota__poller_errand(struct rota__poller *poller);
 
 /* Ends the wait of an operation with -ECANCELED. false: it waits no more; or a pool thread has it, which is told to end the
  * call where that may wait for ever. */
@@ -106,6 +81,10 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *op);
 
 /* How often the number was closed so far; an operation on it takes it down as it begins. */
 uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
+
+/* Whether the operation's descriptor was closed since it began. Certain with a lock held that a close takes after it has
+ * counted. */
+bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op);
 
 /* Around a call, which does not wait, on a descriptor. false: it was closed since `closes`, and there is no call to make. */
 bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes);

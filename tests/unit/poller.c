@@ -7,7 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "../../io/file.h"
-#include "../../io/poller_internal.h"
+#include "../../io/poller_pool_internal.h"
 #include "../../runtime/slot_internal.h"
 #include "places.h"
 #include "plain.h"

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "poller_pool_internal.h"
+
+#include <errno.h>
+
+#include "../runtime/blocking_internal.h"
+#include "../runtime/runtime_internal.h"
+#include "../runtime/slot_internal.h"
+#include "op_list_internal.h"
+#include "sys_internal.h"
+
+int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
+	int rc;
+
+	if (place == ROTA__PLACE_LONG_CALL)
+		rota__interrupts_prepare();
+	rota__spin_lock(&poller->lock);
+	rota__op_list_leave(&poller->for_pool, op, place, waker);
+	rota__spin_unlock(&poller->lock);
+	rc = rota__blocking_errand(poller->rt);
+	if (rc == 0)
+		return 0;
+	/* There is no thread, unless another one came by. */
+	rota__spin_lock(&poller->lock);
+	if (rota__op_is_listed(op))
+		rota__op_list_take_back(&poller->for_pool, op);
+	else
+		rc = 0;
+	rota__spin_unlock(&poller->lock);
+	return rc;
+}
+
+static bool was_asked(struct rota__poller *poller, const struct rota__interruptible *self)
+{
+	bool asked;
+
+	rota__spin_lock(&poller->lock);
+	asked = self->asked;
+	rota__spin_unlock(&poller->lock);
+	return asked;
+}
+
+/* A call that a cancel may cut off; it is in the list. */
+static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
+{
+	int rc = -EINTR;
+	bool ended;
+
+	rota__interrupts_let(true);
+	while (rc == -EINTR)
+		rc = was_asked(poller, self) || rota__poller_was_closed(poller, op) ? -ECANCELED
+										    : rota__sys_perform_once(op);
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_leave(&poller->interrupts, self);
+	ended = self->asked || rota__poller_was_closed(poller, op);
+	rota__spin_unlock(&poller->lock);
+	rota__interrupts_let(false);
+	return rc == -EBADF && ended ? -ECANCELED : rc; /* it was closed just before the call */
+}
+
+int rota__poller_perform(struct rota__poller *poller, struct rota_op *op)
+{
+	struct rota__interruptible self;
+
+	if (!rota__op_waits_for_ever(op))
+		return rota__sys_perform(op);
+	rota__interrupts_prepare();
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, &self, op);
+	rota__spin_unlock(&poller->lock);
+	return perform_interruptibly(poller, op, &self);
+}
+
+void rota__poller_errand(struct rota__poller *poller)
+{
+	struct rota__interruptible self;
+	struct rota__wake_batch batch;
+	struct rota_op *op;
+	bool waits = false;
+	int rc;
+
+	rota__spin_lock(&poller->lock);
+	op = poller->for_pool.first;
+	if (op != NULL) {
+		rota__op_list_remove(&poller->for_pool, op);
+		waits = op->mail_ == ROTA__PLACE_LONG_CALL;
+		if (waits)
+			rota__interrupts_enter(&poller->interrupts, &self, op);
+	}
+	rota__spin_unlock(&poller->lock);
+	if (op == NULL)
+		return; /* it was cancelled */
+	if (waits)
+		rc = perform_interruptibly(poller, op, &self);
+	else
+		rc = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
+	rota__wake_batch_init(&batch);
+	rota__op_fire(op, rc, &batch);
+	rota__wake_batch_submit(&batch);
+}
+
+void rota__poller_cut_off(struct rota__poller *poller, int fd)
+{
+	bool any;
+
+	rota__spin_lock(&poller->lock);
+	any = rota__interrupts_ask_all(&poller->interrupts, fd);
+	rota__spin_unlock(&poller->lock);
+	if (any)
+		rota__poller_wake(poller); /* who sends the signal again */
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that block, which pool threads make for the epoll back end: on files, on names, and on what cannot be waited for by
+ * a poll.
+ *
+ *   its owner      leaves the operation in `for_pool`, then asks for a thread (rota__blocking_errand). Each of these errands
+ *                  takes one operation, the one that waits longest. So when there is no thread to be had, another errand may
+ *                  have taken it all the same; if not, its owner takes it back.
+ *   a pool thread  takes it out, makes the call, and fires the slot with the result.
+ *   who cancels,   takes an operation out that is still in the list. One that a pool thread has is waited for, unless its call
+ *   or closes      may wait for ever (ROTA__PLACE_LONG_CALL): then it is in `interrupts` from when it was taken out, under one
+ *                  lock for both, so that it is found in one of the two, and the call is cut off (interrupt_internal.h).
+ *
+ * A thread that may be kept (a job of the pool; one outside, in what does not wait for ever) makes the call in place, and is
+ * in `interrupts`, too.
+ *
+ * Calls may wait, for a disk or a terminal, and no close waits for them. A pool thread looks before it begins whether the
+ * descriptor was closed; between that look and the call lie a few instructions in which a close on another thread is not
+ * seen. What is left to the pool are files and terminals; a program that closes one while a read of it is under way, and
+ * opens another at once, may have the bytes of the other read there, as with read(2) and close(2) on two threads.
+ */
+#ifndef ROTA_IO_POLLER_POOL_INTERNAL_H
+#define ROTA_IO_POLLER_POOL_INTERNAL_H
+
+#include "poller_internal.h"
+
+/* The owner leaves an operation, with its waker, to a pool thread. As rota__poller_wait; no -EAGAIN. */
+int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+
+/* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
+void rota__poller_errand(struct rota__poller *poller);
+
+/* Makes the call of an operation in place, which a close of its descriptor cuts off where it may wait for ever. A pool thread,
+ * or one that may be kept and makes none of those. */
+int rota__poller_perform(struct rota__poller *poller, struct rota_op *op);
+
+/* Cuts off the calls that may wait for ever and move bytes to or from the descriptor. Who closes it. */
+void rota__poller_cut_off(struct rota__poller *poller, int fd);
+
+#endif
