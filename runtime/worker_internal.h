@@ -24,6 +24,14 @@ enum rota__verdict {
 	ROTA__VERDICT_EXIT,  /* it has ended: its stack is given back */
 };
 
+/* What a worker has stolen last, until it looks for more: then it knows whether that paid. */
+struct rota__loot {
+	struct rota__worker *from; /* NULL: nothing since the last look */
+	unsigned tasks;
+	uint64_t at;   /* clock */
+	uint64_t runs; /* the worker's own */
+};
+
 struct rota__worker {
 	/* the worker's thread only */
 	rota_runtime *rt;
@@ -60,6 +68,7 @@ struct rota__worker {
 	uint64_t woke_at;     /* clock at the end of the last park */
 	uint64_t woke_runs;   /* `runs` then */
 	uint64_t random;
+	struct rota__loot loot;    /* worker_search.c */
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;
 	bool pinned_turn; /* where both wait, the last task that was taken was a pinned one, not one of the run queue */
@@ -92,9 +101,10 @@ struct rota__worker {
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
 	struct rota_atomic_ptr mail;       /* tasks sent to just this worker: a stack, linked by queue_next */
 	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
-	struct rota_atomic_u32 on_duty;    /* the monitor's, of a spare (spare_internal.h) */
-	struct rota_atomic_u32 blocked;    /* the worker's: inside rota_block_in_place */
-	struct rota__capture capture;      /* stall_internal.h */
+	struct rota_atomic_u64 keeps_until; /* a thief's: below this value of `runs` short tasks are not worth their way */
+	struct rota_atomic_u32 on_duty;     /* the monitor's, of a spare (spare_internal.h) */
+	struct rota_atomic_u32 blocked;     /* the worker's: inside rota_block_in_place */
+	struct rota__capture capture;       /* stall_internal.h */
 	struct rota__wheel wheel;
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
 };

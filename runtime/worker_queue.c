@@ -5,6 +5,7 @@
  */
 #include "worker_parts_internal.h"
 
+#include "cost_internal.h"
 #include "runtime_internal.h"
 
 #define NEXT_STREAK_MAX 3u
@@ -313,13 +314,22 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 		rota__idle_wake_one(worker->rt);
 }
 
+/* Whether thieves have found that its tasks are shorter than their way to another worker, and want to make it again each
+ * time that they run. */
+static bool keeps(const struct rota__worker *worker, uint64_t runs)
+{
+	return runs < rota__load(&worker->keeps_until, RELAXED) &&
+	       rota__load(&worker->mean, RELAXED) < ROTA__MOVE_COST_NS;
+}
+
 bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
 {
-	uint64_t waiting = rota__deque_length(&worker->deque) + (rota__load(&worker->next, RELAXED) != NULL);
+	const uint64_t waiting = rota__deque_length(&worker->deque) + (rota__load(&worker->next, RELAXED) != NULL);
+	const uint64_t runs = rota__load(&worker->runs, RELAXED);
 
 	if (waiting == 0)
 		return false;
-	if (rota__load(&worker->stalled_at, RELAXED) == rota__load(&worker->runs, RELAXED))
+	if (rota__load(&worker->stalled_at, RELAXED) == runs)
 		return true;
-	return !stays_here(worker) && waiting * rota__load(&worker->mean, RELAXED) >= cost;
+	return !stays_here(worker) && !keeps(worker, runs) && waiting * rota__load(&worker->mean, RELAXED) >= cost;
 }

@@ -2,10 +2,14 @@
 /* What a worker without tasks looks at: the injection queue, others' queues, frames. idle_internal.h has the protocol. */
 #include "worker_parts_internal.h"
 
+#include "cost_internal.h"
 #include "runtime_internal.h"
+#include "sys_internal.h"
 
 #define INJECTED_MAX 128u   /* tasks that are taken from the injection queue at a time */
 #define STEAL_COST_NS 2000u /* what waiting tasks must be worth before one that is awake takes them */
+#define LOOT_RUNS 4u        /* a stolen task that has run so often has paid for its way */
+#define KEEP_RUNS 256u      /* one that has not: so many runs before it is tried again */
 
 rota_task *rota__worker_take_injected(struct rota__worker *worker)
 {
@@ -30,6 +34,23 @@ rota_task *rota__worker_take_injected(struct rota__worker *worker)
 	return task;
 }
 
+/*
+ * What was stolen last is gone. Tasks that were short, and have run about once since, were woken again where they came from, as
+ * when one task wakes a crowd again and again: to fetch them each time costs more than they take. So there they stay for a
+ * while, after which it is tried again, since by then they may be such as stay where they are brought.
+ */
+static void judge(struct rota__worker *worker)
+{
+	struct rota__loot *const loot = &worker->loot;
+	struct rota__worker *const from = loot->from;
+	const uint64_t ran = rota__load(&worker->runs, RELAXED) - loot->runs;
+
+	loot->from = NULL;
+	if (ran < (uint64_t)loot->tasks * LOOT_RUNS && rota__sys_clock() - loot->at < 2 * ran * ROTA__MOVE_COST_NS)
+		rota__store(&from->keeps_until, rota__load(&from->runs, RELAXED) + (uint64_t)loot->tasks * KEEP_RUNS,
+			    RELAXED);
+}
+
 static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *victim)
 {
 	unsigned moved = 1;
@@ -40,8 +61,10 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 	task = rota__deque_steal(&victim->deque, &worker->deque, &moved);
 	if (task == NULL)
 		task = rota__worker_take_next(victim);
-	if (task != NULL)
-		rota__count(&worker->steals, moved);
+	if (task == NULL)
+		return NULL;
+	rota__count(&worker->steals, moved);
+	worker->loot = (struct rota__loot){ victim, moved, rota__sys_clock(), rota__load(&worker->runs, RELAXED) };
 	return task;
 }
 
@@ -59,6 +82,8 @@ static rota_task *steal(struct rota__worker *worker)
 	unsigned total = rota__worker_total(rt);
 	unsigned start = (unsigned)(next_random(worker) % total);
 
+	if (worker->loot.from != NULL)
+		judge(worker);
 	for (unsigned i = 0; i < total; i++) {
 		struct rota__worker *victim = &rt->workers[(start + i) % total];
 		rota_task *task = victim != worker ? steal_from(worker, victim) : NULL;

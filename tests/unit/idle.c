@@ -9,6 +9,7 @@
 #include "../../runtime/alloc_internal.h"
 #include "../../runtime/runtime_internal.h"
 #include "../../runtime/sys_internal.h"
+#include "../../runtime/worker_parts_internal.h"
 #include "unit.h"
 
 #define WORKERS 5u
@@ -147,4 +148,75 @@ UNIT_TEST(idle, without_memory_it_says_so)
 	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
 	expect(rota__idle_init(&other, WORKERS), ==, -ENOMEM);
 	rota__idle_deinit(&other, WORKERS);
+}
+
+/* --- what has been stolen for nothing ------------------------------------------------------------------------------------ */
+
+#define LOOT 1000000000u /* tasks: so short are they only if the thief takes half an hour for them at most */
+
+/* Worker 0 has tasks that take `mean` of late. */
+static void fill(uint64_t mean)
+{
+	static rota_task tasks[128];
+
+	rota__worker_init(&workers[0], &runtime, 0);
+	rota__worker_init(&workers[1], &runtime, 1);
+	for (unsigned i = 0; i < 128; i++)
+		expect(rota__deque_push(&workers[0].deque, &tasks[i]), ==, true);
+	rota__store(&workers[0].mean, mean, RELAXED);
+	expect(rota__worker_worth(&workers[0], 1), ==, true);
+}
+
+/* Worker 1 has had LOOT of them, since `at`, has run `ran` tasks, and looks for more where there is none. */
+static void look_for_more(uint64_t ran, uint64_t at)
+{
+	workers[1].loot = (struct rota__loot){ .from = &workers[0], .tasks = LOOT, .at = at };
+	rota__store(&workers[1].runs, ran, RELAXED);
+	rota__store(&workers[0].mean, 0, RELAXED);
+	expect_pointer(rota__worker_search(&workers[1]), ==, NULL);
+	expect_pointer(workers[1].loot.from, ==, NULL);
+	expect(workers[1].searching, ==, true);
+	workers[1].searching = false;
+	rota__idle_stop_search(idle);
+}
+
+UNIT_TEST(idle, short_tasks_that_have_run_once_where_they_were_brought_stay_for_a_while)
+{
+	fill(100);
+	look_for_more(LOOT, rota_now());
+	rota__store(&workers[0].mean, 100, RELAXED);
+	expect(rota__worker_worth(&workers[0], 1), ==, false);
+	rota__store(&workers[0].mean, ROTA_US(10), RELAXED); /* they were short */
+	expect(rota__worker_worth(&workers[0], 1), ==, true);
+	rota__store(&workers[0].mean, 100, RELAXED);
+	rota__store(&workers[0].stalled_at, 0, RELAXED); /* nobody else runs them */
+	expect(rota__worker_worth(&workers[0], 1), ==, true);
+	rota__store(&workers[0].stalled_at, UINT64_MAX, RELAXED);
+	expect(rota__worker_worth(&workers[0], 1), ==, false);
+	rota__store(&workers[0].runs, 1000ull * LOOT, RELAXED);
+	expect(rota__worker_worth(&workers[0], 1), ==, true);
+}
+
+UNIT_TEST(idle, tasks_that_have_run_often_where_they_were_brought_may_be_stolen_again)
+{
+	fill(100);
+	look_for_more(10ull * LOOT, rota_now());
+	rota__store(&workers[0].mean, 100, RELAXED);
+	expect(rota__worker_worth(&workers[0], 1), ==, true);
+}
+
+UNIT_TEST(idle, tasks_that_have_taken_long_may_be_stolen_again)
+{
+	fill(100);
+	look_for_more(10, rota_now() - ROTA_SECONDS(1)); /* those ten */
+	rota__store(&workers[0].mean, 100, RELAXED);
+	expect(rota__worker_worth(&workers[0], 1), ==, true);
+}
+
+UNIT_TEST(idle, who_steals_remembers_from_whom)
+{
+	fill(ROTA_MS(1));
+	expect_pointer(rota__worker_search(&workers[1]), !=, NULL);
+	expect_pointer(workers[1].loot.from, ==, &workers[0]);
+	expect(workers[1].loot.tasks, ==, 64);
 }
