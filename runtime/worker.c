@@ -272,6 +272,8 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 			run(worker, task);
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
+		} else if (worker->spare && worker->unsubmitted) {
+			poll(worker); /* submits while it still counts as awake: the monitor lets in who is */
 		} else {
 			rota__worker_park(worker, deadline);
 		}
