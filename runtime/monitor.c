@@ -29,7 +29,7 @@ struct sight {
 	bool moved;       /* somebody has begun a task since the last look */
 	bool free;        /* a configured worker that moves, or sleeps */
 	bool asleep;      /* a configured worker that sleeps */
-	bool spare_free;  /* a spare on duty that moves, or sleeps, or would move if it had a CPU */
+	bool spare_idle;  /* a spare on duty that sleeps */
 	bool waiting;     /* something waits behind who is stuck */
 	bool hurried;     /* somebody may be stuck by the next look, or is */
 	unsigned blocked; /* workers in rota_block_in_place */
@@ -125,11 +125,8 @@ static bool spares_serve(const rota_runtime *rt)
 	return rota__load(&rt->spares.on_duty, RELAXED) > 0;
 }
 
-/*
- * Whether a spare that does not move was not given a CPU: it is ready and would go on, and one more spare would only take
- * more of the CPUs from it. Two of them that each hold one end of a conversation wait for each other's turn on a CPU.
- */
-static bool starved(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
+/* A spare that does not move may only lack a CPU: then it is ready, and would go on. */
+static void let_in(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
 {
 	struct rota__thread_times times = { .state = '?', .cpu = -1 };
 
@@ -137,10 +134,8 @@ static bool starved(rota_runtime *rt, const struct rota__worker *spare, const st
 	if (!rt->spares.closed && rota__sys_thread_cpu(spare->self) - watch->cpu < rt->config.stall_ns / 2)
 		rota__sys_thread_times(spare->self, &times);
 	pthread_mutex_unlock(&rt->spares.lock);
-	if (times.state != 'R')
-		return false;
-	rota__turns_look_from(times.cpu);
-	return true;
+	if (times.state == 'R')
+		rota__turns_look_from(times.cpu);
 }
 
 static void note_cpu_time(rota_runtime *rt, const struct rota__worker *spare, struct rota__watch *watch)
@@ -164,21 +159,21 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 	if (asleep(worker)) {
 		sight->asleep |= !spare;
 		sight->free |= !spare;
-		sight->spare_free |= spare && rota__spare_serves(worker);
+		sight->spare_idle |= spare && rota__spare_serves(worker);
 	} else if (blocked || !moved) {
 		const bool behind = help(rt, worker, runs, now);
 
 		sight->hurried = true;
 		sight->blocked += blocked;
 		sight->waiting |= behind;
-		sight->spare_free |= spare && rota__spare_serves(worker) && !blocked && starved(rt, worker, watch);
+		if (spare && rota__spare_serves(worker) && !blocked)
+			let_in(rt, worker, watch);
 		if (behind && !blocked)
 			count_stall(rt, watch, runs);
 		if (!blocked)
 			rota__stall_stuck(rt, worker, &watch->stall, behind || spares_serve(rt), now);
 	} else {
 		sight->free |= !spare;
-		sight->spare_free |= spare && rota__spare_serves(worker);
 		sight->hurried |= rota__load(&worker->running, RELAXED) != NULL; /* a hint */
 	}
 	if (only_blocked)
@@ -216,7 +211,7 @@ static void mind_spares(rota_runtime *rt, uint64_t now, const struct sight *sigh
 
 	if (spare_needed(rt, sight)) {
 		monitor->calm = 0;
-		if (sight->waiting && !sight->spare_free)
+		if (sight->waiting && !sight->spare_idle)
 			rota__spares_call(rt, rt->worker_count + sight->blocked, now);
 	} else if (sight->blocked == 0 || sight->asleep) {
 		if (++monitor->calm >= CALM_LOOKS)

@@ -258,6 +258,40 @@ UNIT_TEST(monitor, looks_often_while_spares_are_on_duty)
 	rota__store(&runtime.spares.on_duty, 0, RELAXED);
 }
 
+/* Two spares have been started, and the first one is on duty. All configured workers are stuck, and something waits. */
+static void serve_with_one_spare(void)
+{
+	runtime.spares.launched = 2;
+	rota__store(&runtime.spares.ready, 2, RELAXED);
+	rota__store(&runtime.spares.on_duty, 1, RELAXED);
+	rota__store(&workers[WORKERS].on_duty, 1, RELAXED);
+	workers[WORKERS].self = pthread_self();
+	for (unsigned i = 0; i <= WORKERS; i++) {
+		wake_up(i);
+		run_one(i);
+	}
+	look();
+	completions[0] = 1;
+}
+
+UNIT_TEST(monitor, calls_another_spare_while_those_on_duty_are_busy)
+{
+	serve_with_one_spare();
+	run_one(WORKERS);
+	look();
+	expect(rota__load(&runtime.spares.on_duty, RELAXED), ==, 2);
+	expect(woken[WORKERS + 1], ==, 1);
+}
+
+UNIT_TEST(monitor, calls_no_other_spare_while_one_sleeps)
+{
+	serve_with_one_spare();
+	fall_asleep(WORKERS);
+	look();
+	expect(rota__load(&runtime.spares.on_duty, RELAXED), ==, 1);
+	expect(woken[WORKERS + 1], ==, 0);
+}
+
 UNIT_TEST(monitor, looks_at_once_when_it_is_roused)
 {
 	for (int i = 0; i < 4; i++) {
