@@ -27,27 +27,37 @@ void rota__closing_deinit(struct rota__closing *closing)
 	rota__sys_unmap(closing->counts, MAPPED);
 }
 
-/* NULL: operations of its kind, or on its descriptor, are not counted. */
-static struct rota_atomic_u32 *count_of(const struct rota__closing *closing, const struct rota_op *op)
+/* Operations that may wait for their descriptors are; and splices, on both. */
+static bool is_counted(const struct rota_op *op)
 {
 	const enum rota__call_kind kind = rota__sys_call(op)->kind;
 
-	if ((kind != ROTA__CALL_WAITS && kind != ROTA__CALL_MOVES) || (unsigned)op->fd_ >= ROTA__COUNTED_FDS)
-		return NULL;
-	return &closing->counts[op->fd_];
+	return kind == ROTA__CALL_WAITS || kind == ROTA__CALL_MOVES || op->opcode_ == IORING_OP_SPLICE;
+}
+
+/* One more on the descriptor. false: it is being closed, or, for one that goes on, was closed since `closes`. */
+static bool enter(struct rota__closing *closing, int fd, bool goes_on, uint16_t closes)
+{
+	if ((unsigned)fd >= ROTA__COUNTED_FDS)
+		return true;
+	/* SEQ_CST: partner is rota__closing_begin, which counts the close, looks at this count, and marks it. Whoever comes
+	 * first is seen by the other. */
+	if (rota__fetch_add(&closing->counts[fd], 1, SEQ_CST) & CLOSING)
+		return false;
+	return !goes_on || (uint16_t)rota__load(&closing->closes[fd], SEQ_CST) == closes;
 }
 
 bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op)
 {
-	struct rota_atomic_u32 *count = count_of(closing, op);
+	const bool goes_on = op->stage_ == ROTA__OP_NEXT;
+	bool open;
 
-	if (count == NULL)
+	if (!is_counted(op))
 		return true;
-	/* Partner: the fetch_or in begin; whoever comes first is seen by the other. SEQ_CST for the next look, as in
-	 * call_begin. */
-	if (rota__fetch_add(count, 1, SEQ_CST) & CLOSING)
-		return false;
-	return op->stage_ != ROTA__OP_NEXT || (uint16_t)rota__load(&closing->closes[op->fd_], SEQ_CST) == op->closes_;
+	open = enter(closing, op->fd_, goes_on, op->closes_);
+	if (op->opcode_ == IORING_OP_SPLICE && !enter(closing, op->second_fd_, goes_on, op->second_closes_))
+		open = false;
+	return open;
 }
 
 static struct rota_op *take_closer(struct rota__closing *closing, int fd)
@@ -61,15 +71,20 @@ static struct rota_op *take_closer(struct rota__closing *closing, int fd)
 	if (closer != NULL) {
 		*link = closer->backlog_next_;
 		closer->offset_ = 0; /* as the kernel wants it */
+		closer->backlog_next_ = NULL;
 	}
 	return closer;
 }
 
-/* One less on the descriptor, whose count it is. */
-static struct rota_op *leave(struct rota__closing *closing, struct rota_atomic_u32 *count, int fd)
+/* One less on the descriptor. */
+static struct rota_op *leave(struct rota__closing *closing, int fd)
 {
+	struct rota_atomic_u32 *count;
 	struct rota_op *closer;
 
+	if ((unsigned)fd >= ROTA__COUNTED_FDS)
+		return NULL;
+	count = &closing->counts[fd];
 	if (rota__fetch_sub(count, 1, ACQ_REL) != (CLOSING | 1)) /* partner: as in enter */
 		return NULL;
 	rota__spin_lock(&closing->lock);
@@ -84,9 +99,18 @@ static struct rota_op *leave(struct rota__closing *closing, struct rota_atomic_u
 
 struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op)
 {
-	struct rota_atomic_u32 *count = count_of(closing, op);
+	struct rota_op *closer, *second;
 
-	return count != NULL ? leave(closing, count, op->fd_) : NULL;
+	if (!is_counted(op))
+		return NULL;
+	closer = leave(closing, op->fd_);
+	if (op->opcode_ != IORING_OP_SPLICE)
+		return closer;
+	second = leave(closing, op->second_fd_);
+	if (second == NULL)
+		return closer;
+	second->backlog_next_ = closer;
+	return second;
 }
 
 /* --- calls made in place ------------------------------------------------------------------------------------------ */
@@ -100,16 +124,12 @@ uint16_t rota__closing_closes(const struct rota__closing *closing, int fd)
 
 bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes)
 {
-	if ((unsigned)fd >= ROTA__COUNTED_FDS)
-		return true;
-	/* SEQ_CST: partner is rota__closing_begin, which counts the close and then looks at this count. */
-	return (rota__fetch_add(&closing->counts[fd], 1, SEQ_CST) & CLOSING) == 0 &&
-	       (uint16_t)rota__load(&closing->closes[fd], SEQ_CST) == closes;
+	return enter(closing, fd, true, closes);
 }
 
 struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd)
 {
-	return (unsigned)fd < ROTA__COUNTED_FDS ? leave(closing, &closing->counts[fd], fd) : NULL;
+	return leave(closing, fd);
 }
 
 /* --- closes ------------------------------------------------------------------------------------------------------- */
@@ -121,7 +141,7 @@ bool rota__closing_begin(struct rota__closing *closing, struct rota_op *closer)
 
 	if (fd >= ROTA__COUNTED_FDS)
 		return false;
-	rota__fetch_add(&closing->closes[fd], 1, SEQ_CST); /* this and the next, partner: rota__closing_call_begin */
+	rota__fetch_add(&closing->closes[fd], 1, SEQ_CST); /* this and the next, partner: enter */
 	if (rota__load(&closing->counts[fd], SEQ_CST) == 0)
 		return false;
 	rota__spin_lock(&closing->lock);
@@ -142,11 +162,16 @@ bool rota__closing_begin(struct rota__closing *closing, struct rota_op *closer)
 	return waits;
 }
 
+static bool is_marked(const struct rota__closing *closing, int fd)
+{
+	/* partner: the fetch_or in begin */
+	return (unsigned)fd < ROTA__COUNTED_FDS && (rota__load(&closing->counts[fd], ACQUIRE) & CLOSING) != 0;
+}
+
 bool rota__closing_marked(const struct rota__closing *closing, const struct rota_op *op)
 {
-	const struct rota_atomic_u32 *count = count_of(closing, op);
-
-	return count != NULL && (rota__load(count, ACQUIRE) & CLOSING) != 0; /* partner: the fetch_or in begin */
+	return is_counted(op) &&
+	       (is_marked(closing, op->fd_) || (op->opcode_ == IORING_OP_SPLICE && is_marked(closing, op->second_fd_)));
 }
 
 int rota__closing_next(struct rota__closing *closing, uint32_t *seen)

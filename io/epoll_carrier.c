@@ -98,6 +98,16 @@ static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *wak
 	return rc == -EPERM ? in_pool(op, waker) : finish(op, rc);
 }
 
+static rota_poll close_it(struct rota_op *op, const struct rota_waker *waker)
+{
+	const bool begun = op->polling_ == ROTA__POLL_DONE;
+
+	op->polling_ = ROTA__POLL_DONE;
+	if (!begun && rota__poller_close_begin(poller_of(op), op, waker))
+		return ROTA_PENDING;
+	return finish(op, rota__poller_close_end(poller_of(op), op));
+}
+
 /* --- the owner's part ----------------------------------------------------------------------------------------------- */
 
 static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
@@ -113,7 +123,7 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 		if (call->kind == ROTA__CALL_BLOCKS || is_file(op, call))
 			return in_pool(op, waker);
 		if (op->opcode_ == IORING_OP_CLOSE)
-			return finish(op, rota__poller_close(poller_of(op), op));
+			return close_it(op, waker);
 		if (!rota__poller_call_begin(poller_of(op), op->fd_, op->closes_))
 			return finish(op, -ECANCELED);
 		rc = call->make(op, call->kind != ROTA__CALL_AT_ONCE);
@@ -141,6 +151,8 @@ static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, 
 
 static void epoll_cancel(struct rota_op *op)
 {
+	if (op->opcode_ == IORING_OP_CLOSE)
+		return; /* that one is made, and does not take long */
 	if (!rota__poller_cancel(poller_of(op), op))
 		op->cancelled_ = 1; /* the owner sees it when it goes on */
 }

@@ -110,12 +110,11 @@ bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota
 	return at != NULL;
 }
 
-/* Whether its call would move bytes to or from the descriptor. */
-static bool is_about(const struct rota_op *op, int fd)
+/* Whether its call would move bytes to or from the descriptor: one that opens has a directory there. */
+static bool moves_bytes_of(const struct rota_op *op, int fd)
 {
-	if (op->opcode_ == IORING_OP_SPLICE)
-		return op->fd_ == fd || op->second_fd_ == fd;
-	return op->fd_ == fd && rota__sys_call(op)->kind == ROTA__CALL_MOVES;
+	return rota__op_is_about(op, fd) &&
+	       (op->opcode_ == IORING_OP_SPLICE || rota__sys_call(op)->kind == ROTA__CALL_MOVES);
 }
 
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
@@ -123,12 +122,21 @@ bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
 	bool any = false;
 
 	for (struct rota__interruptible *at = interrupts->first; at != NULL; at = at->next) {
-		if (!is_about(at->op, fd))
+		if (!moves_bytes_of(at->op, fd))
 			continue;
 		ask(interrupts, at);
 		any = true;
 	}
 	return any;
+}
+
+bool rota__interrupts_going_on(const struct rota__interrupts *interrupts, int fd)
+{
+	const struct rota__interruptible *at = interrupts->first;
+
+	while (at != NULL && !(at->asked && moves_bytes_of(at->op, fd)))
+		at = at->next;
+	return at != NULL;
 }
 
 void rota__interrupts_repeat(struct rota__interrupts *interrupts)

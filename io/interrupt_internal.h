@@ -64,6 +64,9 @@ bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota
 /* The descriptor is being closed: the same for all operations in the list that move bytes to or from it. */
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd);
 
+/* Whether one of these is still in the list. */
+bool rota__interrupts_going_on(const struct rota__interrupts *interrupts, int fd);
+
 /* The reactor, from time to time. */
 void rota__interrupts_repeat(struct rota__interrupts *interrupts);
 

@@ -25,7 +25,10 @@ struct rota_op {
 	/* private: the request, in the shape of a submission queue entry */
 	uint8_t opcode_;
 	uint8_t stage_;
-	uint16_t ioprio_;
+	union {
+		uint16_t ioprio_;
+		uint16_t second_closes_; /* of a splice */
+	};
 	int32_t fd_;
 	uint64_t offset_;
 	uint64_t addr_;

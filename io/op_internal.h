@@ -16,6 +16,8 @@
 #ifndef ROTA_IO_OP_INTERNAL_H
 #define ROTA_IO_OP_INTERNAL_H
 
+#include <liburing.h>
+
 #include "op.h"
 
 enum rota__op_stage {
@@ -62,6 +64,12 @@ static inline void rota__op_goes_on(struct rota_op *op, uint16_t closes)
 {
 	op->stage_ = ROTA__OP_NEXT;
 	op->closes_ = closes;
+}
+
+/* Whether it is about the descriptor, which may be the second one of a splice. */
+static inline bool rota__op_is_about(const struct rota_op *op, int fd)
+{
+	return op->fd_ == fd || (op->opcode_ == IORING_OP_SPLICE && op->second_fd_ == fd);
 }
 
 /* As recv(2) has them: what is asked of the error queue is there or is not, and nothing waits for it. */

@@ -18,6 +18,7 @@ enum rota__op_place {
 	ROTA__PLACE_NAP,
 	ROTA__PLACE_POOL,
 	ROTA__PLACE_LONG_CALL, /* the same, and its call may wait for ever (interrupt_internal.h) */
+	ROTA__PLACE_CLOSE,     /* a close, until the calls that it has cut off are over */
 };
 
 /* Linked by mail_next_ and backlog_next_. An operation that is in no list points to itself. */

@@ -31,17 +31,18 @@ uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
 {
 	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
 		return 0;
-	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, ACQUIRE); /* partner: rota__poller_close */
+	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, ACQUIRE); /* partner: rota__poller_close_begin */
 }
 
 bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op)
 {
-	return rota__poller_closes(poller, op->fd_) != op->closes_;
+	return rota__poller_closes(poller, op->fd_) != op->closes_ ||
+	       (op->opcode_ == IORING_OP_SPLICE && rota__poller_closes(poller, op->second_fd_) != op->second_closes_);
 }
 
 bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes)
 {
-	rota__fetch_add(&bucket_of(poller, fd)->calls, 1, SEQ_CST); /* partner: rota__poller_close, which reads it */
+	rota__fetch_add(&bucket_of(poller, fd)->calls, 1, SEQ_CST); /* partner: rota__poller_close_end, which reads it */
 	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
 		return true;
 	if ((uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST) == closes)
@@ -52,7 +53,7 @@ bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t close
 
 void rota__poller_call_end(struct rota__poller *poller, int fd)
 {
-	rota__fetch_sub(&bucket_of(poller, fd)->calls, 1, RELEASE); /* partner: rota__poller_close */
+	rota__fetch_sub(&bucket_of(poller, fd)->calls, 1, RELEASE); /* partner: rota__poller_close_end */
 }
 
 /* --- beginning and end -------------------------------------------------------------------------------------------- */
@@ -133,7 +134,7 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 	int rc;
 
 	rota__spin_lock(&bucket->lock);
-	if (rota__load(&bucket->closing, ACQUIRE) != 0) { /* partner: the decrement in rota__poller_close */
+	if (rota__load(&bucket->closing, ACQUIRE) != 0) { /* partner: the decrement in close_end */
 		rota__spin_unlock(&bucket->lock);
 		rota__sys_yield();
 		return -EAGAIN;
@@ -189,7 +190,7 @@ static bool cancel_all(struct rota__op_list *list, int fd, struct rota__wake_bat
 
 	for (op = list->first; op != NULL; op = next) {
 		next = op->mail_next_;
-		if (op->fd_ != fd && !(op->opcode_ == IORING_OP_SPLICE && op->second_fd_ == fd))
+		if (!rota__op_is_about(op, fd))
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
@@ -212,15 +213,13 @@ static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, 
 	} while (!done);
 }
 
-int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer)
+bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)
 {
 	const int fd = closer->fd_;
 	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
-	unsigned spins = 0;
-	int rc;
 
 	if (fd < 0)
-		return -EBADF;
+		return false;
 	rota__spin_lock(&bucket->lock);
 	rota__fetch_add(&bucket->closing, 1, RELAXED); /* under the lock */
 	if ((unsigned)fd < ROTA__POLLER_BUCKETS)
@@ -229,7 +228,17 @@ int rota__poller_close(struct rota__poller *poller, const struct rota_op *closer
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
 	cancel_in(&poller->for_pool, &poller->lock, fd);
-	rota__poller_cut_off(poller, fd);
+	return rota__poller_cut_off(poller, closer, waker);
+}
+
+int rota__poller_close_end(struct rota__poller *poller, const struct rota_op *closer)
+{
+	struct rota__poller_bucket *bucket = bucket_of(poller, closer->fd_);
+	unsigned spins = 0;
+	int rc;
+
+	if (closer->fd_ < 0)
+		return -EBADF;
 	while (rota__load(&bucket->calls, SEQ_CST) != 0) /* partner: rota__poller_call_begin */
 		rota__spin_pause(&spins);
 	rc = rota__sys_call(closer)->make(closer, false);

@@ -16,8 +16,8 @@
  * out again behind rota's back. What was reported and finds nobody does no harm.
  *
  * Closing: `closing` and `closes` of the list are counted up, the operations that wait for the number end with -ECANCELED,
- * the calls that are being made on it are waited for, the descriptor is closed without a lock held, and `closing` is counted
- * down. Who wants to wait meanwhile stands back. Each operation remembers `closes` from when it began, and looks before each
+ * calls of pool threads that may wait for ever are cut off, and the close is resumed when these are over; the calls that are
+ * being made on it are waited for, the descriptor is closed without a lock held, and `closing` is counted down. Who wants to wait meanwhile stands back. Each operation remembers `closes` from when it began, and looks before each
  * call and each wait whether it is another one: then the number means another descriptor, or none, and the operation ends
  * with -ECANCELED, too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the
  * close sees the call, which does not wait for anything, and lets it end. Numbers that share a list are not counted.
@@ -52,6 +52,7 @@ struct rota__poller {
 	uint64_t nap_until;                  /* ROTA_NEVER */
 	struct rota__op_list for_pool;       /* for pool threads, an errand each */
 	struct rota__interrupts interrupts;  /* what those have that may wait for ever */
+	struct rota__op_list closers;        /* closes that have cut some of that off */
 };
 
 /* 0, or a negative errno. */
@@ -76,8 +77,10 @@ int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const stru
  * call where that may wait for ever. */
 bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
 
-/* Ends all that wait for the descriptor, with -ECANCELED, and closes it. As close(2). */
-int rota__poller_close(struct rota__poller *poller, const struct rota_op *op);
+/* Ends all that wait for the descriptor of a close, with -ECANCELED. true: the close, with its waker, was left to wait for
+ * calls of other threads that were cut off. Then the end is due, as close(2). */
+bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker);
+int rota__poller_close_end(struct rota__poller *poller, const struct rota_op *closer);
 
 /* How often the number was closed so far; an operation on it takes it down as it begins. */
 uint16_t rota__poller_closes(struct rota__poller *poller, int fd);

@@ -42,12 +42,27 @@ static bool was_asked(struct rota__poller *poller, const struct rota__interrupti
 	return asked;
 }
 
+/* Resumes closes that have no more calls to wait for: of two descriptors at most, so that no batch is ever full. With the
+ * lock held. */
+static void resume_closers(struct rota__poller *poller, struct rota__wake_batch *batch)
+{
+	struct rota_op *closer, *next;
+
+	for (closer = poller->closers.first; closer != NULL; closer = next) {
+		next = closer->mail_next_;
+		if (!rota__interrupts_going_on(&poller->interrupts, closer->fd_))
+			rota__op_list_end(&poller->closers, closer, ROTA__OP_RESUME, batch);
+	}
+}
+
 /* A call that a cancel may cut off; it is in the list. */
 static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
 {
+	struct rota__wake_batch batch;
 	int rc = -EINTR;
 	bool ended;
 
+	rota__wake_batch_init(&batch);
 	rota__interrupts_let(true);
 	while (rc == -EINTR)
 		rc = was_asked(poller, self) || rota__poller_was_closed(poller, op) ? -ECANCELED
@@ -55,8 +70,10 @@ static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_leave(&poller->interrupts, self);
 	ended = self->asked || rota__poller_was_closed(poller, op);
+	resume_closers(poller, &batch);
 	rota__spin_unlock(&poller->lock);
 	rota__interrupts_let(false);
+	rota__wake_batch_submit(&batch);
 	return rc == -EBADF && ended ? -ECANCELED : rc; /* it was closed just before the call */
 }
 
@@ -101,13 +118,16 @@ void rota__poller_errand(struct rota__poller *poller)
 	rota__wake_batch_submit(&batch);
 }
 
-void rota__poller_cut_off(struct rota__poller *poller, int fd)
+bool rota__poller_cut_off(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)
 {
 	bool any;
 
 	rota__spin_lock(&poller->lock);
-	any = rota__interrupts_ask_all(&poller->interrupts, fd);
+	any = rota__interrupts_ask_all(&poller->interrupts, closer->fd_);
+	if (any)
+		rota__op_list_leave(&poller->closers, closer, ROTA__PLACE_CLOSE, waker);
 	rota__spin_unlock(&poller->lock);
 	if (any)
 		rota__poller_wake(poller); /* who sends the signal again */
+	return any;
 }

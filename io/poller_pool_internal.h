@@ -14,10 +14,11 @@
  * A thread that may be kept (a job of the pool; one outside, in what does not wait for ever) makes the call in place, and is
  * in `interrupts`, too.
  *
- * Calls may wait, for a disk or a terminal, and no close waits for them. A pool thread looks before it begins whether the
- * descriptor was closed; between that look and the call lie a few instructions in which a close on another thread is not
- * seen. What is left to the pool are files and terminals; a program that closes one while a read of it is under way, and
- * opens another at once, may have the bytes of the other read there, as with read(2) and close(2) on two threads.
+ * A close waits for the calls that it has cut off: it is in `closers` from then on, under the same lock, and whoever takes the
+ * last of them out of `interrupts` resumes it. For calls that wait for a disk no close waits. A pool thread looks before it
+ * begins whether the descriptor was closed; between that look and the call lie a few instructions in which a close on another
+ * thread is not seen. A program that closes a file while a read of it is under way, and opens another at once, may have the
+ * bytes of the other read there, as with read(2) and close(2) on two threads.
  */
 #ifndef ROTA_IO_POLLER_POOL_INTERNAL_H
 #define ROTA_IO_POLLER_POOL_INTERNAL_H
@@ -34,7 +35,8 @@ void rota__poller_errand(struct rota__poller *poller);
  * or one that may be kept and makes none of those. */
 int rota__poller_perform(struct rota__poller *poller, struct rota_op *op);
 
-/* Cuts off the calls that may wait for ever and move bytes to or from the descriptor. Who closes it. */
-void rota__poller_cut_off(struct rota__poller *poller, int fd);
+/* Cuts off the calls that may wait for ever and move bytes to or from the descriptor of a close. true: there are some, and the
+ * close was left to wait for their end. */
+bool rota__poller_cut_off(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker);
 
 #endif

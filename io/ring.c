@@ -120,6 +120,32 @@ static bool arm_wake(struct rota__ring *ring)
 	return true;
 }
 
+static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring_sqe *sqe)
+{
+	if (op->polling_ == ROTA__POLL_NOW) {
+		io_uring_prep_poll_add(sqe, op->fd_, (unsigned)rota__op_poll_events(op));
+	} else {
+		io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
+		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
+		sqe->flags = op->entry_flags_;
+		if (rota__ring_has_registered(ring, op)) /* the first of one buffer */
+			sqe->opcode = op->opcode_ == IORING_OP_READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+		if (rota__sys_ring_hides(op))
+			sqe->opcode = NO_OPCODE;
+	}
+	sqe->user_data = (uintptr_t)op;
+	if (op->opcode_ == IORING_OP_SPLICE) {
+		sqe->splice_fd_in = op->second_fd_;
+		rota__ring_splice_begins(ring, op);
+		return;
+	}
+	if (op->polling_ != ROTA__POLL_NOW) {
+		rota__op_poll_first(op);
+		sqe->ioprio = op->ioprio_;
+	}
+	op->turn_ = ring->turn;
+}
+
 bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 {
 	struct rota__worker *worker = rota__worker_self();
@@ -129,22 +155,7 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 		return false;
 	if (worker != NULL)
 		rota__worker_hush(worker); /* its ring: some operations raise SIGPIPE in the thread */
-	if (op->polling_ == ROTA__POLL_NOW) {
-		io_uring_prep_poll_add(sqe, op->fd_, (unsigned)rota__op_poll_events(op));
-	} else {
-		io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_, op->offset_);
-		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
-		rota__op_poll_first(op);
-		sqe->ioprio = op->ioprio_;
-		sqe->flags = op->entry_flags_;
-		if (rota__ring_has_registered(ring, op)) /* the first of one buffer */
-			sqe->opcode = op->opcode_ == IORING_OP_READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
-		if (rota__sys_ring_hides(op))
-			sqe->opcode = NO_OPCODE;
-		sqe->splice_fd_in = op->opcode_ == IORING_OP_SPLICE ? op->second_fd_ : 0;
-	}
-	sqe->user_data = (uintptr_t)op;
-	op->turn_ = ring->turn;
+	fill_in(ring, op, sqe);
 	rota__ring_publish(ring);
 	return true;
 }

@@ -20,12 +20,14 @@ void rota__ring_set_closing(struct rota__ring *ring, struct rota__closing *closi
 
 static void go_on_closing(struct rota_op *closer)
 {
-	if (closer == NULL)
-		return;
-	struct rota__ring *to = rota__load(&closer->carrier_, RELAXED); /* who waits has it constant */
+	while (closer != NULL) {
+		struct rota__ring *to = rota__load(&closer->carrier_, RELAXED); /* who waits has it constant */
+		struct rota_op *next = closer->backlog_next_;
 
-	rota__ring_mail(to, closer, ROTA__MAIL_SUBMIT);
-	rota__ring_wake(to);
+		rota__ring_mail(to, closer, ROTA__MAIL_SUBMIT);
+		rota__ring_wake(to);
+		closer = next;
+	}
 }
 
 void rota__ring_closing_leave(struct rota__ring *ring, const struct rota_op *op)
@@ -45,21 +47,29 @@ bool rota__ring_closes_unseen(const struct rota__ring *ring)
 	return ring->closing != NULL && rota__load(&ring->closing->sequence, ACQUIRE) != ring->closing_seen;
 }
 
+static bool put_cancel_of_all(struct rota__ring *ring, int fd)
+{
+	struct io_uring_sqe *sqe = rota__ring_entry(ring);
+
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+	sqe->user_data = ROTA__DATA_IGNORE;
+	rota__ring_publish(ring);
+	return true;
+}
+
 void rota__ring_cancel_for_closes(struct rota__ring *ring)
 {
 	while (rota__ring_closes_unseen(ring)) {
-		struct io_uring_sqe *sqe = rota__ring_entry(ring);
-		int fd;
+		uint32_t seen = ring->closing_seen;
+		const int fd = rota__closing_next(ring->closing, &seen);
 
-		if (sqe == NULL)
+		if (fd >= 0 && !put_cancel_of_all(ring, fd))
 			return; /* again in the next turn */
-		fd = rota__closing_next(ring->closing, &ring->closing_seen);
 		if (fd >= 0)
-			io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
-		else
-			io_uring_prep_nop(sqe);
-		sqe->user_data = ROTA__DATA_IGNORE;
-		rota__ring_publish(ring);
+			rota__ring_cancel_splices(ring, fd);
+		ring->closing_seen = seen;
 	}
 }
 

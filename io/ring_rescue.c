@@ -26,8 +26,10 @@ static void cancel_for_closes_of(struct rota__ring *ring)
 	while (rota__load(&ring->closing->sequence, ACQUIRE) != ring->rescuer_seen) {
 		const int fd = rota__closing_next(ring->closing, &ring->rescuer_seen);
 
-		if (fd >= 0)
-			rota__sys_cancel_for(&ring->uring, 0, fd);
+		if (fd < 0)
+			continue;
+		rota__sys_cancel_for(&ring->uring, 0, fd);
+		rota__ring_cancel_splices(ring, fd);
 	}
 }
 
@@ -104,8 +106,8 @@ unsigned rota__ring_rescue(struct rota__ring *ring, struct rota__ring *rescuer)
 	/* What the owner has not submitted yet: the requests are then those of the calling thread. */
 	if (left > 0)
 		enter_for(ring, left, 0);
-	forward_mail(ring, &reaping);
 	cancel_for_closes_of(ring);
+	forward_mail(ring, &reaping);
 	if (rota__ring_has_news(ring))
 		rota__sys_nudge_threads();
 	rota__ring_reap(ring, &reaping);

@@ -34,29 +34,49 @@ static void prepare_call(struct rota_splice_op *op, size_t len)
 			 op->flags_ | SPLICE_F_NONBLOCK);
 	call->addr_ = (uint64_t)op->from_offset_; /* not an address */
 	call->second_fd_ = op->from_;
+	call->second_closes_ = op->from_closes_;
 	rota__op_goes_on(call, op->to_closes_);
 }
 
-static bool was_closed(const struct rota_splice_op *op)
+/* Until `leave` neither is closed, and calls that do not wait may be made. false: one of the two was. */
+static bool enter(const struct rota_splice_op *op)
 {
-	return rota__call_closes(op->from_) != op->from_closes_ || rota__call_closes(op->to_) != op->to_closes_;
+	if (!rota__call_begin(op->from_, op->from_closes_))
+		return false;
+	if (rota__call_begin(op->to_, op->to_closes_))
+		return true;
+	rota__call_end(op->from_);
+	return false;
 }
 
-/* The call in place, unless one of the two was closed. */
+static void leave(const struct rota_splice_op *op)
+{
+	rota__call_end(op->to_);
+	rota__call_end(op->from_);
+}
+
+/* What has to be waited for, and by whom the call may be made if nothing has. false: one of the two was closed. */
+static bool look(const struct rota_splice_op *op, enum rota__splice_side *ret_side, enum rota__splice_way *ret_way)
+{
+	if (!enter(op))
+		return false;
+	*ret_side = rota__sys_splice_waits(op->from_, op->to_);
+	*ret_way = rota__sys_splice_way(op->from_, op->to_);
+	leave(op);
+	return true;
+}
+
+/* The call in place. */
 static int splice_here(struct rota_splice_op *op)
 {
 	int rc = rota__op_fault(&op->call_.op_);
 
 	if (rc < 0)
 		return rc;
-	if (!rota__call_begin(op->from_, op->from_closes_))
+	if (!enter(op))
 		return -ECANCELED;
-	rc = -ECANCELED;
-	if (rota__call_begin(op->to_, op->to_closes_)) {
-		rc = rota__sys_make_splice(&op->call_.op_, true);
-		rota__call_end(op->to_);
-	}
-	rota__call_end(op->from_);
+	rc = rota__sys_make_splice(&op->call_.op_, true);
+	leave(op);
 	return rc;
 }
 
@@ -75,11 +95,9 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 		op->to_closes_ = rota__call_closes(op->to_);
 	}
 	for (;;) {
-		if (was_closed(op))
+		if (!look(op, &side, &way))
 			ROTA_ASYNC_RETURN(op, -ECANCELED);
-		side = rota__sys_splice_waits(op->from_, op->to_);
 		if (side == ROTA__SPLICE_READY) {
-			way = rota__sys_splice_way(op->from_, op->to_);
 			prepare_call(op, way == ROTA__SPLICE_IN_PIECES && op->len_ > PIECE_MAX ? PIECE_MAX : op->len_);
 			if (way == ROTA__SPLICE_HERE) {
 				rc = splice_here(op);
@@ -90,7 +108,8 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 			}
 			if (rc != -EAGAIN)
 				ROTA_ASYNC_RETURN(op, rc);
-			side = rota__sys_splice_waits(op->from_, op->to_);
+			if (!look(op, &side, &way))
+				ROTA_ASYNC_RETURN(op, -ECANCELED);
 		}
 		if (op->flags_ & SPLICE_F_NONBLOCK)
 			ROTA_ASYNC_RETURN(op, -EAGAIN);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A close that waits for the operations on its descriptor: it goes on once, when the last of them has ended, whoever
- * begins or is refused meanwhile; and one that had nothing to do with it is not let go in its place.
+ * begins or is refused meanwhile; and one that had nothing to do with it is not let go in its place. A splice keeps two closes,
+ * of both its descriptors, and lets each go once.
  */
 #include "../../io/closing_internal.h"
 
@@ -16,8 +17,8 @@ const struct rota__call *rota__sys_call(const struct rota_op *op)
 	return &waits;
 }
 
-/* All on descriptor 0. */
-static struct rota_atomic_u32 counts[1], closes[1];
+/* All on descriptor 0, save the second side of a splice. */
+static struct rota_atomic_u32 counts[2], closes[2];
 static struct rota__closing closing;
 static struct rota_op first, second, third; /* operations */
 static struct rota_op close_first, close_again;
@@ -26,7 +27,7 @@ static bool again;
 
 static void setup(void)
 {
-	counts[0].value = closes[0].value = 0;
+	counts[0].value = closes[0].value = counts[1].value = closes[1].value = 0;
 	closing = (struct rota__closing){ .counts = counts, .closes = closes };
 	close_first = close_again = (struct rota_op){ .fd_ = 0 };
 	made = 0;
@@ -97,6 +98,45 @@ static void again_waits_for_third(void)
 	made_once();
 }
 
+/* --- a splice, whose two sides are closed by two ---------------------------------------------------------------------- */
+
+static struct rota_op splicing, close_from;
+static unsigned from_made; /* plain, as `made` */
+
+static void setup_splice(void)
+{
+	counts[0].value = closes[0].value = counts[1].value = closes[1].value = 0;
+	closing = (struct rota__closing){ .counts = counts, .closes = closes };
+	splicing = (struct rota_op){ .opcode_ = IORING_OP_SPLICE, .fd_ = 0, .second_fd_ = 1 };
+	close_first = (struct rota_op){ .fd_ = 0 };
+	close_from = (struct rota_op){ .fd_ = 1 };
+	made = from_made = 0;
+	model_check(rota__closing_enter(&closing, &splicing));
+}
+
+static void end_splice(void)
+{
+	const struct rota_op *closer = rota__closing_leave(&closing, &splicing);
+
+	for (; closer != NULL; closer = closer->backlog_next_) {
+		unsigned *count = closer == &close_first ? &made : &from_made;
+
+		++*count;
+	}
+}
+
+static void begin_close_from(void)
+{
+	if (!rota__closing_begin(&closing, &close_from))
+		from_made++;
+}
+
+static void both_made_once(void)
+{
+	made_once();
+	model_check(from_made == 1 && counts[1].value == 0);
+}
+
 const struct model_scenario model_scenarios[] = {
 	{ "closing: begins, the last ends", setup, { begin_close, end_first }, made_once, 0, 0, 0 },
 	{ "closing: begins, both end", setup_two, { begin_close, end_first, end_second }, made_once, 0, 0, 0 },
@@ -105,6 +145,13 @@ const struct model_scenario model_scenarios[] = {
 	  { end_first, refused_then_again },
 	  again_waits_for_third,
 	  0x3,
+	  0,
+	  0 },
+	{ "closing: a splice and both its sides",
+	  setup_splice,
+	  { end_splice, begin_close, begin_close_from },
+	  both_made_once,
+	  0,
 	  0,
 	  0 },
 	{ .name = NULL },

@@ -12,6 +12,7 @@
 
 #include "../../io/fd.h"
 #include "../../io/socket.h"
+#include "../../io/splice.h"
 #include "../../sync/barrier.h"
 #include "../../sync/wait_group.h"
 #include "crew.h"
@@ -22,7 +23,7 @@
 #define ROUNDS STRESS_FEWER(16u)
 #define TURNS 100u
 
-enum way { WAY_READ, WAY_WRITE, WAY_POLL, WAYS };
+enum way { WAY_READ, WAY_WRITE, WAY_POLL, WAY_SPLICE_FROM, WAY_SPLICE_TO, WAYS };
 
 struct team {
 	int pair[2]; /* the first is waited on, and closed */
@@ -74,22 +75,48 @@ static void prepare(struct member *member, struct rota_op *op, int fd, enum way 
 		rota_op_write(op, fd, token, sizeof(*token), -1);
 }
 
+static int wait_told(struct member *member, struct team *team, struct rota_future *future)
+{
+	struct told told = { .begun = &team->begun, .child = future };
+
+	rota_future_init(&told.future, &told_ops);
+	return member_wait(member, &told.future);
+}
+
+/* By way of a pipe: what was not moved is still where it was. */
+static int splice_it(struct member *member, struct team *team, bool writes, uint32_t *token)
+{
+	struct rota_splice_op op;
+	int fds[2], rc;
+
+	expect(pipe2(fds, O_CLOEXEC | O_NONBLOCK), ==, 0);
+	if (writes)
+		expect(write(fds[1], token, sizeof(*token)), ==, (ssize_t)sizeof(*token));
+	rota_op_splice(&op, writes ? fds[0] : team->pair[0], -1, writes ? team->pair[0] : fds[1], -1, sizeof(*token), 0);
+	rc = wait_told(member, team, &op.future);
+	expect(read(fds[0], token, sizeof(*token)), ==, (rc > 0) != writes ? (ssize_t)sizeof(*token) : -1);
+	close(fds[0]);
+	close(fds[1]);
+	return rc;
+}
+
 static void wait_for_it(struct member *member, struct team *team, unsigned number)
 {
 	const enum way way = team->ways[number];
-	uint32_t token = way == WAY_WRITE ? team->token : 0;
-	struct told told = { .begun = &team->begun };
+	uint32_t token = way == WAY_WRITE || way == WAY_SPLICE_TO ? team->token : 0;
 	struct rota_op op;
 	int rc;
 
-	prepare(member, &op, team->pair[0], way, &token);
-	told.child = &op.future;
-	rota_future_init(&told.future, &told_ops);
-	rc = member_wait(member, &told.future);
+	if (way == WAY_SPLICE_FROM || way == WAY_SPLICE_TO) {
+		rc = splice_it(member, team, way == WAY_SPLICE_TO, &token);
+	} else {
+		prepare(member, &op, team->pair[0], way, &token);
+		rc = wait_told(member, team, &op.future);
+	}
 	if (rc == -ECANCELED)
 		return;
 	expect(rc, >, 0);
-	if (way == WAY_READ) {
+	if (way == WAY_READ || way == WAY_SPLICE_FROM) {
 		expect(rc, ==, (int)sizeof(token));
 		expect(token, ==, team->token);
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A ring and closes: what comes to it, or is still with it, when it has cancelled all that the kernel had on a descriptor. */
+/*
+ * A ring and closes: what comes to it, or is still with it, when it has cancelled all that the kernel had on a descriptor; and
+ * splices, which such a cancel does not find.
+ */
 #define _GNU_SOURCE
 #include <poll.h>
 
@@ -87,4 +90,116 @@ UNIT_TEST(ring_mail, backlog_that_outlasts_a_close)
 	rota__fault_arm(ROTA__FAULT_ENTER, 1, -EBUSY);
 	expect_closed(&c);
 	rota__fault_arm(ROTA__FAULT_ENTER, 0, 0);
+}
+
+/* --- splices -------------------------------------------------------------------------------------------------------- */
+
+/* Into a blocking socket without room: a thread of the kernel's waits in the call. */
+static void prepare_splice(struct rota_op *op, int from, int to)
+{
+	rota__op_prepare(op, IORING_OP_SPLICE, to, NULL, 1, UINT64_MAX, 0);
+	op->addr_ = UINT64_MAX;
+	op->second_fd_ = from;
+}
+
+struct splices {
+	struct rota__ring ring;
+	struct rota__closing closing;
+	struct rota_op ops[3], closer;
+	int fds[2], pair[2];
+};
+
+/* More of them than the ring has entries. */
+static void splices_init(struct splices *s)
+{
+	plain_pipe(s->fds);
+	expect(write(s->fds[1], "abc", 3), ==, 3);
+	plain_pair(s->pair);
+	plain_fill(s->pair[0]);
+	expect(rota__closing_init(&s->closing), ==, 0);
+	expect(rota__ring_init(&s->ring, 1, false), ==, 0);
+	rota__ring_set_closing(&s->ring, &s->closing);
+	for (int i = 0; i < 3; i++) {
+		prepare_splice(&s->ops[i], s->fds[0], s->pair[0]);
+		expect(rota__closing_enter(&s->closing, &s->ops[i]), ==, true);
+		submit(&s->ring, &s->ops[i]);
+	}
+}
+
+/* Closes one of the two, which ends them; `moments`: how often the ring has its turn before. */
+static void close_and_finish(struct splices *s, int fd, unsigned moments)
+{
+	for (unsigned i = 0; i < moments; i++) {
+		rota__ring_turn(&s->ring, 0);
+		usleep(100);
+	}
+	rota_op_close(&s->closer, fd);
+	make_ready(&s->closer);
+	rota__store(&s->closer.carrier_, &s->ring, RELAXED);
+	expect(rota__closing_begin(&s->closing, &s->closer), ==, true);
+	rota__ring_wake(&s->ring);
+	for (int i = 0; i < 3; i++)
+		expect(finish(&s->ring, &s->ops[i]), ==, -ECANCELED);
+	expect(finish(&s->ring, &s->closer), ==, 0);
+	expect(fcntl(fd, F_GETFD), ==, -1);
+	expect_pointer(s->ring.splices, ==, NULL);
+	rota__ring_deinit(&s->ring);
+	rota__closing_deinit(&s->closing);
+}
+
+UNIT_TEST(ring_mail, splices_end_when_either_side_is_closed)
+{
+	for (unsigned round = 0; round < 20; round++) {
+		struct splices s;
+		const bool from = round % 2 != 0;
+
+		splices_init(&s);
+		close_and_finish(&s, from ? s.fds[0] : s.pair[0], round / 2);
+		close(from ? s.pair[0] : s.fds[0]);
+		close(s.fds[1]);
+		close(s.pair[1]);
+	}
+}
+
+/* One splice keeps two closes. */
+UNIT_TEST(ring_mail, a_splice_whose_two_sides_are_closed)
+{
+	struct rota__closing closing;
+	struct rota_op op, closers[2];
+
+	expect(rota__closing_init(&closing), ==, 0);
+	prepare_splice(&op, 3, 4);
+	expect(rota__closing_enter(&closing, &op), ==, true);
+	for (int i = 0; i < 2; i++) {
+		rota_op_close(&closers[i], 3 + i);
+		expect(rota__closing_begin(&closing, &closers[i]), ==, true);
+	}
+	expect(rota__closing_marked(&closing, &op), ==, true);
+	const struct rota_op *first = rota__closing_leave(&closing, &op);
+	expect_pointer(first, !=, NULL);
+	const struct rota_op *second = first->backlog_next_;
+	expect(first == &closers[0] || first == &closers[1], ==, true);
+	expect_pointer(second, ==, first == &closers[0] ? &closers[1] : &closers[0]);
+	expect_pointer(second->backlog_next_, ==, NULL);
+	expect(rota__closing_marked(&closing, &op), ==, false);
+	rota__closing_deinit(&closing);
+}
+
+/* It goes on with what was meant when it began, on either side. */
+UNIT_TEST(ring_mail, a_splice_of_what_was_closed)
+{
+	for (int side = 3; side <= 5; side++) {
+		struct rota__closing closing;
+		struct rota_op op, closer;
+
+		expect(rota__closing_init(&closing), ==, 0);
+		prepare_splice(&op, 3, 4);
+		rota__op_goes_on(&op, rota__closing_closes(&closing, 4));
+		op.second_closes_ = rota__closing_closes(&closing, 3);
+		rota_op_close(&closer, side);
+		expect(rota__closing_begin(&closing, &closer), ==, false);
+		expect(rota__closing_enter(&closing, &op), ==, side == 5);
+		expect_pointer(rota__closing_leave(&closing, &op), ==, NULL);
+		rota__closing_deinit(&closing);
+	}
 }

@@ -102,10 +102,10 @@ UNIT_TEST(ring_rescue, overflow_of_a_stuck_owner_is_taken)
 struct left_over {
 	struct rota__ring ring, mine; /* the owner's; the rescuer's */
 	struct rota__closing closing;
-	struct rota_op filled_in, held, wanted, closed, bound;
+	struct rota_op filled_in, held, wanted, closed, spliced, bound;
 	unsigned ready, freed; /* atomic */
 	char byte[4];
-	int fds[2], other[2];
+	int fds[2], other[2], silent[2];
 };
 
 static void count_and_submit(struct left_over *left, struct rota_op *op)
@@ -124,6 +124,10 @@ static void *leave_over(void *arg)
 	count_and_submit(left, &left->held);
 	rota_op_read(&left->closed, left->other[0], &left->byte[1], 1, -1);
 	count_and_submit(left, &left->closed);
+	rota__op_prepare(&left->spliced, IORING_OP_SPLICE, left->other[1], NULL, 1, UINT64_MAX, 0);
+	left->spliced.addr_ = UINT64_MAX;
+	left->spliced.second_fd_ = left->silent[0];
+	count_and_submit(left, &left->spliced);
 	rota__ring_turn(&left->ring, 0);
 	rota_op_poll(&left->filled_in, left->fds[1], POLLOUT);
 	count_and_submit(left, &left->filled_in);
@@ -140,6 +144,20 @@ static int rescued(struct left_over *left, struct rota_op *op)
 	expect_eventually((rota__ring_rescue(&left->ring, &left->mine), rota__ring_turn(&left->mine, 0),
 			   rota__slot_fired(&op->state_)));
 	return op->future.status;
+}
+
+/* A close of what a thread of the kernel's waits for in its name. */
+static void close_silent(struct left_over *left)
+{
+	struct rota_op closer;
+
+	rota_op_close(&closer, left->silent[0]);
+	make_ready(&closer);
+	rota__store(&closer.carrier_, &left->mine, RELAXED);
+	expect(rota__closing_begin(&left->closing, &closer), ==, true);
+	expect(rescued(left, &left->spliced), ==, -ECANCELED);
+	expect(finish(&left->mine, &closer), ==, 0);
+	expect(fcntl(left->silent[0], F_GETFD), ==, -1);
 }
 
 /* A close of what the stuck owner waits for; what begins meanwhile is refused. */
@@ -176,6 +194,7 @@ UNIT_TEST(ring_rescue, what_a_stuck_owner_has_left_to_do_is_done)
 
 	plain_pipe(left.fds);
 	plain_pipe(left.other);
+	plain_pipe(left.silent);
 	rota__sys_nudge_threads_register();
 	expect(rota__closing_init(&left.closing), ==, 0);
 	expect(rota__ring_init(&left.mine, 8, false), ==, 0);
@@ -184,6 +203,7 @@ UNIT_TEST(ring_rescue, what_a_stuck_owner_has_left_to_do_is_done)
 	expect_eventually(__atomic_load_n(&left.ready, __ATOMIC_ACQUIRE) != 0);
 	expect(rescued(&left, &left.filled_in), ==, POLLOUT);
 	close_other(&left);
+	close_silent(&left);
 	cancel(&left.held); /* a letter */
 	expect(rescued(&left, &left.held), ==, -ECANCELED);
 	rota_op_poll(&left.wanted, left.fds[1], POLLOUT);
@@ -198,4 +218,5 @@ UNIT_TEST(ring_rescue, what_a_stuck_owner_has_left_to_do_is_done)
 	rota__closing_deinit(&left.closing);
 	plain_close(left.fds);
 	close(left.other[1]);
+	close(left.silent[1]);
 }

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Splices that the kernel has, for the sake of closes. Each is made by a thread of the kernel's, where a cancel by descriptor
+ * finds it only once it has begun, and never by the side that it reads from. So a ring lists them, from before the entry is
+ * published until there is a completion, and a close has those that are about its descriptor cancelled by address.
+ *
+ * Such a cancel goes by mail, as all do: while the letter is out the operation cannot end. What is in the list cannot end
+ * either before it was taken out. Order of locks: list, then the slot of what is listed.
+ */
+#include "../runtime/slot_internal.h"
+#include "ring_parts_internal.h"
+
+void rota__ring_splice_begins(struct rota__ring *ring, struct rota_op *op)
+{
+	rota__spin_lock(&ring->splices_lock);
+	op->backlog_next_ = ring->splices;
+	ring->splices = op;
+	rota__spin_unlock(&ring->splices_lock);
+}
+
+void rota__ring_splice_ended(struct rota__ring *ring, struct rota_op *op)
+{
+	struct rota_op **link = &ring->splices;
+
+	rota__spin_lock(&ring->splices_lock);
+	while (*link != NULL && *link != op)
+		link = &(*link)->backlog_next_;
+	if (*link != NULL)
+		*link = op->backlog_next_;
+	rota__spin_unlock(&ring->splices_lock);
+}
+
+void rota__ring_cancel_splices(struct rota__ring *ring, int fd)
+{
+	rota__spin_lock(&ring->splices_lock);
+	for (struct rota_op *op = ring->splices; op != NULL; op = op->backlog_next_) {
+		if (!rota__op_is_about(op, fd))
+			continue;
+		rota__slot_take(&op->state_);
+		if (op->mail_ == ROTA__MAIL_NONE)
+			rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+		rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+	}
+	rota__spin_unlock(&ring->splices_lock);
+}
