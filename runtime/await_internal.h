@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) int rota__await_own(struct rota_fut
 		return future->status;
 	}
 	rota__store(&task->waits_for, rota__future_code_of(ops), RELAXED);
-	rota__worker_wait(worker);
+	rota__worker_suspend(worker, ROTA__VERDICT_WAIT); /* not by a call: see ROTA__COME_BACK1 */
 	if (__builtin_expect(rota__state_asked(&task->state), 0) || ops->poll(future, &cx) != ROTA_READY)
 		return rota_await(future);
 	return future->status;

@@ -14,6 +14,8 @@
 #ifndef ROTA_RUNTIME_CONTEXT_INTERNAL_H
 #define ROTA_RUNTIME_CONTEXT_INTERNAL_H
 
+#include "atomic_internal.h"
+
 #if defined(__x86_64__)
 #include "context_x86_64_internal.h"
 #elif defined(__aarch64__)
@@ -25,6 +27,22 @@
 /* Saves what lives in registers on the caller's stack and the stack pointer in *save_sp, then continues at `sp`, which
  * an earlier switch saved or rota__context_make made. */
 static inline void rota__context_switch(void **save_sp, void *sp);
+
+/*
+ * ROTA__COME_BACK1(fn, a), ROTA__COME_BACK2(fn, a, b), ROTA__COME_BACK3(fn, a, b, c): fn(a), where that may switch. It is the
+ * last thing that a public call does, with pointers and numbers of 64 bits at most; fn is not inline, and switches in no call
+ * of its own.
+ *
+ * After a switch the processor expects each return to lead where the fiber before has called. From fn all return to one place, so
+ * this one is expected; and from there it returns to the caller only if the last one who waited was called from the same place,
+ * as among many fibers that run the same loop, or when there was no switch after all. To another place it jumps: so the
+ * processor learns where to, as for any other jump. Two tasks that notify each other in turns took 133 ns, then 115.
+ */
+#ifndef ROTA__COME_BACK1
+#define ROTA__COME_BACK1(fn, a) ((fn)(a))
+#define ROTA__COME_BACK2(fn, a, b) ((fn)((a), (b)))
+#define ROTA__COME_BACK3(fn, a, b, c) ((fn)((a), (b), (c)))
+#endif
 
 /* ROTA__THREAD_WORD(name, ret_word): reads the thread-local pointer `name`. */
 

@@ -36,4 +36,48 @@ context_start:
 	.cfi_endproc
 	.size	context_start, . - context_start
 
+/* int rota__come_back(fn, a, b, c): context_internal.h. `left_by` is the address to which the call returns that was the last
+ * one here on this thread. */
+	.section .tbss, "awT", @nobits
+	.p2align 3
+	.type	left_by, @object
+	.size	left_by, 8
+left_by:
+	.zero	8
+
+	.text
+	.globl	rota__come_back
+	.hidden	rota__come_back
+	.type	rota__come_back, @function
+	.p2align 4
+rota__come_back:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset rbp, -16
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register rbp
+	movq	8(%rbp), %rax
+	movq	left_by@gottpoff(%rip), %r10
+	movq	%rax, %fs:(%r10)
+	movq	%rdi, %rax
+	movq	%rsi, %rdi
+	movq	%rdx, %rsi
+	movq	%rcx, %rdx
+	callq	*%rax
+	popq	%rbp
+	.cfi_def_cfa rsp, 8
+	.cfi_same_value rbp
+	movq	left_by@gottpoff(%rip), %r10
+	movq	(%rsp), %rcx
+	cmpq	%fs:(%r10), %rcx
+	jne	1f
+	ret
+1:	addq	$8, %rsp
+	.cfi_def_cfa_offset 0
+	.cfi_register rip, rcx
+	jmpq	*%rcx
+	.cfi_endproc
+	.size	rota__come_back, . - rota__come_back
+
 	.section .note.GNU-stack, "", @progbits

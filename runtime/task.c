@@ -180,32 +180,35 @@ void rota_join_init(struct rota_join_op *op, rota_task *task)
 	op->cancelled_ = 0;
 }
 
-static __attribute__((noinline)) int join_waiting(rota_task *task)
+/* Its end was seen. */
+static inline int join_ended(rota_task *task, int *ret_status)
+{
+	if (ret_status != NULL)
+		*ret_status = task->status;
+	rota__task_unref_ended(task);
+	return 0;
+}
+
+static __attribute__((noinline)) int join_waiting(rota_task *task, int *ret_status)
 {
 	struct rota_join_op op;
+	int rc;
 
 	if (task == rota__task_current())
 		return -EDEADLK;
 	rota_join_init(&op, task);
-	return rota__await_own(&op.future, &join_ops);
+	rc = rota__await_own(&op.future, &join_ops);
+	return rc < 0 ? rc : join_ended(task, ret_status);
 }
 
 int rota_join(rota_task *task, int *ret_status)
 {
 	if (task == NULL)
 		return -EINVAL;
-	if (rota__state_ended(&task->state)) {
-		rota__direct_done(rota__worker_self());
-	} else {
-		int rc = join_waiting(task);
-
-		if (rc < 0)
-			return rc;
-	}
-	if (ret_status != NULL)
-		*ret_status = task->status;
-	rota__task_unref_ended(task);
-	return 0;
+	if (!rota__state_ended(&task->state))
+		return ROTA__COME_BACK2(join_waiting, task, ret_status);
+	rota__direct_done(rota__worker_self());
+	return join_ended(task, ret_status);
 }
 
 void rota_detach(rota_task *task)

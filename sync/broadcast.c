@@ -222,7 +222,7 @@ int rota_broadcast_recv(struct rota_broadcast_receiver *receiver, void *ret_elem
 	int rc = may ? take(receiver, ret_elem) : -EAGAIN;
 
 	if (rc == -EAGAIN)
-		return recv_waiting(receiver, ret_elem, may);
+		return ROTA__COME_BACK3(recv_waiting, receiver, ret_elem, may);
 	rota__direct_done(worker);
 	return rc;
 }

@@ -263,7 +263,7 @@ int rota_channel_send_until(struct rota_channel *c, const void *elem, uint64_t d
 	int rc = rota__direct_may(worker) ? rota__channel_put_one(c, elem) : -EAGAIN;
 
 	if (rc == -EAGAIN)
-		return send_waiting(c, elem, deadline);
+		return ROTA__COME_BACK3(send_waiting, c, elem, deadline);
 	rota__direct_done(worker);
 	return rc;
 }
@@ -284,7 +284,7 @@ int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t dea
 	if (rota__direct_may(worker) && !rota__channel_looks_empty(c))
 		rc = rota__channel_take_one(c, ret_elem);
 	if (rc == -EAGAIN)
-		return recv_waiting(c, ret_elem, deadline);
+		return ROTA__COME_BACK3(recv_waiting, c, ret_elem, deadline);
 	rota__direct_done(worker);
 	return rc;
 }

@@ -105,7 +105,7 @@ static __attribute__((noinline)) int wait_carefully(struct rota_notify *n)
 	struct rota__worker *worker = rota__worker_self();
 
 	if (!rota__direct_may(worker) || !take_permit(n))
-		return wait_queued(n);
+		return ROTA__COME_BACK1(wait_queued, n);
 	rota__direct_done(worker);
 	return 0;
 }
@@ -117,7 +117,7 @@ int rota_notify_wait(struct rota_notify *n)
 	if (!rota__direct_at_once(worker))
 		return wait_carefully(n);
 	if (!take_permit(n))
-		return wait_queued(n);
+		return ROTA__COME_BACK1(wait_queued, n);
 	rota__direct_charge(worker);
 	return 0;
 }

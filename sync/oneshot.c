@@ -177,7 +177,7 @@ void rota_oneshot_recv_init(struct rota_oneshot_op *op, struct rota_oneshot *o)
 	rota__waiter_init(&op->waiter_);
 }
 
-int rota_oneshot_recv(struct rota_oneshot *o, void **ret_value)
+static __attribute__((noinline)) int recv_apart(struct rota_oneshot *o, void **ret_value)
 {
 	struct rota_oneshot_op op;
 	int rc;
@@ -187,4 +187,9 @@ int rota_oneshot_recv(struct rota_oneshot *o, void **ret_value)
 	if (rc == 0)
 		*ret_value = op.value;
 	return rc;
+}
+
+int rota_oneshot_recv(struct rota_oneshot *o, void **ret_value)
+{
+	return ROTA__COME_BACK2(recv_apart, o, ret_value);
 }

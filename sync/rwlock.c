@@ -191,7 +191,8 @@ static __attribute__((noinline)) int lock_waiting(struct rota_rwlock *l, bool wr
 
 static __attribute__((noinline)) int lock_carefully(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
-	return rota__direct_may_hold() && trylock(l, write) == 0 ? 0 : lock_waiting(l, write, deadline);
+	return rota__direct_may_hold() && trylock(l, write) == 0 ? 0
+								 : ROTA__COME_BACK3(lock_waiting, l, write, deadline);
 }
 
 static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)

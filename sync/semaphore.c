@@ -171,7 +171,9 @@ static __attribute__((noinline)) int acquire_waiting(struct rota_semaphore *s, u
 
 static __attribute__((noinline)) int acquire_carefully(struct rota_semaphore *s, uint64_t n, uint64_t deadline)
 {
-	return rota__direct_may_hold() && rota_semaphore_try_acquire(s, n) == 0 ? 0 : acquire_waiting(s, n, deadline);
+	return rota__direct_may_hold() && rota_semaphore_try_acquire(s, n) == 0
+		       ? 0
+		       : ROTA__COME_BACK3(acquire_waiting, s, n, deadline);
 }
 
 static inline int acquire(struct rota_semaphore *s, uint64_t n, uint64_t deadline)

@@ -237,7 +237,7 @@ int rota_watch_changed(struct rota_watch_receiver *receiver, void *ret_value)
 	struct rota__worker *worker = rota__worker_self();
 
 	if (!rota__direct_may(worker) || take(receiver, ret_value) < 0)
-		return changed_waiting(receiver, ret_value);
+		return ROTA__COME_BACK2(changed_waiting, receiver, ret_value);
 	rota__direct_done(worker);
 	return 0;
 }

@@ -357,3 +357,78 @@ UNIT_TEST(worker_switch, nothing_runs_after_the_task_that_is_waited_for)
 	}
 	rota_runtime_free(rt);
 }
+
+/* --- coming back from a wait ---------------------------------------------------------------------------------------------- */
+
+static uint64_t far[3]; /* what a call was given */
+
+static __attribute__((noinline)) int wait_one(struct rota_notify *n)
+{
+	return rota_notify_wait(n);
+}
+
+static __attribute__((noinline)) int64_t wait_two(struct rota_notify *n, uint64_t second)
+{
+	far[1] = second;
+	return rota_notify_wait(n) == 0 ? INT64_MIN : 0;
+}
+
+static __attribute__((noinline)) bool wait_three(struct rota_notify *n, bool second, uint64_t third)
+{
+	far[1] = second;
+	far[2] = third;
+	return rota_notify_wait(n) == 0;
+}
+
+struct corner {
+	struct rota_notify here, *there;
+	unsigned turns;
+};
+
+static int come_back_from_one(void *arg)
+{
+	struct corner *corner = arg;
+
+	for (; corner->turns > 0; corner->turns--) {
+		expect(ROTA__COME_BACK1(wait_one, &corner->here), ==, 0);
+		rota_notify_one(corner->there);
+	}
+	return 0;
+}
+
+/* From other places, of which two follow each other. */
+static int come_back_from_others(void *arg)
+{
+	struct corner *corner = arg;
+
+	for (; corner->turns > 0; corner->turns--) {
+		const uint64_t turn = (uint64_t)corner->turns << 40;
+
+		rota_notify_one(corner->there);
+		if (corner->turns % 3 > 0) {
+			expect(ROTA__COME_BACK2(wait_two, &corner->here, turn), ==, INT64_MIN);
+			expect(far[1], ==, turn);
+		} else {
+			expect(ROTA__COME_BACK3(wait_three, &corner->here, true, turn), ==, true);
+			expect(far[1], ==, true);
+			expect(far[2], ==, turn);
+		}
+	}
+	return 0;
+}
+
+UNIT_TEST(worker_switch, waits_come_back_to_where_they_were_called_with_what_was_returned)
+{
+	const struct rota_config config = { .workers = 1 };
+	struct corner one = { .turns = 1000 }, other = { .there = &one.here, .turns = 1000 };
+	rota_runtime *rt = NULL;
+	rota_task *tasks[2];
+
+	one.there = &other.here;
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_spawn_on(rt, &tasks[0], come_back_from_one, &one), ==, 0);
+	expect(rota_spawn_on(rt, &tasks[1], come_back_from_others, &other), ==, 0);
+	unit_expect_join(tasks[0], 0);
+	unit_expect_join(tasks[1], 0);
+	rota_runtime_free(rt);
+}
