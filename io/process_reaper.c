@@ -13,6 +13,7 @@
 #include "../runtime/alloc_internal.h"
 #include "../runtime/spin_internal.h"
 #include "../runtime/sys_internal.h"
+#include "after_fork_internal.h"
 #include "process_internal.h"
 #include "sys_process_internal.h"
 
@@ -117,6 +118,7 @@ void rota__orphan_leave(struct rota__orphan *orphan)
 	pthread_t thread;
 	bool make;
 
+	rota__fork_watch();
 	rota__spin_lock(&reaper.lock);
 	orphan->next = reaper.arrived;
 	reaper.arrived = orphan;
@@ -144,4 +146,15 @@ void rota__orphan_leave(struct rota__orphan *orphan)
 	rota__spin_unlock(&reaper.lock);
 	if (bell >= 0)
 		rota__sys_close(bell);
+}
+
+/* What was left is the parent's to wait for. */
+void rota__reaper_forked(void)
+{
+	if (reaper.bell >= 0)
+		rota__sys_close(reaper.bell);
+	rota__store(&reaper.lock, 0, RELAXED);
+	reaper.arrived = NULL;
+	reaper.thread = false;
+	reaper.bell = -1;
 }

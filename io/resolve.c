@@ -25,6 +25,7 @@
 #include "../runtime/alloc_internal.h"
 #include "../runtime/sys_internal.h"
 #include "../runtime/waitlist_internal.h"
+#include "after_fork_internal.h"
 #include "outside_internal.h"
 #include "sys_internal.h"
 
@@ -287,6 +288,7 @@ static void call_thread(void)
 		rota__sys_futex_wake(&lane.bell, 1);
 	if (!make)
 		return;
+	rota__fork_watch();
 	rc = rota__sys_thread(&thread, "rota-resolve", thread_main, NULL);
 	if (rc == 0) {
 		pthread_detach(thread);
@@ -296,6 +298,12 @@ static void call_thread(void)
 	lane.threads--;
 	unlock();
 	refuse_all(rc);
+}
+
+/* The questions stay where they are: somebody may have been about to change them. */
+void rota__resolver_forked(void)
+{
+	memset(&lane, 0, sizeof(lane));
 }
 
 /* --- asking ----------------------------------------------------------------------------------------------------- */

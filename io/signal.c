@@ -13,7 +13,9 @@
  * runtime, which streams can do without. Why a thread: it is also the one place where the signals are surely not blocked.
  *
  * `lock` guards streams, generations, the count of streams and whether there is a thread. A plain mutex keeps open and
- * close, which change dispositions, apart from each other. The thread leaves when it finds no stream.
+ * close, which change dispositions, apart from each other, and from a fork. The thread leaves when it finds no stream.
+ *
+ * In a child of fork(2) the parent's streams are closed: what the program had said about their signals holds again.
  */
 #define _GNU_SOURCE
 #include "../io/signal.h" /* not the one of the system */
@@ -21,9 +23,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 
 #include "../runtime/sys_internal.h"
 #include "../runtime/waitlist_internal.h"
+#include "after_fork_internal.h"
 #include "outside_internal.h"
 #include "sys_process_internal.h"
 
@@ -266,6 +270,7 @@ int rota_signal_open(struct rota_signal *stream, int signo)
 	if (!can_wait_for(signo))
 		return -EINVAL;
 	*stream = (struct rota_signal){ .signo_ = signo };
+	rota__fork_watch();
 	pthread_mutex_lock(&opening);
 	first = signals.streams[signo] == NULL; /* written with `opening` held only */
 	if (first)
@@ -323,6 +328,37 @@ void rota_signal_close(struct rota_signal *stream)
 		rota__sys_signal_give_back(signo, &former[signo]);
 	pthread_mutex_unlock(&opening);
 	dismiss(stream);
+}
+
+/* --- fork ------------------------------------------------------------------------------------------------------- */
+
+void rota__signals_fork_begin(void)
+{
+	pthread_mutex_lock(&opening);
+}
+
+void rota__signals_fork_end(void)
+{
+	pthread_mutex_unlock(&opening);
+}
+
+/* Whoever waits does so in the parent. */
+void rota__signals_forked(void)
+{
+	for (int signo = 1; signo < SIGNALS; signo++) {
+		struct rota_signal *next = signals.streams[signo];
+
+		if (next != NULL)
+			rota__sys_signal_give_back(signo, &former[signo]);
+		while (next != NULL) {
+			struct rota_signal *stream = next;
+
+			next = stream->next_;
+			*stream = (struct rota_signal){ 0 };
+		}
+	}
+	memset(&signals, 0, sizeof(signals));
+	rota__signals_fork_end();
 }
 
 /* --- waiting ---------------------------------------------------------------------------------------------------- */

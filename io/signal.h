@@ -13,11 +13,14 @@
  * As POSIX has it, a signal that comes several times before it is taken counts once, real-time signals too. Each stream
  * sees each signal, however many there are for the same one. It does not matter which thread the kernel picks; a thread
  * of rota's own, which is there as long as a stream is open, lets through what streams wait for, so a program may block
- * the signal in all of its threads. Only what is sent to one thread that blocks it (pthread_kill) does not arrive.
+ * the signal in all of its threads. Only what is sent to one thread that blocks it (pthread_kill, raise) does not arrive.
  *
  * While streams for a signal are open, what the program had said about it (handler, ignored, default) does not hold; the
  * last one to close puts it back, unless the program has installed a handler of its own meanwhile. System calls of the
  * program that the signal meets go on (SA_RESTART).
+ *
+ * In a child of fork(2) the parent's streams are closed, and what the program had said about their signals holds. The
+ * threads of a runtime block nearly all signals, and so does what is forked inside of a task, until it is told otherwise.
  *
  * SIGCHLD tells of every child, processes of process.h included. Wait for your own children by their pid, never for any:
  * waitpid(-1) would take the status of the others.

@@ -41,6 +41,12 @@ ROTA__OPAQUE bool rota__blocking_thread(void)
 	return pool_thread;
 }
 
+ROTA__OPAQUE void rota__blocking_forked(void)
+{
+	job_here = NULL;
+	pool_thread = false;
+}
+
 /* On the stack of the thread that waits; under the pool's lock, save that the thread sleeps on `called`. */
 struct rota__idler {
 	struct rota__idler *next, *prev;

@@ -40,6 +40,11 @@ ROTA__OPAQUE rota_runtime *rota__runtime_enter(rota_runtime *rt)
 	return former;
 }
 
+ROTA__OPAQUE void rota__runtime_forked(void)
+{
+	entered = NULL;
+}
+
 rota_runtime *rota_runtime_current(void)
 {
 	return rota__runtime_self();
@@ -164,6 +169,7 @@ static int runtime_alloc(rota_runtime **ret, const struct rota_config *config)
 	if (rt == NULL)
 		return -ENOMEM;
 	rt->config = *config;
+	rt->process = rota__process();
 	rt->worker_count = config->workers;
 	rt->worker_places = config->workers;
 	if (config->flavor != ROTA_FLAVOR_CURRENT_THREAD)
@@ -203,6 +209,7 @@ int rota_runtime_new(rota_runtime **ret, const struct rota_config *config)
 	rc = rota__driver_find(resolved.backend, &rt->driver);
 	if (rc < 0)
 		goto free_runtime;
+	rota__process_install();
 	rota__overflow_install();
 	rota__stall_install(rt);
 	rc = rt->driver->start(rt);
@@ -250,6 +257,8 @@ int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
 			     (unsigned long long)rota_task_id(), rota_task_name());
 		return -EDEADLK;
 	}
+	if (rota__runtime_is_parents(rt))
+		return rota__process_refuse();
 	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
 		return rota__runtime_block_on_alone(rt, fn, arg);
 	idle = rota__idle_any(&rt->idle);
@@ -300,7 +309,7 @@ int rota_run(int (*main)(int argc, char **argv), int argc, char **argv)
 
 void rota_runtime_free(rota_runtime *rt)
 {
-	if (rt == NULL || rota_runtime_shutdown(rt, ROTA_NEVER) < 0)
+	if (rt == NULL || rota_runtime_shutdown(rt, ROTA_NEVER) < 0 || rota__runtime_is_parents(rt))
 		return;
 	runtime_free(rt);
 }

@@ -73,6 +73,10 @@ ROTA_API int rota_runtime_new(rota_runtime **ret, const struct rota_config *conf
  * Several threads may do so at once with the multi-thread flavour; with the current-thread flavour the caller
  * becomes the worker, and a second thread gets -EBUSY. Inside a task of any runtime it is refused: -EDEADLK with
  * a message (debug builds abort). -EINVAL: rt or fn NULL. -ESHUTDOWN after rota_runtime_shutdown. -ENOMEM.
+ *
+ * In a child of fork(2) the runtimes of the parent have no threads: this, rota_block_on_future and the calls that spawn on a
+ * named runtime answer -ESHUTDOWN there, with a message (debug builds abort). The child may start runtimes of its own, also
+ * when its parent was inside of a task: the thread that has forked is a plain one there.
  */
 ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
 
@@ -81,7 +85,7 @@ ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
  * timeout_ns (0: does not wait), then stops the threads. 0 when all is gone; -ETIMEDOUT when tasks or blocking jobs are
  * left: each is reported on standard error by id and name, and the call may be repeated. From a plain thread that is
  * not the runtime's own; inside a task, a blocking job of the runtime or rota_block_on_future it is refused: -EDEADLK with a
- * message (debug builds abort).
+ * message (debug builds abort). In a child of fork(2) a runtime of the parent is left alone: 0.
  */
 ROTA_API int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns);
 
@@ -89,7 +93,8 @@ ROTA_API int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns);
  * Shuts down if that was not done (waiting without limit), then frees everything. NULL does nothing. Afterwards handles
  * and wakers of its tasks must not be used, and no thread may still be inside of a call that was given `rt` or one of them.
  * (A thread that wakes tasks by something that both share, a channel for example, may be about it: that is waited for.)
- * From a plain thread; where rota_runtime_shutdown is refused, so is this, and frees nothing.
+ * From a plain thread; where rota_runtime_shutdown is refused, so is this, and frees nothing. Nor does it free a runtime of the
+ * parent in a child of fork(2).
  */
 ROTA_API void rota_runtime_free(rota_runtime *rt);
 

@@ -3,6 +3,7 @@
 #ifndef ROTA_RUNTIME_RUNTIME_INTERNAL_H
 #define ROTA_RUNTIME_RUNTIME_INTERNAL_H
 
+#include "after_fork_internal.h"
 #include "blocking_internal.h"
 #include "driver_internal.h"
 #include "fork_internal.h"
@@ -17,6 +18,7 @@ struct rota_runtime {
 	/* constant once started */
 	struct rota_config config; /* resolved: no field is 0 that means a default */
 	const struct rota__driver *driver;
+	unsigned process; /* that started it, as rota__process says */
 	unsigned worker_count;
 	unsigned worker_places;       /* of them and of spares */
 	struct rota__worker *workers; /* the configured ones, then spares */
@@ -79,6 +81,12 @@ static inline int rota__runtime_admit(rota_runtime *rt, struct rota__worker *wor
 		return rota__runtime_admit_slow(rt, worker);
 	rota__count(&worker->spawned, 1);
 	return 0;
+}
+
+/* Whether it was started before a fork(2) that made this process: it cannot be used here. */
+static inline bool rota__runtime_is_parents(const rota_runtime *rt)
+{
+	return rt->process != rota__process();
 }
 
 /* Gives the pools' reserves back to the system. Any thread. */

@@ -29,6 +29,8 @@ int rota__runtime_admit_slow(rota_runtime *rt, struct rota__worker *worker)
 {
 	if (worker != NULL) {
 		rota__count(&worker->spawned, 1);
+	} else if (rota__runtime_is_parents(rt)) {
+		return rota__process_refuse();
 	} else {
 		rota__fetch_add(&rt->spawned, 1, SEQ_CST);
 		rota__fence(SEQ_CST); /* partner: the store of `closing`, then alive */
@@ -63,6 +65,8 @@ void rota__runtime_withdraw(rota_runtime *rt)
 
 int rota__runtime_admit_guest(rota_runtime *rt)
 {
+	if (rota__runtime_is_parents(rt))
+		return rota__process_refuse();
 	rota__fetch_add(&rt->guests, 1, SEQ_CST);
 	rota__fence(SEQ_CST); /* partner: the store of `closing`, then the load of `guests` */
 	if (rota__load(&rt->closing, RELAXED) == 0)
@@ -178,7 +182,7 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 			"cannot wait for its own end");
 		return -EDEADLK;
 	}
-	if (rota__load(&rt->stopped, ACQUIRE))
+	if (rota__load(&rt->stopped, ACQUIRE) || rota__runtime_is_parents(rt))
 		return 0;
 	rota__store(&rt->closing, 1, SEQ_CST);
 	rc = drain(rt, deadline);

@@ -71,6 +71,12 @@ ROTA__OPAQUE void rota__worker_leave(struct rota__worker *worker)
 	rota__valgrind_thread_stop(worker->valgrind_stack);
 }
 
+ROTA__OPAQUE void rota__worker_forked(void)
+{
+	rota__worker_tls = NULL;
+	rota__in_place_task = NULL;
+}
+
 /* --- running ------------------------------------------------------------------------------------------------ */
 
 /*

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Children of fork(2), as of a server that forks its workers: what the parent did with names, signals and processes is none
+ * of theirs, a runtime of their own is like any other, and one of the parent's is refused.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "../../io/process.h"
+#include "../../io/resolve.h"
+#include "../../io/signal.h"
+#include "places.h"
+#include "resolver.h"
+
+static const char *const one_address[] = { "127.0.0.2", NULL };
+
+/* fn(arg) as a task of a runtime that a child starts. The child goes with its parent, should it wait for ever. */
+struct trial {
+	int (*fn)(void *arg);
+	void *arg;
+};
+
+static void begin_child(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void try_it(void *arg)
+{
+	const struct trial *trial = arg;
+	rota_runtime *rt = unit_runtime(unit_flavor);
+
+	begin_child();
+	expect(rota_block_on(rt, trial->fn, trial->arg), ==, 0);
+	rota_runtime_free(rt);
+}
+
+static void expect_child(int (*fn)(void *arg), void *arg)
+{
+	struct trial trial = { fn, arg };
+	struct unit_child child;
+
+	unit_child_run(&child, try_it, &trial);
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+}
+
+/* --- what belongs to the process -------------------------------------------------------------------------------- */
+
+static int ask(void *arg)
+{
+	struct rota_address found[2];
+
+	(void)arg;
+	expect(rota_resolve("name.test", "80", 0, found, 2), ==, 1);
+	return 0;
+}
+
+/* The parent's thread, which waits for the next question, is not there. */
+RUNTIME_TEST(after_fork, names)
+{
+	resolver_set(0, one_address);
+	expect(rota_block_on(rt, ask, NULL), ==, 0);
+	expect_child(ask, NULL);
+	expect(rota_block_on(rt, ask, NULL), ==, 0);
+}
+
+static int hear(void *arg)
+{
+	struct rota_signal stream;
+
+	(void)arg;
+	expect(rota_signal_open(&stream, SIGUSR1), ==, 0);
+	kill(getpid(), SIGUSR1);
+	expect(rota_signal_wait(&stream), ==, 0);
+	rota_signal_close(&stream);
+	return 0;
+}
+
+static int hear_nothing_of(void *stream)
+{
+	expect(rota_signal_wait(stream), ==, -EBADF);
+	rota_signal_close(stream);
+	return hear(NULL);
+}
+
+RUNTIME_TEST(after_fork, signals)
+{
+	struct rota_signal streams[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		expect(rota_signal_open(&streams[i], SIGUSR1), ==, 0);
+	expect_child(hear_nothing_of, &streams[0]);
+	kill(getpid(), SIGUSR1);
+	for (unsigned i = 0; i < 2; i++) {
+		expect(rota_signal_wait(&streams[i]), ==, 0);
+		rota_signal_close(&streams[i]);
+	}
+}
+
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static int leave_a_child(void *arg)
+{
+	const struct rota_process_config config = { .argv = (char *[]){ "true", NULL } };
+	struct rota_process process;
+	pid_t pid;
+
+	(void)arg;
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	pid = process.pid;
+	rota_process_close(&process);
+	expect_eventually(is_gone(pid));
+	return 0;
+}
+
+RUNTIME_TEST(after_fork, orphans)
+{
+	const struct rota_process_config config = { .argv = (char *[]){ "sleep", "1000", NULL } };
+	struct rota_process process;
+	pid_t pid;
+
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	pid = process.pid;
+	rota_process_close(&process);
+	expect_child(leave_a_child, NULL);
+	kill(pid, SIGKILL);
+	expect_eventually(is_gone(pid));
+}
+
+/* --- runtimes --------------------------------------------------------------------------------------------------- */
+
+static int give(void *arg)
+{
+	(void)arg;
+	return 42;
+}
+
+struct use {
+	rota_runtime *rt;
+	int (*fn)(rota_runtime *rt);
+};
+
+static int block_on(rota_runtime *rt)
+{
+	return rota_block_on(rt, give, NULL);
+}
+
+static int block_on_future(rota_runtime *rt)
+{
+	struct rota_timer timer;
+
+	rota_timer_init(&timer, 0);
+	return rota_block_on_future(rt, &timer.future);
+}
+
+static int spawn_on(rota_runtime *rt)
+{
+	return rota_spawn_on(rt, NULL, give, NULL);
+}
+
+static void use_it(void *arg)
+{
+	const struct use *use = arg;
+
+	begin_child();
+	expect(use->fn(use->rt), ==, -ESHUTDOWN);
+}
+
+RUNTIME_TEST(after_fork, the_parents_runtime_is_refused)
+{
+	int (*const fns[])(rota_runtime *) = { block_on, block_on_future, spawn_on };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct use use = { rt, fns[i] };
+		struct unit_child child;
+
+		unit_child_run(&child, use_it, &use);
+		expect(WIFSIGNALED(child.status) ? WTERMSIG(child.status) : 0, ==, UNIT_MISUSE_SIGNAL);
+		expect_contains(child.text, "a runtime of the parent process cannot be used after fork(2)");
+	}
+	expect(rota_block_on(rt, give, NULL), ==, 42);
+}
+
+static void free_it(void *rt)
+{
+	begin_child();
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	rota_runtime_free(rt);
+}
+
+/* As the destructors of a C++ program do it, in a child that calls exit. */
+RUNTIME_TEST(after_fork, the_parents_runtime_is_not_freed)
+{
+	struct unit_child child;
+
+	unit_child_run(&child, free_it, rt);
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+	expect(rota_block_on(rt, give, NULL), ==, 42);
+}
+
+static int of_no_task(void *arg)
+{
+	expect(rota_task_id(), !=, 0);
+	return give(arg) - 42;
+}
+
+/* Who forks inside of a task is a plain thread in the child. */
+static void as_a_plain_thread(void *arg)
+{
+	struct trial trial = { of_no_task, NULL };
+
+	(void)arg;
+	expect(rota_task_id(), ==, 0);
+	expect_pointer(rota_runtime_current(), ==, NULL);
+	expect(rota_sleep(1), ==, 0);
+	try_it(&trial);
+}
+
+TASK_TEST(after_fork, in_a_task)
+{
+	struct unit_child child;
+
+	unit_child_run(&child, as_a_plain_thread, NULL);
+	expect(child.status, ==, 0);
+	expect(rota_sleep(1), ==, 0);
+}
+
+static int fork_in_a_job(void *arg)
+{
+	struct unit_child *child = arg;
+
+	unit_child_run(child, as_a_plain_thread, NULL);
+	return 0;
+}
+
+TASK_TEST(after_fork, in_a_job)
+{
+	struct unit_child child;
+
+	expect(rota_offload(fork_in_a_job, &child), ==, 0);
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+}
