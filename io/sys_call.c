@@ -182,12 +182,14 @@ static int accept_plainly(const struct rota_op *op)
 	return rota__sys_result(accept4(op->fd_, address(op), second_address(op), (int)op->flags_));
 }
 
-static bool is_listening(int fd)
+/* 1, 0, or why it cannot: -ENOTSOCK. */
+static int is_listening(int fd)
 {
 	int listens = 0;
 	socklen_t len = sizeof(listens);
+	int rc = rota__sys_result(getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len));
 
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens != 0;
+	return rc < 0 ? rc : listens != 0;
 }
 
 /* Accepts on listeners that are not O_NONBLOCK take turns, so that what was ready for one was not taken by another. */
@@ -210,9 +212,12 @@ static int make_accept(const struct rota_op *op, bool nowait)
 	else if (rc == 0)
 		rc = -EAGAIN;
 	rota__spin_unlock(lock);
-	if (rc == -EAGAIN && !is_listening(op->fd_))
-		return rota__sys_is_connection(op->fd_) ? -EINVAL : -EOPNOTSUPP; /* it would be waited for in vain */
-	return rc;
+	if (rc != -EAGAIN)
+		return rc;
+	rc = is_listening(op->fd_);
+	if (rc == 0) /* it would be waited for in vain */
+		return rota__sys_is_connection(op->fd_) ? -EINVAL : -EOPNOTSUPP;
+	return rc < 0 ? rc : -EAGAIN;
 }
 
 static int connect_plainly(const struct rota_op *op)

@@ -261,15 +261,21 @@ static void never_wait_script(const struct place *place)
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	socklen_t len = sizeof(address);
 	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ends[2];
 
 	(void)place;
+	expect(pipe2(ends, O_CLOEXEC), ==, 0);
 	expect(getsockname(listener, (struct sockaddr *)&address, &len), ==, 0);
 	expect(rota_accept(udp, NULL, NULL), ==, -EOPNOTSUPP);
+	expect(rota_accept(ends[0], NULL, NULL), ==, -ENOTSOCK);
+	expect(rota_accept(fd, NULL, NULL), ==, -EINVAL);
 	expect(rota_connect(fd, (struct sockaddr *)&address, len), ==, 0);
 	expect(rota_recv(fd, &byte, 1, MSG_DONTWAIT), ==, -EAGAIN);
 	expect(rota_recv(fd, &byte, 1, MSG_OOB), ==, -EINVAL);
 	expect(rota_recv(fd, &byte, 1, MSG_ERRQUEUE), ==, -EAGAIN);
 	expect(rota_recvmsg(fd, &message, MSG_ERRQUEUE), ==, -EAGAIN);
+	close(ends[0]);
+	close(ends[1]);
 	close(udp);
 	close(fd);
 	close(listener);
