@@ -126,6 +126,24 @@ static void report_task(rota_task *task, void *arg)
 	rota__task_unref(task);
 }
 
+static void count_task(rota_task *task, void *count)
+{
+	++*(unsigned *)count;
+	rota__task_unref(task);
+}
+
+/* Whether there is somebody to wait for, and to tell of. A task that has ended, and may have been joined, is no such one: it
+ * counts as alive until its thread, which may be off the CPU, has said so. */
+static bool anybody_left(rota_runtime *rt)
+{
+	unsigned tasks = 0;
+
+	if (rota__load(&rt->occupied, SEQ_CST) != 0 || rota__load(&rt->guests, SEQ_CST) > 0)
+		return true;
+	rota__task_pool_each(&rt->tasks, count_task, &tasks);
+	return tasks > 0;
+}
+
 /* Cancels all tasks until none is left. 0, -ETIMEDOUT. */
 static int drain(rota_runtime *rt, uint64_t deadline)
 {
@@ -137,12 +155,12 @@ static int drain(rota_runtime *rt, uint64_t deadline)
 		    rota__load(&rt->guests, SEQ_CST) == 0)
 			return 0;
 		now = rota__sys_clock();
-		if (now >= deadline && !first)
-			return -ETIMEDOUT; /* those who have had their last round lie still, and tell what they wait for */
-		rota__task_pool_each(&rt->tasks, cancel_task, NULL);
-		if (now >= deadline)
+		/* Those who have had their last round lie still, and tell what they wait for. */
+		if (now < deadline || first)
+			rota__task_pool_each(&rt->tasks, cancel_task, NULL);
+		if (now >= deadline && anybody_left(rt))
 			return -ETIMEDOUT;
-		again = deadline - now < CANCEL_AGAIN_NS ? deadline : now + CANCEL_AGAIN_NS;
+		again = now >= deadline || deadline - now >= CANCEL_AGAIN_NS ? now + CANCEL_AGAIN_NS : deadline;
 		if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && rota__runtime_alive(rt) > 0 &&
 		    rota__runtime_occupy(rt)) {
 			rota__runtime_play_worker(rt, none_alive, rt, again);

@@ -45,8 +45,28 @@ RUNTIME_TEST(shutdown, a_shutdown_cancels_and_drains)
 RUNTIME_TEST(shutdown, a_shutdown_of_nothing_needs_no_time)
 {
 	expect(rota_block_on(rt, give, NULL), ==, 0);
-	expect_eventually(rota__runtime_alive(rt) == 0);
 	expect(rota_runtime_shutdown(rt, 0), ==, 0);
+}
+
+static void *count_it_off(void *arg)
+{
+	rota_runtime *rt = arg;
+
+	expect_eventually(rota__load(&rt->closing, SEQ_CST) != 0);
+	usleep(20000);
+	rota__runtime_dismiss(rt);
+	return NULL;
+}
+
+/* One that has ended, whose thread is scheduled only now, is nobody to tell of. */
+RUNTIME_TEST(shutdown, who_has_only_to_be_counted_off_is_waited_for)
+{
+	pthread_t thread;
+
+	expect(rota__runtime_admit(rt, NULL), ==, 0);
+	expect(pthread_create(&thread, NULL, count_it_off, rt), ==, 0);
+	expect(rota_runtime_shutdown(rt, 0), ==, 0);
+	pthread_join(thread, NULL);
 }
 
 UNIT_TEST(shutdown, free_takes_null_and_shuts_down_by_itself)
