@@ -322,6 +322,12 @@ static int port_number(const char *text)
 	return *text == '\0' ? port : -1;
 }
 
+/* Names of services begin so, too. getaddrinfo would take "" for 0, and " +80" for 80. */
+static bool begins_as_a_port(const char *text)
+{
+	return (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
+}
+
 /* Joins the question that is open, or opens one. 0: the asker is queued, or was answered already. */
 static int ask(struct rota_resolve_op *op, const struct rota_waker *waker)
 {
@@ -383,7 +389,7 @@ static int check(const struct rota_resolve_op *op)
 	    (op->flags_ & families) == families || op->flags_ >= ROTA_RESOLVE_IPV6 * 2 ||
 	    length(op->host_) > NAME_MAX_LEN + 1 || length(op->port_) > NAME_MAX_LEN + 1)
 		return -EINVAL;
-	if (port_number(op->port_) > UINT16_MAX)
+	if ((op->port_ != NULL && !begins_as_a_port(op->port_)) || port_number(op->port_) > UINT16_MAX)
 		return -ENOENT;
 	return op->cancelled_ ? -ECANCELED : 0;
 }

@@ -77,6 +77,7 @@ UNIT_TEST(resolve, answers)
 
 static void refused_script(const struct place *place)
 {
+	static const char *const no_ports[] = { "", "+80", " 80", "-80", "\t0" };
 	static char long_name[1026];
 	struct rota_address found[2];
 
@@ -91,6 +92,10 @@ static void refused_script(const struct place *place)
 	expect(resolver_asked(), ==, 0);
 	expect(carry(place, "name.test", "1", 0, found, 2), ==, -ENOENT);
 	expect(rota_resolve("127.0.0.1", "no such service", 0, found, 2), ==, -ENOENT);
+	for (unsigned i = 0; i < sizeof(no_ports) / sizeof(no_ports[0]); i++) {
+		expect(carry(place, "127.0.0.1", no_ports[i], 0, found, 2), ==, -ENOENT);
+		expect(carry(place, NULL, no_ports[i], 0, found, 2), ==, -ENOENT);
+	}
 	expect(carry(place, "127.0.0.1", "65536", 0, found, 2), ==, -ENOENT);
 	expect(carry(place, "name.test", "18446744073709551696", 0, found, 2), ==, -ENOENT);
 	expect(carry(place, NULL, "70000", 0, found, 2), ==, -ENOENT);
