@@ -105,7 +105,7 @@ ROTA_API ssize_t rota_stream_read_exact(struct rota_stream *s, void *buf, size_t
  * A line: 1, and in `buf` its text with a NUL behind it but without the line's end, which is LF or CRLF; *ret_len (may
  * be NULL) is its length, since the text may have NULs in it. The last line needs no end. 0: there is none left.
  * -EMSGSIZE: the text does not fit into size - 1 bytes, or the line with its end into the stream's buffer; it is all
- * still there, for rota_stream_read or rota_stream_consume.
+ * still there, for rota_stream_read or rota_stream_consume. -EINVAL: size 0.
  */
 ROTA_API int rota_stream_read_line(struct rota_stream *s, char *buf, size_t size, size_t *ret_len) ROTA_MUST_USE;
 
