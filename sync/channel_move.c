@@ -122,8 +122,7 @@ static size_t take_and_serve(struct rota_channel *c, unsigned char *ret_elems, s
 		if (count > 0) {
 			rota__channel_ring_take(c, ret_elems + done * c->elem_size_, count);
 			done += count;
-			if (rota__channel_settle(c, batch))
-				break;
+			rota__channel_settle(c, batch); /* what is left when the batch is full, the caller sees to */
 		} else if (!c->closed_ && rota__channel_has_in_hand(c)) {
 			if (rota__wake_batch_full(batch))
 				break;
