@@ -14,6 +14,7 @@ static unsigned got[4];
 static unsigned count;
 static struct rota_channel_op crowd[3]; /* they wait, in this order: more than one batch of wakes (meson.build) */
 static unsigned elems[3];
+static unsigned char large[1024];
 
 static void setup(void)
 {
@@ -35,6 +36,15 @@ static void setup_filled(void)
 
 	setup();
 	model_check(rota_channel_try_send(&channel, &elem) == 0);
+}
+
+/* A ring of two slots, both filled, that may grow: elements are so large that it began with one. */
+static void setup_grown(void)
+{
+	model_check(rota_channel_init(&channel, sizeof(large), ROTA_UNBOUNDED) == 0);
+	for (int i = 0; i < 2; i++)
+		model_check(rota_channel_try_send(&channel, large) == 0);
+	model_check(channel.slots_ == 2);
 }
 
 static void setup_rendezvous(void)
@@ -202,6 +212,17 @@ static void try_send_1(void)
 	const unsigned elem = 1;
 
 	model_check(rota_channel_try_send(&channel, &elem) == 0);
+}
+
+static void send_large(void)
+{
+	model_check(rota_channel_send(&channel, large) == 0);
+}
+
+static void grown_once(void)
+{
+	model_check(channel.slots_ == 4);
+	model_check(rota_channel_length(&channel) == 4);
 }
 
 static void close_it(void)
@@ -393,6 +414,7 @@ const struct model_scenario model_scenarios[] = {
 	{ "channel: two each", setup, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
 	{ "channel: full, send, recv", setup_filled, { send_1, recv_3_1 }, got_1, 0, 0, 0 },
 	{ "channel: unbounded", setup_unbounded, { send_1_2, recv_1_2 }, got_one_each, 0, 0, 3 },
+	{ "channel: grows for two", setup_grown, { send_large, send_large }, grown_once, 0, 0, 2 },
 	{ "channel: full, sender, two receivers", setup_filled, { send_1, recv_one, recv_one }, got_1_and_3, 0, 0, 1 },
 	{ "channel: ended by the receiver", setup, { send_1, recv_and_end }, NULL, 0, 0, 0 },
 	{ "channel: full, ended by the sender", setup_filled, { send_and_end, recv_one }, got_3, 0, 0, 0 },
