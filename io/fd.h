@@ -41,7 +41,8 @@ ROTA_API ssize_t rota_pwritev(int fd, const struct iovec *iov, int iovcnt, off_t
 ROTA_API ssize_t rota_read_exact(int fd, void *buf, size_t len) ROTA_MUST_USE;
 ROTA_API ssize_t rota_write_all(int fd, const void *buf, size_t len) ROTA_MUST_USE;
 
-/* Waits until one of `events` (POLLIN, POLLOUT, ...) holds; returns those that do, POLLERR and POLLHUP included.
+/* Waits until one of `events` (POLLIN, POLLOUT, ...) holds; returns those that do. As with poll(2), POLLERR and POLLHUP end the
+ * wait in any case, POLLRDHUP (the other side of a connection sends no more) if it was asked for.
  * The way to adopt a descriptor of another library. Regular files are always ready. */
 ROTA_API int rota_poll_fd(int fd, short events) ROTA_MUST_USE;
 

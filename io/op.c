@@ -114,12 +114,33 @@ static bool could_not_lend(struct rota_op *op, int res)
 	return true;
 }
 
+int rota__op_asked_events(const struct rota_op *op, int events)
+{
+	const int asked = op->polling_ == ROTA__POLL_NOW ? rota__op_poll_events(op) : (int)op->flags_;
+
+	return events & (asked | POLLERR | POLLHUP | POLLNVAL);
+}
+
+static bool polls(const struct rota_op *op)
+{
+	return op->polling_ == ROTA__POLL_NOW || op->opcode_ == IORING_OP_POLL_ADD;
+}
+
 enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 {
+	if (op->changes_ && op->future.status > 0)
+		*res = op->future.status;
+	if (polls(op) && *res > 0 && rota__op_asked_events(op, *res) == 0) {
+		op->changes_ = 1;
+		op->future.status = 0;
+		return op->polling_ == ROTA__POLL_NOW ? ROTA__MAIL_POLL : ROTA__MAIL_SUBMIT;
+	}
 	if (*res <= -ERESTART_FIRST && *res >= -ERESTART_LAST)
 		*res = -EINTR;
-	if (op->polling_ == ROTA__POLL_NOW && *res >= 0)
+	if (op->polling_ == ROTA__POLL_NOW && *res >= 0) {
+		op->changes_ = 0;
 		return ROTA__MAIL_SUBMIT;
+	}
 	if (op->opcode_ == IORING_OP_CLOSE)
 		return ROTA__MAIL_NONE; /* the number is free, whatever the result says */
 	if (op->opcode_ == IORING_OP_CONNECT && op->polling_ == ROTA__POLL_DONE && *res == -EISCONN)
@@ -161,19 +182,11 @@ int rota__op_fault(struct rota_op *op)
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
-/* Rings tell POLLRDHUP to whoever asks. */
-static int asked_events(const struct rota_op *op, int events)
-{
-	const int asked = events & ((int)op->flags_ | POLLERR | POLLHUP | POLLNVAL);
-
-	return asked != 0 ? asked : events;
-}
-
 /* `status` is what the carrier said. */
 static void take_result(struct rota_op *op)
 {
 	if (op->opcode_ == IORING_OP_POLL_ADD && op->future.status > 0)
-		op->future.status = asked_events(op, op->future.status);
+		op->future.status = rota__op_asked_events(op, op->future.status);
 	learn(op, op->future.status);
 	if (op->opcode_ != IORING_OP_SPLICE) /* which has its second descriptor in that place */
 		op->future.status = rota__cached_result(op, op->future.status);
@@ -300,6 +313,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->cancelled_ = 0;
 	op->polling_ = ROTA__POLL_NEVER;
 	op->as_socket_ = 0;
+	op->changes_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;

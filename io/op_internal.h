@@ -27,6 +27,10 @@ enum rota__op_stage {
 };
 enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__MAIL_CANCEL };
 
+/* changes_: nothing that the operation asks for holds, and what does would end each further poll at once. So its entry in the
+ * ring is a multishot poll, which is told of changes, until one brings what was asked for; that is kept as the status until
+ * the poll was cancelled. */
+
 /* polling_: whether the entry in the ring is a poll that comes before the operation itself. */
 enum rota__op_polling { ROTA__POLL_NEVER, ROTA__POLL_NOW, ROTA__POLL_DONE };
 
@@ -80,6 +84,10 @@ void rota__op_refuse(struct rota_op *op, int error);
 
 /* Asked before an operation starts: 0, or the error that a test has armed. A test may also cut what a transfer moves. */
 int rota__op_fault(struct rota_op *op);
+
+/* What is to be told of `events`, to an operation that polls: what it asked for, and errors. Rings tell POLLRDHUP, too, to
+ * whoever polls. */
+int rota__op_asked_events(const struct rota_op *op, int events);
 
 /* The events to poll for before trying again, 0 when the operation is not of a kind that says EAGAIN. */
 short rota__op_poll_events(const struct rota_op *op);

@@ -133,6 +133,8 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 		if (rota__sys_ring_hides(op))
 			sqe->opcode = NO_OPCODE;
 	}
+	if (op->changes_)
+		sqe->len = IORING_POLL_ADD_MULTI;
 	sqe->user_data = (uintptr_t)op;
 	if (op->opcode_ == IORING_OP_SPLICE) {
 		sqe->splice_fd_in = op->second_fd_;

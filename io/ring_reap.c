@@ -13,10 +13,26 @@ static bool take_result(struct rota__ring *ring, struct rota_op *op, int *res, u
 	return rota__accept_stream_take(op, res, last);
 }
 
+/* One of a poll for changes: the first that brings what was asked for ends it. */
+static void note_events(struct rota__ring *ring, struct rota_op *op, int events, struct rota__reaping *reaping)
+{
+	if (events <= 0 || rota__op_asked_events(op, events) == 0)
+		return;
+	op->future.status = events;
+	if (op->mail_ != ROTA__MAIL_NONE)
+		return;
+	rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+	reaping->owner_needed = true;
+}
+
 /* A completion after which others come; the slot is taken. */
 static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const struct io_uring_cqe *cqe,
 			     struct rota__reaping *reaping)
 {
+	if (op->changes_) {
+		note_events(ring, op, cqe->res, reaping);
+		return;
+	}
 	op->future.status = cqe->res;
 	if (!rota__op_is_multishot(op))
 		return;

@@ -246,6 +246,51 @@ UNIT_TEST(tcp, half_close)
 	everywhere(half_close_script);
 }
 
+/* --- polls of a connection whose other side sends no more ------------------------------------------------------------ */
+
+struct polling {
+	int fd;
+	short events;
+	rota_task *task;
+};
+
+static int poll_it(void *arg)
+{
+	const struct polling *polling = arg;
+
+	return rota_poll_fd(polling->fd, polling->events);
+}
+
+static void not_asked_script(const struct place *place)
+{
+	struct polling pollings[2];
+	char buf[4096];
+	int fds[2];
+
+	(void)place;
+	plain_pair(fds); /* which keeps no room back */
+	plain_fill(fds[1]);
+	pollings[0] = (struct polling){ .fd = fds[1], .events = POLLPRI };
+	pollings[1] = (struct polling){ .fd = fds[1], .events = POLLOUT };
+	expect(shutdown(fds[0], SHUT_WR), ==, 0);
+	expect(rota_poll_fd(fds[1], POLLRDHUP), ==, POLLRDHUP);
+	for (int i = 0; i < 2; i++) {
+		pollings[i].task = unit_spawn(poll_it, &pollings[i]);
+		unit_until_resting(pollings[i].task);
+	}
+	while (recv(fds[0], buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	unit_expect_join(pollings[1].task, POLLOUT);
+	expect(shutdown(fds[1], SHUT_WR), ==, 0);
+	unit_expect_join(pollings[0].task, POLLHUP);
+	plain_close(fds);
+}
+
+UNIT_TEST(tcp, a_poll_is_told_what_it_asked_for)
+{
+	in_fibers(not_asked_script, 0);
+}
+
 static void reset_peer(void *arg)
 {
 	plain_reset(*(int *)arg);
