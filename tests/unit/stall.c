@@ -35,6 +35,14 @@ static int do_nothing(void *arg)
 	return 0;
 }
 
+/* Sleeps until the caller is on a configured worker and no spare is on duty, who would take over from it: on a busy machine
+ * workers that have hardly started look stuck, and one is called. */
+static void leave_the_spares(void)
+{
+	while (rota__worker_self()->spare || metrics(rota_runtime_current()).spares_on_duty > 0)
+		expect(rota_sleep(ROTA_MS(1)), ==, 0);
+}
+
 /* Keeps its worker until it has been reported. */
 static int be_reported(void *arg)
 {
@@ -42,6 +50,7 @@ static int be_reported(void *arg)
 	const time_t start = expect_seconds_();
 
 	(void)arg;
+	leave_the_spares();
 	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
 	while (metrics(rt).stall_reports == 0)
 		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
@@ -122,6 +131,7 @@ static void *release(void *rt)
 static int compute(void *arg)
 {
 	(void)arg;
+	leave_the_spares();
 	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
 	while (rota__load(&released, SEQ_CST) == 0)
 		rota__cpu_relax();
@@ -133,6 +143,7 @@ static int block(void *arg)
 	char byte;
 
 	(void)arg;
+	leave_the_spares();
 	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
 	expect(read(release_pipe[0], &byte, 1), ==, 1); /* the mistake */
 	return 0;
@@ -219,6 +230,7 @@ static int be_stalled(void *arg)
 	uint64_t until;
 
 	(void)arg;
+	leave_the_spares();
 	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
 	while (metrics(rt).stalls == 0)
 		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
@@ -259,12 +271,9 @@ static int keep_nobody_waiting(void *arg)
 	return 0;
 }
 
-/* On a busy machine workers that have hardly started look stuck, and a spare is called for this very task: it would count
- * as somebody who takes over. */
 static int keep_nobody_waiting_without_spares(void *arg)
 {
-	while (metrics(rota_runtime_current()).spares_on_duty > 0)
-		expect(rota_sleep(ROTA_MS(1)), ==, 0);
+	leave_the_spares();
 	return keep_nobody_waiting(arg);
 }
 
