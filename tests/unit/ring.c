@@ -7,8 +7,10 @@
 #define _GNU_SOURCE
 #include <linux/fs.h>
 #include <poll.h>
+#include <sys/mman.h>
 
 #include "../../io/fd_hint_internal.h"
+#include "../../io/ring_parts_internal.h"
 #include "ring_owner.h"
 
 /* --- beginning and end ---------------------------------------------------------------------------------------------- */
@@ -85,6 +87,29 @@ UNIT_TEST(ring, operations_end_in_turns)
 	expect(byte[0] + byte[2], ==, 'a' + 'b');
 	rota__ring_deinit(&ring);
 	plain_close(fds);
+}
+
+/* A disk is not kept waiting until all is submitted that tasks begin. */
+UNIT_TEST(ring, operations_on_files_are_submitted_in_fours)
+{
+	const int fd = memfd_create("rota-ring", MFD_CLOEXEC);
+	struct rota__ring ring;
+	struct rota_op op[4];
+	char byte[4];
+
+	expect(fd, >=, 0);
+	expect(write(fd, "abcd", 4), ==, 4);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		rota_op_read(&op[i], fd, &byte[i], 1, i);
+		submit(&ring, &op[i]);
+		expect(rota__ring_unconsumed(&ring), ==, (i + 1) % 4);
+	}
+	for (int i = 0; i < 4; i++)
+		expect(finish(&ring, &op[i]), ==, 1);
+	expect(memcmp(byte, "abcd", 4), ==, 0);
+	rota__ring_deinit(&ring);
+	close(fd);
 }
 
 /* Receives on a socket that is known to be a connection; whether it was polled first. */
