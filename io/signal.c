@@ -15,7 +15,9 @@
  * `lock` guards streams, generations, the count of streams and whether there is a thread. A plain mutex keeps open and
  * close, which change dispositions, apart from each other, and from a fork. The thread leaves when it finds no stream.
  *
- * In a child of fork(2) the parent's streams are closed: what the program had said about their signals holds again.
+ * In a child of fork(2) the parent's streams are closed: what the program had said about their signals holds again. One
+ * that is sent to the child before that was put back must not meet the handler, which it would find there but no thread: so
+ * the thread that forks blocks these signals for the time.
  */
 #define _GNU_SOURCE
 #include "../io/signal.h" /* not the one of the system */
@@ -50,6 +52,7 @@ static struct {
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction former[SIGNALS]; /* guarded by `opening` */
+static sigset_t mask_of_forker;          /* the same */
 
 static void lock(void)
 {
@@ -334,12 +337,23 @@ void rota_signal_close(struct rota_signal *stream)
 
 void rota__signals_fork_begin(void)
 {
+	sigset_t set;
+
+	sigemptyset(&set);
 	pthread_mutex_lock(&opening);
+	for (int signo = 1; signo < SIGNALS; signo++) {
+		if (signals.streams[signo] != NULL) /* written with `opening` held only */
+			sigaddset(&set, signo);
+	}
+	pthread_sigmask(SIG_BLOCK, &set, &mask_of_forker);
 }
 
 void rota__signals_fork_end(void)
 {
+	const sigset_t mask = mask_of_forker;
+
 	pthread_mutex_unlock(&opening);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 /* Whoever waits does so in the parent. */

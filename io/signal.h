@@ -19,7 +19,8 @@
  * last one to close puts it back, unless the program has installed a handler of its own meanwhile. System calls of the
  * program that the signal meets go on (SA_RESTART).
  *
- * In a child of fork(2) the parent's streams are closed, and what the program had said about their signals holds. The
+ * In a child of fork(2) the parent's streams are closed, and what the program had said about their signals holds, also for
+ * one that is sent to the child while it is still inside of fork(2), which arrives when that returns, at the latest. The
  * threads of a runtime block nearly all signals, and so does what is forked inside of a task, until it is told otherwise.
  *
  * SIGCHLD tells of every child, processes of process.h included. Wait for your own children by their pid, never for any:

@@ -100,6 +100,54 @@ RUNTIME_TEST(after_fork, signals)
 	}
 }
 
+static unsigned heard; /* by the program's own handler */
+static bool to_be_sent;
+
+static void hear_it(int signo)
+{
+	(void)signo;
+	__atomic_add_fetch(&heard, 1, __ATOMIC_SEQ_CST);
+}
+
+static void send_it(void)
+{
+	if (to_be_sent)
+		kill(getpid(), SIGUSR1);
+}
+
+static void expect_heard(void *stream)
+{
+	sigset_t blocked;
+
+	expect(__atomic_load_n(&heard, __ATOMIC_SEQ_CST), ==, 1);
+	expect(rota_signal_wait(stream), ==, -EBADF);
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	expect(sigismember(&blocked, SIGUSR1), ==, 0);
+}
+
+/* This program's handler of forks comes before rota's: it was there first. */
+RUNTIME_TEST(after_fork, early_signals)
+{
+	struct rota_signal stream;
+	struct unit_child child;
+	sigset_t blocked;
+
+	signal(SIGUSR1, hear_it);
+	pthread_atfork(NULL, NULL, send_it);
+	expect(rota_signal_open(&stream, SIGUSR1), ==, 0);
+	to_be_sent = true;
+	unit_child_run(&child, expect_heard, &stream);
+	to_be_sent = false;
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	expect(sigismember(&blocked, SIGUSR1), ==, 0);
+	kill(getpid(), SIGUSR1);
+	expect(rota_signal_wait(&stream), ==, 0);
+	rota_signal_close(&stream);
+	expect(__atomic_load_n(&heard, __ATOMIC_SEQ_CST), ==, 0);
+}
+
 static bool is_gone(pid_t pid)
 {
 	return kill(pid, 0) < 0 && errno == ESRCH;
