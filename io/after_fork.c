@@ -14,6 +14,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void forked(void)
 {
+	rota__accepts_forked();
 	rota__outside_forked();
 	rota__signals_forked();
 	rota__reaper_forked();

@@ -83,5 +83,9 @@ int rota_register_memory(rota_runtime *rt, void *memory, size_t size)
 	const struct iovec all = { memory, size };
 	struct rota__carrier *carrier = rt->io;
 
-	return memory != NULL && size > 0 ? carrier->ops->register_memory(rt, &all) : -EINVAL;
+	if (memory == NULL || size == 0)
+		return -EINVAL;
+	if (rota__runtime_is_parents(rt))
+		return rota__process_refuse();
+	return carrier->ops->register_memory(rt, &all);
 }

@@ -17,6 +17,7 @@
 
 #include "../runtime/spin_internal.h"
 #include "../runtime/sys_internal.h"
+#include "after_fork_internal.h"
 #include "sys_internal.h"
 
 static void *address(const struct rota_op *op)
@@ -195,6 +196,12 @@ static int is_listening(int fd)
 /* Accepts on listeners that are not O_NONBLOCK take turns, so that what was ready for one was not taken by another. */
 static struct rota_atomic_u32 accept_locks[64];
 
+void rota__accepts_forked(void)
+{
+	for (unsigned i = 0; i < sizeof(accept_locks) / sizeof(accept_locks[0]); i++)
+		rota__spin_unlock(&accept_locks[i]);
+}
+
 static int make_accept(const struct rota_op *op, bool nowait)
 {
 	struct rota_atomic_u32 *lock = &accept_locks[(unsigned)op->fd_ % 64];
@@ -205,6 +212,7 @@ static int make_accept(const struct rota_op *op, bool nowait)
 	rc = is_nonblocking(op->fd_);
 	if (rc != 0)
 		return rc < 0 ? rc : accept_plainly(op);
+	rota__fork_watch();
 	rota__spin_lock(lock);
 	rc = ready_events(op->fd_, POLLIN);
 	if (rc > 0)

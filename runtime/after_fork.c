@@ -3,7 +3,8 @@
  * What becomes of runtimes in a child of fork(2): none of their threads is there, and the rings and descriptors are shared
  * with the parent. So the child leaves them alone, calls that are given one of them are refused, and the thread that has
  * forked, of which the child has a copy, is a plain thread there, also when it was inside of a task, on the stack of which
- * it still runs.
+ * it still runs. What the process has for all of its threads serves in the child, too: a lock that another thread held
+ * is free there.
  */
 #include "after_fork_internal.h"
 
@@ -18,6 +19,8 @@ static unsigned process; /* written while the process has one thread */
 static void forked(void)
 {
 	process++;
+	rota__alloc_forked();
+	rota__parkers_forked();
 	rota__worker_forked();
 	rota__runtime_forked();
 	rota__blocking_forked();

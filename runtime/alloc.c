@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "after_fork_internal.h"
 #include "atomic_internal.h"
 #include "spin_internal.h"
 #include "sys_internal.h"
@@ -36,6 +37,7 @@ static int arena(void)
 		unsigned index = 0;
 		size_t len = sizeof(index);
 
+		rota__process_install();
 		rota__spin_lock(&arena_lock);
 		made = rota__load(&arena_plus_one, RELAXED);
 		if (made == 0) {
@@ -46,6 +48,11 @@ static int arena(void)
 		rota__spin_unlock(&arena_lock);
 	}
 	return (int)MALLOCX_ARENA(made - 1);
+}
+
+void rota__alloc_forked(void)
+{
+	rota__spin_unlock(&arena_lock);
 }
 
 static int arena_flags(size_t align)
@@ -149,6 +156,10 @@ void rota__alloc_worker_end(struct rota__worker *worker)
 }
 
 void rota__alloc_trim(void)
+{
+}
+
+void rota__alloc_forked(void)
 {
 }
 

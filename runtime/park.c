@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "after_fork_internal.h"
 #include "alloc_internal.h"
 #include "opaque_internal.h"
 #include "spin_internal.h"
@@ -33,8 +34,16 @@ static ROTA__OPAQUE void give_back(void *arg)
 	rota__spin_unlock(&free_lock);
 }
 
+void rota__parkers_forked(void)
+{
+	if (rota__load(&free_lock, RELAXED) != 0) /* partner: none, there is one thread */
+		free_list = NULL;                 /* half changed, maybe */
+	rota__spin_unlock(&free_lock);
+}
+
 static void make_exit_key(void)
 {
+	rota__process_install();
 	has_exit_key = pthread_key_create(&exit_key, give_back) == 0;
 }
 

@@ -369,6 +369,10 @@ void rota_runtime_trim(rota_runtime *rt)
 {
 	struct rota__worker *self = rota__worker_of(rt);
 
+	if (rota__runtime_is_parents(rt)) {
+		rota__process_refuse();
+		return;
+	}
 	if (self != NULL)
 		rota__worker_deinit(self);
 	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD && self == NULL && rota__runtime_occupy_to_trim(rt)) {

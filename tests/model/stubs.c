@@ -21,6 +21,8 @@ NOTHING(rota__stall_stuck)
 NOTHING(rota__stall_flush)
 NOTHING(rota__spares_call)
 NOTHING(rota__spares_dismiss)
+/* No process forks. */
+NOTHING(rota__process_install)
 /* Nor forks: no task has any. */
 NOTHING(rota__fork_steal)
 NOTHING(rota__fork_visible)

@@ -6,11 +6,15 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "../../io/file.h"
+#include "../../io/op.h"
 #include "../../io/process.h"
 #include "../../io/resolve.h"
 #include "../../io/signal.h"
+#include "../../io/sys_internal.h"
 #include "places.h"
 #include "resolver.h"
 
@@ -181,6 +185,61 @@ RUNTIME_TEST(after_fork, orphans)
 	expect_eventually(is_gone(pid));
 }
 
+struct asker {
+	int fd;
+	unsigned asked; /* atomic */
+	unsigned over;  /* atomic */
+};
+
+/* As the epoll back end asks: nobody has connected. */
+static int ask_for_connection(int fd)
+{
+	struct rota_op op;
+
+	rota_op_accept(&op, fd, NULL, NULL);
+	return rota__sys_call(&op)->make(&op, true);
+}
+
+static void *keep_asking(void *arg)
+{
+	struct asker *asker = arg;
+
+	while (__atomic_load_n(&asker->over, __ATOMIC_ACQUIRE) == 0) {
+		expect(ask_for_connection(asker->fd), ==, -EAGAIN);
+		__atomic_store_n(&asker->asked, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void ask_in_child(void *arg)
+{
+	begin_child();
+	expect(ask_for_connection(*(const int *)arg), ==, -EAGAIN);
+}
+
+/* A lock that another thread held at the fork. Which is by chance: so forks are many. */
+UNIT_TEST(after_fork, accept_turns)
+{
+	struct asker asker = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	pthread_t thread;
+
+	expect(asker.fd, >=, 0);
+	expect(listen(asker.fd, 1), ==, 0);
+	expect(pthread_create(&thread, NULL, keep_asking, &asker), ==, 0);
+	while (__atomic_load_n(&asker.asked, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	for (unsigned i = 0; i < 100; i++) {
+		struct unit_child child;
+
+		unit_child_run(&child, ask_in_child, &asker.fd);
+		expect_text(child.text, "");
+		expect(child.status, ==, 0);
+	}
+	__atomic_store_n(&asker.over, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	close(asker.fd);
+}
+
 /* --- runtimes --------------------------------------------------------------------------------------------------- */
 
 static int give(void *arg)
@@ -212,6 +271,19 @@ static int spawn_on(rota_runtime *rt)
 	return rota_spawn_on(rt, NULL, give, NULL);
 }
 
+static int register_memory(rota_runtime *rt)
+{
+	static char memory[4096];
+
+	return rota_register_memory(rt, memory, sizeof(memory));
+}
+
+static int trim(rota_runtime *rt)
+{
+	rota_runtime_trim(rt);
+	return -ESHUTDOWN;
+}
+
 static void use_it(void *arg)
 {
 	const struct use *use = arg;
@@ -222,9 +294,9 @@ static void use_it(void *arg)
 
 RUNTIME_TEST(after_fork, the_parents_runtime_is_refused)
 {
-	int (*const fns[])(rota_runtime *) = { block_on, block_on_future, spawn_on };
+	int (*const fns[])(rota_runtime *) = { block_on, block_on_future, spawn_on, register_memory, trim };
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
 		struct use use = { rt, fns[i] };
 		struct unit_child child;
 
