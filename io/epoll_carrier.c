@@ -76,25 +76,30 @@ static bool must_wait(const struct rota_op *op, int rc)
 	return op->opcode_ == IORING_OP_POLL_ADD ? rc == -EAGAIN : rota__op_would_block(op, rc);
 }
 
-/* PENDING: it waits. READY: it does not, and *ret_again says whether to make the call again. */
-static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *waker, bool *ret_again)
+static rota_poll nap(struct rota_op *op, const struct rota_waker *waker)
+{
+	const int rc = rota__poller_nap(poller_of(op), op, waker);
+
+	return rc == 0 ? ROTA_PENDING : finish(op, rc);
+}
+
+static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *waker)
 {
 	uint8_t before = op->polling_;
 	int rc;
 
-	*ret_again = false;
 	/* A Unix socket says so when the listener's queue is full, and nothing reports that it is no more. */
 	if (op->opcode_ == IORING_OP_CONNECT && said == -EAGAIN && before != ROTA__POLL_DONE)
-		return (rc = rota__poller_nap(poller_of(op), op, waker)) == 0 ? ROTA_PENDING : finish(op, rc);
+		return nap(op, waker);
 	op->polling_ = ROTA__POLL_DONE;
 	rc = rota__poller_wait(poller_of(op), op, waker);
 	if (rc == 0)
 		return ROTA_PENDING;
-	if (rc == -EAGAIN && op->opcode_ != IORING_OP_CONNECT)
-		op->polling_ = before;
-	*ret_again = rc == -EAGAIN;
-	if (*ret_again)
-		return ROTA_READY;
+	if (rc == -EAGAIN) {
+		if (op->opcode_ != IORING_OP_CONNECT)
+			op->polling_ = before;
+		return nap(op, waker);
+	}
 	return rc == -EPERM ? in_pool(op, waker) : finish(op, rc);
 }
 
@@ -114,8 +119,6 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 {
 	for (;;) {
 		const struct rota__call *call = rota__sys_call(op);
-		rota_poll polled;
-		bool again;
 		int rc;
 
 		if (op->cancelled_)
@@ -132,11 +135,7 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 			continue;
 		if (rc == ROTA__CALL_UNSURE)
 			return in_pool(op, waker);
-		if (!must_wait(op, rc))
-			return finish(op, rc);
-		polled = wait(op, rc, waker, &again);
-		if (!again)
-			return polled;
+		return must_wait(op, rc) ? wait(op, rc, waker) : finish(op, rc);
 	}
 }
 

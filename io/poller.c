@@ -14,11 +14,14 @@
 
 struct rota__poller_bucket {
 	struct rota_atomic_u32 lock;
-	struct rota_atomic_u32 closing; /* under way */
+	struct rota_atomic_u32 closing; /* under way, and WAITS for each that may still wait for calls */
 	struct rota_atomic_u32 closes;  /* so far; of a number that has the list for itself */
 	struct rota_atomic_u32 calls;   /* being made on its numbers */
 	struct rota__op_list waiting;
 };
+
+/* In `closing`: of a number that has the list for itself, before close(2) is called. */
+#define WAITS ((uint32_t)1 << 16)
 
 #define BUCKETS_SIZE (ROTA__POLLER_BUCKETS * sizeof(struct rota__poller_bucket))
 
@@ -40,12 +43,19 @@ bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *
 	       (op->opcode_ == IORING_OP_SPLICE && rota__poller_closes(poller, op->second_fd_) != op->second_closes_);
 }
 
+/* Its close waits for calls that were cut off, or is about to be made. Certain for who began when that was so. */
+static bool is_closing(struct rota__poller *poller, int fd)
+{
+	return (unsigned)fd < ROTA__POLLER_BUCKETS &&
+	       rota__load(&bucket_of(poller, fd)->closing, ACQUIRE) >= WAITS; /* partner: rota__poller_close_end */
+}
+
 bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes)
 {
 	rota__fetch_add(&bucket_of(poller, fd)->calls, 1, SEQ_CST); /* partner: rota__poller_close_end, which reads it */
 	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
 		return true;
-	if ((uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST) == closes)
+	if ((uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST) == closes && !is_closing(poller, fd))
 		return true;
 	rota__poller_call_end(poller, fd);
 	return false;
@@ -134,14 +144,13 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 	int rc;
 
 	rota__spin_lock(&bucket->lock);
-	if (rota__load(&bucket->closing, ACQUIRE) != 0) { /* partner: the decrement in close_end */
-		rota__spin_unlock(&bucket->lock);
-		rota__sys_yield();
-		return -EAGAIN;
-	}
-	if (rota__poller_was_closed(poller, op)) {
+	if (rota__poller_was_closed(poller, op) || is_closing(poller, op->fd_)) {
 		rota__spin_unlock(&bucket->lock);
 		return -ECANCELED;
+	}
+	if (rota__load(&bucket->closing, ACQUIRE) != 0) { /* partner: the decrement in close_end */
+		rota__spin_unlock(&bucket->lock);
+		return -EAGAIN;
 	}
 	rota__op_list_leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
 	rc = arm(poller, bucket, op->fd_);
@@ -216,13 +225,14 @@ static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, 
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)
 {
 	const int fd = closer->fd_;
+	const bool alone = (unsigned)fd < ROTA__POLLER_BUCKETS;
 	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
 
 	if (fd < 0)
 		return false;
 	rota__spin_lock(&bucket->lock);
-	rota__fetch_add(&bucket->closing, 1, RELAXED); /* under the lock */
-	if ((unsigned)fd < ROTA__POLLER_BUCKETS)
+	rota__fetch_add(&bucket->closing, alone ? 1 + WAITS : 1, RELAXED); /* under the lock */
+	if (alone)
 		rota__fetch_add(&bucket->closes, 1, SEQ_CST); /* partner: rota__poller_call_begin */
 	rota__spin_unlock(&bucket->lock);
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
@@ -241,6 +251,9 @@ int rota__poller_close_end(struct rota__poller *poller, const struct rota_op *cl
 		return -EBADF;
 	while (rota__load(&bucket->calls, SEQ_CST) != 0) /* partner: rota__poller_call_begin */
 		rota__spin_pause(&spins);
+	/* From here on the number may be somebody else's. Partner: is_closing. */
+	if ((unsigned)closer->fd_ < ROTA__POLLER_BUCKETS)
+		rota__fetch_sub(&bucket->closing, WAITS, RELEASE);
 	rc = rota__sys_call(closer)->make(closer, false);
 	rota__fetch_sub(&bucket->closing, 1, RELEASE); /* partner: rota__poller_wait */
 	return rc;

@@ -17,10 +17,13 @@
  *
  * Closing: `closing` and `closes` of the list are counted up, the operations that wait for the number end with -ECANCELED,
  * calls of pool threads that may wait for ever are cut off, and the close is resumed when these are over; the calls that are
- * being made on it are waited for, the descriptor is closed without a lock held, and `closing` is counted down. Who wants to wait meanwhile stands back. Each operation remembers `closes` from when it began, and looks before each
- * call and each wait whether it is another one: then the number means another descriptor, or none, and the operation ends
- * with -ECANCELED, too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the
- * close sees the call, which does not wait for anything, and lets it end. Numbers that share a list are not counted.
+ * being made on it are waited for, the descriptor is closed without a lock held, and `closing` is counted down. Each operation
+ * remembers `closes` from when it began, and looks before each call and each wait whether it is another one: then the number
+ * means another descriptor, or none, and the operation ends with -ECANCELED, too. Before it looks it counts `calls` up, and
+ * down after the call: so either it sees the close, or the close sees the call, which does not wait for anything, and lets it
+ * end. What begins while the close may still wait ends with -ECANCELED at once; after that, while close(2) is called, the
+ * number may be another one's already, and who wants to wait naps. Numbers that share a list are not counted: who shares it
+ * with a close naps.
  *
  * Calls of pool threads: poller_pool_internal.h.
  */
@@ -67,7 +70,7 @@ void rota__poller_wake(struct rota__poller *poller);
 
 /*
  * The owner leaves an operation, with its waker, to wait: for `events` of its descriptor; for a moment.
- * 0: it waits, and may have been woken already. Else it was not left: -EAGAIN, the call is to be made again at once;
+ * 0: it waits, and may have been woken already. Else it was not left: -EAGAIN, the call is to be made again in a moment;
  * -EPERM, its descriptor cannot be waited for; another negative errno is its result.
  */
 int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
@@ -89,7 +92,8 @@ uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
  * counted. */
 bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op);
 
-/* Around a call, which does not wait, on a descriptor. false: it was closed since `closes`, and there is no call to make. */
+/* Around a call, which does not wait, on a descriptor. false: it was closed since `closes`, or is being closed, and there is
+ * no call to make. */
 bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes);
 void rota__poller_call_end(struct rota__poller *poller, int fd);
 

@@ -6,6 +6,8 @@
  * owner.
  */
 #define _GNU_SOURCE
+#include <poll.h>
+
 #include "../../io/file.h"
 #include "../../io/poller_pool_internal.h"
 #include "../../runtime/slot_internal.h"
@@ -17,9 +19,11 @@ static struct rota__poller *poller_here(void)
 	return (struct rota__poller *)(void *)rota_runtime_current()->io;
 }
 
-static void in_fiber(rota_fn *fn)
+static void in_fiber_of(enum rota_flavor flavor, rota_fn *fn)
 {
-	const struct rota_config config = { .workers = 2, .backend = ROTA_BACKEND_EPOLL, .max_blocking_threads = 1 };
+	const struct rota_config config = {
+		.workers = 2, .flavor = flavor, .backend = ROTA_BACKEND_EPOLL, .max_blocking_threads = 1
+	};
 	rota_runtime *rt;
 
 	rota_thread_waker();
@@ -27,6 +31,11 @@ static void in_fiber(rota_fn *fn)
 	expect(rota_block_on(rt, fn, NULL), ==, 0);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	rota_runtime_free(rt);
+}
+
+static void in_fiber(rota_fn *fn)
+{
+	in_fiber_of(ROTA_FLAVOR_MULTI_THREAD, fn);
 }
 
 /* A read as it is after its first poll has begun. */
@@ -120,6 +129,83 @@ static int queue_and_close(void *arg)
 UNIT_TEST(poller, close_ends_what_waits_for_the_pool)
 {
 	in_fiber(queue_and_close);
+}
+
+/* --- what begins while a close waits -------------------------------------------------------------------------------- */
+
+static void close_begin(struct rota_op *closer, int fd)
+{
+	const struct rota_waker waker = rota_thread_waker();
+
+	rota_op_close(closer, fd);
+	closer->stage_ = ROTA__OP_STARTED;
+	rota__store(&closer->carrier_, poller_here(), RELAXED);
+	expect(rota__poller_close_begin(poller_here(), closer, &waker), ==, false); /* as if it had waited */
+}
+
+static int read_closing(void *arg)
+{
+	struct rota_op closer;
+	int fds[2];
+	char byte;
+
+	plain_pipe(fds);
+	close_begin(&closer, fds[0]);
+	expect(rota_read(fds[0], &byte, 1), ==, -ECANCELED);
+	expect(write(fds[1], "a", 1), ==, 1);
+	expect(rota_read(fds[0], &byte, 1), ==, -ECANCELED);
+	expect(rota_poll_fd(fds[0], POLLIN), ==, -ECANCELED);
+	expect(rota__poller_close_end(poller_here(), &closer), ==, 0);
+	close(fds[1]);
+	/* It has no effect on who gets the number next. */
+	plain_pipe(fds);
+	expect(write(fds[1], "a", 1), ==, 1);
+	expect(rota_read(fds[0], &byte, 1), ==, 1);
+	plain_close(fds);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, what_begins_while_a_close_waits_ends)
+{
+	in_fiber(read_closing);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, read_closing);
+}
+
+static int read_one(void *arg)
+{
+	char byte;
+
+	return (int)rota_read(*(int *)arg, &byte, 1);
+}
+
+/* Another number, of the same list, is being closed: its close may wait, and so may the others. */
+static int read_beside(void *arg)
+{
+	struct rota_op closer;
+	rota_task *task;
+	int fds[2];
+
+	plain_pipe(fds);
+	close_begin(&closer, fds[0] + (int)ROTA__POLLER_BUCKETS);
+	task = unit_spawn(read_one, &fds[0]);
+	unit_until_resting(task);
+	rota_cancel(task);
+	unit_expect_join(task, -ECANCELED);
+	task = unit_spawn(read_one, &fds[0]);
+	unit_until_resting(task);
+	expect(write(fds[1], "a", 1), ==, 1);
+	unit_expect_join(task, 1);
+	expect(rota__poller_close_end(poller_here(), &closer), ==, -EBADF);
+	plain_close(fds);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, no_wait_is_spun_away_beside_a_close)
+{
+	in_fiber(read_beside);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, read_beside);
 }
 
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
