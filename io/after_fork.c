@@ -27,7 +27,7 @@ static void install(void)
 	pthread_atfork(rota__signals_fork_begin, rota__signals_fork_end, forked);
 }
 
-void rota__fork_watch(void)
+void rota__io_after_fork_install(void)
 {
 	pthread_once(&once, install);
 }

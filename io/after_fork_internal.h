@@ -4,7 +4,7 @@
 
 /* Lets children of fork(2) begin anew (after_fork.c). By whoever is about to make a thread of the process, or to
  * take a lock of it, each time. */
-void rota__fork_watch(void);
+void rota__io_after_fork_install(void);
 
 /* Around a fork, in the parent. */
 void rota__signals_fork_begin(void);

@@ -86,6 +86,6 @@ int rota_register_memory(rota_runtime *rt, void *memory, size_t size)
 	if (memory == NULL || size == 0)
 		return -EINVAL;
 	if (rota__runtime_is_parents(rt))
-		return rota__process_refuse();
+		return rota__after_fork_refuse();
 	return carrier->ops->register_memory(rt, &all);
 }

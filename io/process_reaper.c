@@ -118,7 +118,7 @@ void rota__orphan_leave(struct rota__orphan *orphan)
 	pthread_t thread;
 	bool make;
 
-	rota__fork_watch();
+	rota__io_after_fork_install();
 	rota__spin_lock(&reaper.lock);
 	orphan->next = reaper.arrived;
 	reaper.arrived = orphan;

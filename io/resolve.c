@@ -288,7 +288,7 @@ static void call_thread(void)
 		rota__sys_futex_wake(&lane.bell, 1);
 	if (!make)
 		return;
-	rota__fork_watch();
+	rota__io_after_fork_install();
 	rc = rota__sys_thread(&thread, "rota-resolve", thread_main, NULL);
 	if (rc == 0) {
 		pthread_detach(thread);

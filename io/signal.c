@@ -273,7 +273,7 @@ int rota_signal_open(struct rota_signal *stream, int signo)
 	if (!can_wait_for(signo))
 		return -EINVAL;
 	*stream = (struct rota_signal){ .signo_ = signo };
-	rota__fork_watch();
+	rota__io_after_fork_install();
 	pthread_mutex_lock(&opening);
 	first = signals.streams[signo] == NULL; /* written with `opening` held only */
 	if (first)

@@ -212,7 +212,7 @@ static int make_accept(const struct rota_op *op, bool nowait)
 	rc = is_nonblocking(op->fd_);
 	if (rc != 0)
 		return rc < 0 ? rc : accept_plainly(op);
-	rota__fork_watch();
+	rota__io_after_fork_install();
 	rota__spin_lock(lock);
 	rc = ready_events(op->fd_, POLLIN);
 	if (rc > 0)

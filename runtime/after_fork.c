@@ -14,11 +14,11 @@
 #include "log_internal.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static unsigned process; /* written while the process has one thread */
+static unsigned forks; /* written while the process has one thread */
 
 static void forked(void)
 {
-	process++;
+	forks++;
 	rota__alloc_forked();
 	rota__parkers_forked();
 	rota__worker_forked();
@@ -32,17 +32,17 @@ static void install(void)
 	pthread_atfork(NULL, NULL, forked);
 }
 
-void rota__process_install(void)
+void rota__after_fork_install(void)
 {
 	pthread_once(&once, install);
 }
 
-unsigned rota__process(void)
+unsigned rota__forks_since_load(void)
 {
-	return process;
+	return forks;
 }
 
-int rota__process_refuse(void)
+int rota__after_fork_refuse(void)
 {
 	rota__misuse("a runtime of the parent process cannot be used after fork(2): start one here");
 	return -ESHUTDOWN;

@@ -5,13 +5,13 @@
 #include "types.h"
 
 /* How many forks lie between the process that loaded the library and this one (after_fork.c). A runtime notes it at its start. */
-unsigned rota__process(void);
+unsigned rota__forks_since_load(void);
 
 /* Before the first runtime, and before a lock of the process is taken; each time. */
-void rota__process_install(void);
+void rota__after_fork_install(void);
 
 /* Misuse: the runtime is the parent's, and none of its threads is in this process. -ESHUTDOWN. */
-int rota__process_refuse(void);
+int rota__after_fork_refuse(void);
 
 /* Locks of the process that other threads held. */
 void rota__alloc_forked(void);

@@ -37,7 +37,7 @@ static int arena(void)
 		unsigned index = 0;
 		size_t len = sizeof(index);
 
-		rota__process_install();
+		rota__after_fork_install();
 		rota__spin_lock(&arena_lock);
 		made = rota__load(&arena_plus_one, RELAXED);
 		if (made == 0) {

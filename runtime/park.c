@@ -43,7 +43,7 @@ void rota__parkers_forked(void)
 
 static void make_exit_key(void)
 {
-	rota__process_install();
+	rota__after_fork_install();
 	has_exit_key = pthread_key_create(&exit_key, give_back) == 0;
 }
 

@@ -169,7 +169,7 @@ static int runtime_alloc(rota_runtime **ret, const struct rota_config *config)
 	if (rt == NULL)
 		return -ENOMEM;
 	rt->config = *config;
-	rt->process = rota__process();
+	rt->forks_before = rota__forks_since_load();
 	rt->worker_count = config->workers;
 	rt->worker_places = config->workers;
 	if (config->flavor != ROTA_FLAVOR_CURRENT_THREAD)
@@ -209,7 +209,7 @@ int rota_runtime_new(rota_runtime **ret, const struct rota_config *config)
 	rc = rota__driver_find(resolved.backend, &rt->driver);
 	if (rc < 0)
 		goto free_runtime;
-	rota__process_install();
+	rota__after_fork_install();
 	rota__overflow_install();
 	rota__stall_install(rt);
 	rc = rt->driver->start(rt);
@@ -258,7 +258,7 @@ int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg)
 		return -EDEADLK;
 	}
 	if (rota__runtime_is_parents(rt))
-		return rota__process_refuse();
+		return rota__after_fork_refuse();
 	if (rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD)
 		return rota__runtime_block_on_alone(rt, fn, arg);
 	idle = rota__idle_any(&rt->idle);
@@ -370,7 +370,7 @@ void rota_runtime_trim(rota_runtime *rt)
 	struct rota__worker *self = rota__worker_of(rt);
 
 	if (rota__runtime_is_parents(rt)) {
-		rota__process_refuse();
+		rota__after_fork_refuse();
 		return;
 	}
 	if (self != NULL)

@@ -18,7 +18,7 @@ struct rota_runtime {
 	/* constant once started */
 	struct rota_config config; /* resolved: no field is 0 that means a default */
 	const struct rota__driver *driver;
-	unsigned process; /* that started it, as rota__process says */
+	unsigned forks_before; /* its start: rota__forks_since_load */
 	unsigned worker_count;
 	unsigned worker_places;       /* of them and of spares */
 	struct rota__worker *workers; /* the configured ones, then spares */
@@ -86,7 +86,7 @@ static inline int rota__runtime_admit(rota_runtime *rt, struct rota__worker *wor
 /* Whether it was started before a fork(2) that made this process: it cannot be used here. */
 static inline bool rota__runtime_is_parents(const rota_runtime *rt)
 {
-	return rt->process != rota__process();
+	return rt->forks_before != rota__forks_since_load();
 }
 
 /* Gives the pools' reserves back to the system. Any thread. */

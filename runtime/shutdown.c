@@ -30,7 +30,7 @@ int rota__runtime_admit_slow(rota_runtime *rt, struct rota__worker *worker)
 	if (worker != NULL) {
 		rota__count(&worker->spawned, 1);
 	} else if (rota__runtime_is_parents(rt)) {
-		return rota__process_refuse();
+		return rota__after_fork_refuse();
 	} else {
 		rota__fetch_add(&rt->spawned, 1, SEQ_CST);
 		rota__fence(SEQ_CST); /* partner: the store of `closing`, then alive */
@@ -66,7 +66,7 @@ void rota__runtime_withdraw(rota_runtime *rt)
 int rota__runtime_admit_guest(rota_runtime *rt)
 {
 	if (rota__runtime_is_parents(rt))
-		return rota__process_refuse();
+		return rota__after_fork_refuse();
 	rota__fetch_add(&rt->guests, 1, SEQ_CST);
 	rota__fence(SEQ_CST); /* partner: the store of `closing`, then the load of `guests` */
 	if (rota__load(&rt->closing, RELAXED) == 0)

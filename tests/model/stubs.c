@@ -22,7 +22,7 @@ NOTHING(rota__stall_flush)
 NOTHING(rota__spares_call)
 NOTHING(rota__spares_dismiss)
 /* No process forks. */
-NOTHING(rota__process_install)
+NOTHING(rota__after_fork_install)
 /* Nor forks: no task has any. */
 NOTHING(rota__fork_steal)
 NOTHING(rota__fork_visible)
