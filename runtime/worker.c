@@ -220,7 +220,7 @@ rota_task *rota__worker_take_queued(struct rota__worker *worker)
 }
 
 /* Operations are submitted in batches, when the run queue is empty or when a poll is due (`poll_at`); sooner before a task
- * of which nobody knows how long it takes, or when tasks take long of late. */
+ * of which nobody knows how long it takes, or when tasks take long of late. Those on files go in smaller ones. */
 static bool may_be_long(const struct rota__worker *worker, const rota_task *task)
 {
 	return task->flags & (ROTA__TASK_FRESH | ROTA__TASK_FORKED) ||
@@ -279,7 +279,8 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
 		} else if (worker->spare && worker->unsubmitted) {
-			poll(worker); /* submits while it still counts as awake: the monitor lets in who is */
+			rota__worker_found(worker); /* it does not search meanwhile */
+			poll(worker);               /* submits while it counts as awake: the monitor lets in who is */
 		} else {
 			rota__worker_park(worker, deadline);
 		}
