@@ -12,13 +12,13 @@
 #define AHEAD_FROM 256u /* so many tasks wait: else the cache holds them all, and each is served the sooner in turn */
 #define AHEAD_STREAK_MAX 3u /* polls in a row whose tasks go ahead of those */
 #define AHEAD_MAX 128u      /* tasks, not more */
-#define MOVE_COST_NS 200u   /* a new task that is shorter runs sooner where it is than it gets elsewhere */
+#define HAND_COST_NS 200u   /* a new task that is shorter runs sooner where it is than it gets elsewhere */
 
 /* Whether the run queue is full of new tasks that are not worth the way to another worker. One that turns out to be
  * long is found by the monitor. Any thread; a hint. */
 static bool stays_here(const struct rota__worker *worker)
 {
-	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < MOVE_COST_NS;
+	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < HAND_COST_NS;
 }
 
 void rota__worker_push_full(struct rota__worker *worker, rota_task *task)
@@ -315,11 +315,11 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 }
 
 /* Whether thieves have found that its tasks are shorter than their way to another worker, and want to make it again each
- * time that they run. */
+ * time that they run. Of new tasks that says nothing. */
 static bool keeps(const struct rota__worker *worker, uint64_t runs)
 {
-	return runs < rota__load(&worker->keeps_until, RELAXED) &&
-	       rota__load(&worker->mean, RELAXED) < ROTA__MOVE_COST_NS;
+	return runs < rota__load(&worker->keeps_until, RELAXED) && rota__load(&worker->fresh, RELAXED) == 0 &&
+	       rota__load(&worker->mean, RELAXED) < ROTA__FETCH_COST_NS;
 }
 
 bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)

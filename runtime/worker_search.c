@@ -46,7 +46,7 @@ static void judge(struct rota__worker *worker)
 	const uint64_t ran = rota__load(&worker->runs, RELAXED) - loot->runs;
 
 	loot->from = NULL;
-	if (ran < (uint64_t)loot->tasks * LOOT_RUNS && rota__sys_clock() - loot->at < 2 * ran * ROTA__MOVE_COST_NS)
+	if (ran < (uint64_t)loot->tasks * LOOT_RUNS && rota__sys_clock() - loot->at < 2 * ran * ROTA__FETCH_COST_NS)
 		rota__store(&from->keeps_until, rota__load(&from->runs, RELAXED) + (uint64_t)loot->tasks * KEEP_RUNS,
 			    RELAXED);
 }
@@ -64,7 +64,10 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 	if (task == NULL)
 		return NULL;
 	rota__count(&worker->steals, moved);
-	worker->loot = (struct rota__loot){ victim, moved, rota__sys_clock(), rota__load(&worker->runs, RELAXED) };
+	/* New tasks that run once were not woken again: they have ended. */
+	if (rota__load(&victim->fresh, RELAXED) == 0)
+		worker->loot =
+			(struct rota__loot){ victim, moved, rota__sys_clock(), rota__load(&worker->runs, RELAXED) };
 	return task;
 }
 
