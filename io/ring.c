@@ -77,6 +77,7 @@ void rota__ring_enter(struct rota__ring *ring, uint64_t timeout_ns)
 	unsigned wait = timeout_ns > 0 ? 1 : 0;
 	unsigned flags = 0;
 
+	ring->files = 0;
 	if (wait == 0 && rota__ring_has_news(ring))
 		flags |= IORING_ENTER_GETEVENTS;
 	if (submit == 0 && wait == 0 && flags == 0)
@@ -149,8 +150,6 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 	op->turn_ = ring->turn;
 }
 
-/* A disk that has done what it was given waits while the worker runs the tasks that this was for. So it gets a few operations at
- * a time, not all that the tasks begin: with 32 reads under way it then does as much as with one submitted at a time. */
 static bool is_on_file(const struct rota_op *op)
 {
 	switch (op->opcode_) {
@@ -174,10 +173,15 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 	if (worker != NULL)
 		rota__worker_hush(worker); /* its ring: some operations raise SIGPIPE in the thread */
 	fill_in(ring, op, sqe);
+	ring->files += is_on_file(op);
 	rota__ring_publish(ring);
-	if (is_on_file(op) && rota__ring_unconsumed(ring) >= FILES_AT_ONCE)
-		rota__ring_enter(ring, 0);
 	return true;
+}
+
+void rota__ring_submit_files(struct rota__ring *ring)
+{
+	if (ring->files >= FILES_AT_ONCE)
+		rota__ring_enter(ring, 0);
 }
 
 bool rota__ring_put_cancel(struct rota__ring *ring, struct rota_op *op)

@@ -33,6 +33,7 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 		wake_all(rota__runtime_self());
 	} else if (worker != NULL) {
 		rota__ring_submit(ring, op);
+		rota__ring_submit_files(ring);
 	} else {
 		rota__ring_mail(ring, op, ROTA__MAIL_SUBMIT);
 		rota__ring_wake(ring);

@@ -45,6 +45,7 @@ struct rota__ring {
 	struct rota__buffers *buffers;                /* NULL: no stream has asked for them */
 	bool no_buffers;                              /* they cannot be had */
 	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
+	unsigned files;                               /* reads and writes at an offset since it was last entered */
 	uint32_t turn;                                /* its number */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
@@ -84,6 +85,11 @@ void rota__ring_deinit(struct rota__ring *ring);
 
 /* Puts an operation into the submission queue; it is handed to the kernel by the next enter. Owner. */
 void rota__ring_submit(struct rota__ring *ring, struct rota_op *op);
+
+/* Hands to the kernel what there is once it holds four reads or writes at an offset, which are for disks: one that has done what
+ * it was given would wait while the worker runs the tasks that this was for. With 32 reads under way it then does as much
+ * as with each submitted by itself. Owner, while no slot is taken. */
+void rota__ring_submit_files(struct rota__ring *ring);
 
 /* Hands an operation to the owner: to be submitted or cancelled in its next turn. Any thread (which wakes the owner if
  * it is not the owner itself); for a cancel with the slot taken. */

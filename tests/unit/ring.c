@@ -103,6 +103,7 @@ UNIT_TEST(ring, operations_on_files_are_submitted_in_fours)
 	for (unsigned i = 0; i < 4; i++) {
 		rota_op_read(&op[i], fd, &byte[i], 1, i);
 		submit(&ring, &op[i]);
+		rota__ring_submit_files(&ring);
 		expect(rota__ring_unconsumed(&ring), ==, (i + 1) % 4);
 	}
 	for (int i = 0; i < 4; i++)
