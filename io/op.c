@@ -126,7 +126,7 @@ static bool polls(const struct rota_op *op)
 	return op->polling_ == ROTA__POLL_NOW || op->opcode_ == IORING_OP_POLL_ADD;
 }
 
-enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
+static enum rota__op_mail again(struct rota_op *op, int *res)
 {
 	if (op->changes_ && op->future.status > 0)
 		*res = op->future.status;
@@ -137,10 +137,8 @@ enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 	}
 	if (*res <= -ERESTART_FIRST && *res >= -ERESTART_LAST)
 		*res = -EINTR;
-	if (op->polling_ == ROTA__POLL_NOW && *res >= 0) {
-		op->changes_ = 0;
+	if (op->polling_ == ROTA__POLL_NOW && *res >= 0)
 		return ROTA__MAIL_SUBMIT;
-	}
 	if (op->opcode_ == IORING_OP_CLOSE)
 		return ROTA__MAIL_NONE; /* the number is free, whatever the result says */
 	if (op->opcode_ == IORING_OP_CONNECT && op->polling_ == ROTA__POLL_DONE && *res == -EISCONN)
@@ -151,6 +149,15 @@ enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
 	if (rota__op_was_no_socket(op, *res) || could_not_lend(op, *res) || could_not_poll(op, *res))
 		return ROTA__MAIL_SUBMIT;
 	return rota__op_would_block(op, *res) ? ROTA__MAIL_POLL : ROTA__MAIL_NONE;
+}
+
+enum rota__op_mail rota__op_again(struct rota_op *op, int *res)
+{
+	const enum rota__op_mail mail = again(op, res);
+
+	if (mail == ROTA__MAIL_SUBMIT && op->opcode_ != IORING_OP_POLL_ADD)
+		op->changes_ = 0; /* its next entry is no poll */
+	return mail;
 }
 
 /* --- faults, for tests ---------------------------------------------------------------------------------------- */

@@ -29,7 +29,7 @@ enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__
 
 /* changes_: nothing that the operation asks for holds, and what does would end each further poll at once. So its entry in the
  * ring is a multishot poll, which is told of changes, until one brings what was asked for; that is kept as the status until
- * the poll was cancelled. */
+ * the poll was cancelled. It is cleared when what comes next is the operation itself. */
 
 /* polling_: whether the entry in the ring is a poll that comes before the operation itself. */
 enum rota__op_polling { ROTA__POLL_NEVER, ROTA__POLL_NOW, ROTA__POLL_DONE };

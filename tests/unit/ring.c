@@ -376,6 +376,31 @@ UNIT_TEST(ring, not_now)
 	plain_close(fds);
 }
 
+/* It waits for room on a connection whose other side sends no more, and the kernel drops the poll, as when the thread that
+ * submitted it ends: then the operation itself comes, as it is. A little room is not enough for a poll to report it. */
+UNIT_TEST(ring, a_poll_for_changes_that_is_dropped)
+{
+	static char bytes[4096];
+	struct rota__ring ring;
+	struct rota_op op;
+	int fds[2];
+
+	plain_pair(fds);
+	plain_fill(fds[1]);
+	expect(shutdown(fds[0], SHUT_WR), ==, 0);
+	expect(rota__ring_init(&ring, 8, false), ==, 0);
+	rota_op_write(&op, fds[1], bytes, 100, -1);
+	op.flags_ = RWF_NOWAIT;
+	submit(&ring, &op);
+	for (unsigned turn = 0; turn < 4; turn++)
+		rota__ring_turn(&ring, 0);
+	expect(read(fds[0], bytes, sizeof(bytes)), ==, sizeof(bytes));
+	expect(rota__ring_put_cancel(&ring, &op), ==, true);
+	expect(finish(&ring, &op), ==, 100);
+	rota__ring_deinit(&ring);
+	plain_close(fds);
+}
+
 /* --- entries that fail ------------------------------------------------------------------------------------------------- */
 
 /* Operations that found no room wait in line; some are cancelled there. */
