@@ -125,7 +125,7 @@ bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
 		if (!moves_bytes_of(at->op, fd))
 			continue;
 		ask(interrupts, at);
-		any = true;
+		any = the_signal != 0; /* else it goes on for as long as it likes */
 	}
 	return any;
 }

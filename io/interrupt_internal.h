@@ -61,7 +61,8 @@ void rota__interrupts_let(bool through);
 /* Whether the operation was in the list; then it is told, and `again` is set. */
 bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota_op *op);
 
-/* The descriptor is being closed: the same for all operations in the list that move bytes to or from it. */
+/* The descriptor is being closed: the same for all operations in the list that move bytes to or from it. Whether there are any
+ * that will end by it: there may be no signal to be had. */
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd);
 
 /* Whether one of these is still in the list. */

@@ -494,3 +494,38 @@ UNIT_TEST(long_calls, leave_the_signals_of_the_program_alone)
 	signal(SIGRTMAX, on_signal);
 	place_run(&place_kinds[1], 0, own_signal_script, NULL);
 }
+
+/* The program has a handler for all of them: a close waits for none of the calls, since nothing ends them. */
+static void no_signal_script(const struct place *place)
+{
+	for (unsigned round = 0; round < 10; round++) {
+		struct reading readings[2];
+		int slave, master = open_terminal(&slave);
+
+		for (unsigned i = 0; i < 2; i++) {
+			readings[i] = (struct reading){ .fd = slave };
+			readings[i].task = unit_spawn(read_it, &readings[i]);
+			unit_until_resting(readings[i].task);
+		}
+		expect(write(master, "ab\n", 3), ==, 3);
+		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+		rota_sleep(round % 2 * ROTA_MS(1));
+		expect(rota_close(slave), ==, 0);
+		expect(write(master, "cd\n", 3), ==, 3);
+		for (unsigned i = 0; i < 2; i++) {
+			int status = 0;
+
+			expect(rota_join(readings[i].task, &status), ==, 0);
+			expect(status == 3 || status == -ECANCELED, ==, true);
+		}
+		close(master);
+	}
+	(void)place;
+}
+
+UNIT_TEST(long_calls, without_a_signal)
+{
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		signal(number, on_signal);
+	in_fibers(no_signal_script, 0);
+}
