@@ -42,17 +42,20 @@ static bool was_asked(struct rota__poller *poller, const struct rota__interrupti
 	return asked;
 }
 
-/* Resumes closes that have no more calls to wait for: of two descriptors at most, so that no batch is ever full. With the
- * lock held. */
-static void resume_closers(struct rota__poller *poller, struct rota__wake_batch *batch)
+/* Resumes closes that have no more calls to wait for. With the lock held. false: the batch is full, come again. */
+static bool resume_closers(struct rota__poller *poller, struct rota__wake_batch *batch)
 {
 	struct rota_op *closer, *next;
 
 	for (closer = poller->closers.first; closer != NULL; closer = next) {
 		next = closer->mail_next_;
-		if (!rota__interrupts_going_on(&poller->interrupts, closer->fd_))
-			rota__op_list_end(&poller->closers, closer, ROTA__OP_RESUME, batch);
+		if (rota__interrupts_going_on(&poller->interrupts, closer->fd_))
+			continue;
+		if (rota__wake_batch_full(batch))
+			return false;
+		rota__op_list_end(&poller->closers, closer, ROTA__OP_RESUME, batch);
 	}
+	return true;
 }
 
 /* A call that a cancel may cut off; it is in the list. */
@@ -60,7 +63,7 @@ static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op
 {
 	struct rota__wake_batch batch;
 	int rc = -EINTR;
-	bool ended;
+	bool ended, done;
 
 	rota__wake_batch_init(&batch);
 	rota__interrupts_let(true);
@@ -70,10 +73,16 @@ static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_leave(&poller->interrupts, self);
 	ended = self->asked || rota__poller_was_closed(poller, op);
-	resume_closers(poller, &batch);
+	done = resume_closers(poller, &batch);
 	rota__spin_unlock(&poller->lock);
 	rota__interrupts_let(false);
 	rota__wake_batch_submit(&batch);
+	while (!done) {
+		rota__spin_lock(&poller->lock);
+		done = resume_closers(poller, &batch);
+		rota__spin_unlock(&poller->lock);
+		rota__wake_batch_submit(&batch);
+	}
 	return rc == -EBADF && ended ? -ECANCELED : rc; /* it was closed just before the call */
 }
 

@@ -208,6 +208,73 @@ UNIT_TEST(poller, no_wait_is_spun_away_beside_a_close)
 	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, read_beside);
 }
 
+/* --- who closes while a call is under way ---------------------------------------------------------------------------- */
+
+enum { CLOSERS = 40 }; /* more than a batch has room for */
+
+static void *same(void *data)
+{
+	return data;
+}
+
+static void note(void *data)
+{
+	++*(unsigned *)data;
+}
+
+static void ignore(void *data)
+{
+	(void)data;
+}
+
+/* The call that they wait for is over, and the next one that ends, whichever that is, resumes them. */
+static int close_by_many(void *arg)
+{
+	static const struct rota_waker_ops ops = { .clone = same, .wake = note, .wake_by_ref = note, .drop = ignore };
+	unsigned woken = 0;
+	const struct rota_waker waker = { &ops, &woken };
+	struct rota__poller *poller = poller_here();
+	static struct rota_op closers[CLOSERS];
+	struct rota__interruptible call;
+	struct rota_op op, other;
+	int fds[2], others[2];
+	char byte;
+
+	plain_pipe(fds);
+	plain_pipe(others);
+	begin(&op, fds[0], &byte);
+	rota__interrupts_prepare();
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, &call, &op);
+	rota__spin_unlock(&poller->lock);
+	for (unsigned i = 0; i < CLOSERS; i++) {
+		rota_op_close(&closers[i], fds[0]);
+		closers[i].stage_ = ROTA__OP_STARTED;
+		rota__store(&closers[i].carrier_, poller, RELAXED);
+		expect(rota__poller_close_begin(poller, &closers[i], &waker), ==, true);
+	}
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_leave(&poller->interrupts, &call);
+	rota__spin_unlock(&poller->lock);
+	begin(&other, others[0], &byte);
+	expect(write(others[1], "a", 1), ==, 1);
+	expect(rota__poller_perform(poller, &other), ==, 1);
+	expect(woken, ==, CLOSERS);
+	for (unsigned i = 0; i < CLOSERS; i++) {
+		expect(rota__slot_fired(&closers[i].state_), ==, true);
+		expect(rota__poller_close_end(poller, &closers[i]), ==, i == 0 ? 0 : -EBADF);
+	}
+	plain_close(others);
+	close(fds[1]);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, many_closes_of_a_call_under_way)
+{
+	in_fiber(close_by_many);
+}
+
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
 
 /* A read of the first pipe that begins, and whose number means the second by now. */
