@@ -404,6 +404,8 @@ static void full_socket_script(const struct place *place)
 			close(pipes[i][1]);
 			close(kept[i]);
 		}
+		if (ending != CLOSE_PIPES)
+			expect(moved, >, 0);
 		expect(plain_waiting(pair[1]), ==, moved);
 		if (ending != CLOSE_SHARED)
 			close(pair[0]);
