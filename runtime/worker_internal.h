@@ -28,8 +28,8 @@ enum rota__verdict {
 struct rota__loot {
 	struct rota__worker *from; /* NULL: nothing since the last look */
 	unsigned tasks;
-	uint64_t at;   /* clock */
-	uint64_t runs; /* the worker's own */
+	uint64_t at;             /* clock */
+	uint64_t runs, finished; /* the worker's own */
 };
 
 struct rota__worker {

@@ -21,6 +21,14 @@ static bool stays_here(const struct rota__worker *worker)
 	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < HAND_COST_NS;
 }
 
+/* Whether thieves have found that its tasks are shorter than their way to another worker, and want to make it again each
+ * time that they run. */
+static bool keeps(const struct rota__worker *worker, uint64_t runs)
+{
+	return runs < rota__load(&worker->keeps_until, RELAXED) &&
+	       rota__load(&worker->mean, RELAXED) < ROTA__FETCH_COST_NS;
+}
+
 void rota__worker_push_full(struct rota__worker *worker, rota_task *task)
 {
 	rota_task *first, *last;
@@ -310,16 +318,9 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 		rota__worker_push_back(worker, task);
 	rota__count(&worker->fresh, 1);
 	if (rota__idle_wakeable(&worker->rt->idle) && !stays_here(worker) &&
+	    !keeps(worker, rota__load(&worker->runs, RELAXED)) &&
 	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= ROTA__WAKE_COST_NS)
 		rota__idle_wake_one(worker->rt);
-}
-
-/* Whether thieves have found that its tasks are shorter than their way to another worker, and want to make it again each
- * time that they run. Of new tasks that says nothing. */
-static bool keeps(const struct rota__worker *worker, uint64_t runs)
-{
-	return runs < rota__load(&worker->keeps_until, RELAXED) && rota__load(&worker->fresh, RELAXED) == 0 &&
-	       rota__load(&worker->mean, RELAXED) < ROTA__FETCH_COST_NS;
 }
 
 bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)

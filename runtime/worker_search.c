@@ -44,8 +44,11 @@ static void judge(struct rota__worker *worker)
 	struct rota__loot *const loot = &worker->loot;
 	struct rota__worker *const from = loot->from;
 	const uint64_t ran = rota__load(&worker->runs, RELAXED) - loot->runs;
+	const uint64_t finished = rota__load(&worker->finished, RELAXED) - loot->finished;
 
 	loot->from = NULL;
+	if (finished > ran / 2)
+		return; /* new tasks, which have ended: they were not woken elsewhere */
 	if (ran < (uint64_t)loot->tasks * LOOT_RUNS && rota__sys_clock() - loot->at < 2 * ran * ROTA__FETCH_COST_NS)
 		rota__store(&from->keeps_until, rota__load(&from->runs, RELAXED) + (uint64_t)loot->tasks * KEEP_RUNS,
 			    RELAXED);
@@ -64,10 +67,13 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 	if (task == NULL)
 		return NULL;
 	rota__count(&worker->steals, moved);
-	/* New tasks that run once were not woken again: they have ended. */
-	if (rota__load(&victim->fresh, RELAXED) == 0)
-		worker->loot =
-			(struct rota__loot){ victim, moved, rota__sys_clock(), rota__load(&worker->runs, RELAXED) };
+	worker->loot = (struct rota__loot){
+		.from = victim,
+		.tasks = moved,
+		.at = rota__sys_clock(),
+		.runs = rota__load(&worker->runs, RELAXED),
+		.finished = rota__load(&worker->finished, RELAXED),
+	};
 	return task;
 }
 
