@@ -36,8 +36,8 @@ static ROTA__OPAQUE void give_back(void *arg)
 
 void rota__parkers_forked(void)
 {
-	if (rota__load(&free_lock, RELAXED) != 0) /* partner: none, there is one thread */
-		free_list = NULL;                 /* half changed, maybe */
+	if (!rota__spin_trylock(&free_lock)) /* by a thread that is not here: the list may be half changed */
+		free_list = NULL;
 	rota__spin_unlock(&free_lock);
 }
 
