@@ -187,6 +187,18 @@ static void expect_one_served(rota_task *one, rota_task *other)
 	expect(served, ==, 1);
 }
 
+/* One has had it when this returns. The other one waits, or is on its way into the call, or there. */
+static void let_two_wait_for_one_line(struct reading readings[2], int master, int slave)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		readings[i] = (struct reading){ .fd = slave };
+		readings[i].task = unit_spawn(read_it, &readings[i]);
+		unit_until_resting(readings[i].task);
+	}
+	expect(write(master, "ab\n", 3), ==, 3);
+	expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+}
+
 /* Two wait for a line, and there is one. On the epoll back end both find the terminal ready, and the thread that makes the
  * call for the second waits in it. Cancelled, or closed, that one ends, too. */
 static void terminal_script(const struct place *place)
@@ -196,13 +208,7 @@ static void terminal_script(const struct place *place)
 		struct reading readings[2];
 		int slave, master = open_terminal(&slave);
 
-		for (unsigned i = 0; i < 2; i++) {
-			readings[i] = (struct reading){ .fd = slave };
-			readings[i].task = unit_spawn(read_it, &readings[i]);
-			unit_until_resting(readings[i].task);
-		}
-		expect(write(master, "ab\n", 3), ==, 3);
-		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+		let_two_wait_for_one_line(readings, master, slave);
 		rota_sleep(round % 2 * ROTA_MS(1)); /* the other is on its way into the call, or there */
 		if (round % 4 < 2) {
 			expect(rota_close(slave), ==, 0);
@@ -233,13 +239,7 @@ static void closed_script(const struct place *place)
 		struct pollfd gone;
 		int slave, master = open_terminal(&slave);
 
-		for (unsigned i = 0; i < 2; i++) {
-			readings[i] = (struct reading){ .fd = slave };
-			readings[i].task = unit_spawn(read_it, &readings[i]);
-			unit_until_resting(readings[i].task);
-		}
-		expect(write(master, "ab\n", 3), ==, 3);
-		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+		let_two_wait_for_one_line(readings, master, slave);
 		rota_sleep(ROTA_MS(1)); /* the other one is in the call, as a rule */
 		rota__fault_arm(ROTA__FAULT_INTERRUPT, 1, -EINTR);
 		expect(rota_close(slave), ==, 0);
@@ -504,13 +504,7 @@ static void no_signal_script(const struct place *place)
 		struct reading readings[2];
 		int slave, master = open_terminal(&slave);
 
-		for (unsigned i = 0; i < 2; i++) {
-			readings[i] = (struct reading){ .fd = slave };
-			readings[i].task = unit_spawn(read_it, &readings[i]);
-			unit_until_resting(readings[i].task);
-		}
-		expect(write(master, "ab\n", 3), ==, 3);
-		expect_eventually(rota_yield() == 0 && (readings[0].line[0] == 'a' || readings[1].line[0] == 'a'));
+		let_two_wait_for_one_line(readings, master, slave);
 		rota_sleep(round % 2 * ROTA_MS(1));
 		expect(rota_close(slave), ==, 0);
 		expect(write(master, "cd\n", 3), ==, 3);
