@@ -231,7 +231,7 @@ UNIT_TEST(after_fork, accept_turns)
 	for (unsigned i = 0; i < 100; i++) {
 		struct unit_child child;
 
-		unit_child_run(&child, ask_in_child, &asker.fd);
+		unit_child_run_at_once(&child, ask_in_child, &asker.fd);
 		expect_text(child.text, "");
 		expect(child.status, ==, 0);
 	}

@@ -284,8 +284,40 @@ struct unit_child {
 	char text[4096]; /* what it wrote to standard error */
 };
 
-/* Runs fn(arg) in a child, which exits with code 0 if fn returns. */
-static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg), void *arg)
+/* Whether a thread of this process sleeps, or has ended. */
+static inline bool unit_sleeps_(const char *tid)
+{
+	char path[300], text[256];
+	const char *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	state = strrchr(text, ')');
+	return state == NULL || state[2] == 'S';
+}
+
+static inline bool unit_others_sleep_(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	bool all = true;
+	struct dirent *entry;
+
+	expect_pointer(dir, !=, NULL);
+	while ((entry = readdir(dir)) != NULL)
+		all = all && (entry->d_name[0] == '.' || atoi(entry->d_name) == gettid() || unit_sleeps_(entry->d_name));
+	closedir(dir);
+	return all;
+}
+
+/* Runs fn(arg) in a child, which exits with code 0 if fn returns. Other threads may run, so fn must not allocate. */
+static inline void unit_child_run_at_once(struct unit_child *child, void (*fn)(void *arg), void *arg)
 {
 	const struct rlimit no_core = { 0, 0 };
 	size_t len = 0;
@@ -311,6 +343,16 @@ static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg
 	child->text[len] = '\0';
 	close(ends[0]);
 	expect(waitpid(pid, &child->status, 0), ==, pid);
+}
+
+/* The same for any fn. In a child the allocator of the address sanitizer stays locked for ever if another thread was in it at
+ * the fork, as those are that have just been started: so with it, all others must come to sleep. */
+static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg), void *arg)
+{
+#ifdef ROTA__ASAN
+	expect_eventually(unit_others_sleep_());
+#endif
+	unit_child_run_at_once(child, fn, arg);
 }
 
 /* --- what could leak ---------------------------------------------------------------------------------------------- */
