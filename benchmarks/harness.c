@@ -101,13 +101,14 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* One round of each; who begins changes from round to round. */
+/* One round of each. Who begins changes from round to round, and so does the direction: else each would always come behind
+ * the same one, with what that has left to the kernel to do. */
 static int run_round(struct session *s, unsigned round)
 {
 	unsigned count = s->figures.contender_count;
 
 	for (unsigned i = 0; i < count; i++) {
-		unsigned index = (round + i) % count;
+		unsigned index = (round + (round % 2 ? count - i : i)) % count;
 		struct contender *c = &s->contenders[index];
 		int rc = c->out ? 0 : contender_round(c, &s->figures, index, s->timeout_s);
 

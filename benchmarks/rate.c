@@ -44,6 +44,7 @@ struct load {
 	int epoll;
 	uint64_t measure_from; /* requests that were due before are warm-up */
 	uint64_t answered, refused;
+	uint64_t pending; /* on all connections */
 	struct bench_histogram latency;
 };
 
@@ -98,6 +99,7 @@ static int send_request(struct load *load, struct connection *c, uint64_t due)
 	if (n != BYTES)
 		return n < 0 ? -errno : -EPROTO;
 	c->due[c->sent++ % PENDING_MAX] = due;
+	load->pending++;
 	return 0;
 }
 
@@ -113,6 +115,7 @@ static int take_answers(struct load *load, struct connection *c)
 	for (; c->received >= BYTES; c->received -= BYTES) {
 		uint64_t due = c->due[c->answered++ % PENDING_MAX];
 
+		load->pending--;
 		if (due < load->measure_from)
 			continue;
 		bench_histogram_add(&load->latency, now - due);
@@ -169,7 +172,7 @@ static int measure(struct load *load, const struct bench_server *server)
 		rc = drive(load, load->measure_from, load->measure_from + length);
 	cpu = bench_server_cpu_ns(server) - cpu;
 	answered = load->answered;
-	for (uint64_t until = rota_now() + ROTA_SECONDS(1); rc == 0 && rota_now() < until;)
+	for (uint64_t until = rota_now() + ROTA_SECONDS(1); rc == 0 && load->pending > 0 && rota_now() < until;)
 		rc = await_answers(load, until); /* the late ones count too, in the latency */
 	if (rc < 0 || answered == 0)
 		return rc < 0 ? rc : -ETIME;

@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 ROUND_LIMIT_S = (60, 20)  # of one round of one contender, in a full measurement and in a quick one
-ROUNDS_MAX = (7, 3)
+ROUNDS_MAX = (21, 3)  # if the time of the run allows them
 
 
 def output(*command):
