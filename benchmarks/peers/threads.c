@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "option.h"
 
@@ -234,8 +235,18 @@ static void lock_step(void)
 	crowd(locker);
 }
 
+static void *bystander(void *arg)
+{
+	pause();
+	return arg;
+}
+
 static void mutex(void)
 {
+	pthread_t thread;
+
+	/* In a process of one thread glibc locks without an atomic operation. Who has a mutex has threads. */
+	check(pthread_create(&thread, NULL, bystander, NULL), "create");
 	turns = option("locks", 1000);
 	thread_count = at_most(option("tasks", 64));
 	printf("mutex_uncontended %g ns\n", timed(lock_alone) / (double)turns);
