@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. `state_` holds LOCKED, WAITERS and BUSY. Uncontended, lock and unlock are one compare-and-swap each,
- * between 0 and LOCKED. Everything else happens while BUSY is held, which is the lock of the list of waiters: nobody
- * else changes `state_` then, and one store both gives BUSY back and says what the mutex is now. That store is the last
- * touch of an unlock, so the next owner may free the mutex.
+ * The protocol. `state_` holds LOCKED, WAITERS, BUSY and WAKING. Uncontended, lock and unlock are one compare-and-swap each,
+ * between 0 and LOCKED. Whatever concerns the list of waiters happens while BUSY is held: nobody else changes `state_` then,
+ * and one store both gives BUSY back and says what the mutex is now. That store, or swap, is the last touch of an unlock, so
+ * the next owner may free the mutex.
  *
  * Normally a waiter is only woken to try again (RETRY): whoever runs now may take the mutex first, which saves a switch
  * per hand-over. A waiter that tried again in vain goes to the front as STARVED, and is given the mutex itself (OWNED)
  * by the next unlock, so it loses at most once.
+ *
+ * A plain thread takes long to come, and to wake it costs a system call: until the one that was woken has tried, WAKING is
+ * set. Then no unlock wakes another, so lock and unlock are a swap of LOCKED, past the list. A task that was woken runs as
+ * soon as this one waits or ends, and where it does; so of these each unlock wakes one. While somebody is STARVED, WAKING is
+ * not set: who loses clears it.
  *
  * A waiter that was told to retry and is cancelled tries all the same: if it gets the mutex, that is its result; if
  * not, somebody holds it, whose unlock will wake the next. So the wake-up is never swallowed.
@@ -28,8 +33,9 @@
 #define LOCKED 1u
 #define WAITERS 2u /* the list is not empty */
 #define BUSY 4u
+#define WAKING 8u /* a thread was told to try again, and has not done so yet */
 
-enum { TAG_NONE, TAG_RETRY, TAG_OWNED, TAG_STARVED };
+enum { TAG_NONE, TAG_RETRY, TAG_WAKING, TAG_OWNED, TAG_STARVED };
 
 void rota_mutex_init(struct rota_mutex *m)
 {
@@ -58,25 +64,36 @@ static uint32_t take_busy(struct rota_mutex *m)
 	}
 }
 
-/* Gives BUSY back: the mutex is LOCKED or not, its list is what it is. */
-static void give_busy(struct rota_mutex *m, uint32_t locked)
+/* Gives BUSY back: the mutex is LOCKED or not, somebody is WAKING or not, its list is what it is. */
+static void give_busy(struct rota_mutex *m, uint32_t state)
 {
 	uint32_t waiters = rota__waitlist_empty(&m->waiters_) ? 0 : WAITERS;
 
-	rota__store(&m->state_, locked | waiters, RELEASE); /* partner: take_busy, and the fast lock */
+	state &= LOCKED | WAKING;
+	rota__store(&m->state_, state | waiters, RELEASE); /* partner: take_busy, and the swaps of lock */
 }
 
-static int trylock(struct rota_mutex *m)
+/* Somebody waits, or has the mutex. */
+static __attribute__((noinline)) int trylock_past(struct rota_mutex *m, uint32_t state)
+{
+	while (!(state & (LOCKED | BUSY))) {
+		if (rota__cas(&m->state_, &state, state | LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
+			return 0;
+	}
+	if (state & LOCKED)
+		return -EBUSY;
+	state = take_busy(m);
+	give_busy(m, state | LOCKED);
+	return state & LOCKED ? -EBUSY : 0;
+}
+
+static inline int trylock(struct rota_mutex *m)
 {
 	uint32_t state = 0;
 
 	if (rota__cas_strong(&m->state_, &state, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
 		return 0;
-	if (state & LOCKED)
-		return -EBUSY;
-	state = take_busy(m);
-	give_busy(m, LOCKED);
-	return state & LOCKED ? -EBUSY : 0;
+	return trylock_past(m, state);
 }
 
 int rota_mutex_trylock(struct rota_mutex *m)
@@ -103,21 +120,23 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 
 	if (cancelled && rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_IDLE) /* its own doing: it never queued */
 		return ROTA_READY;
-	const uint32_t locked = take_busy(m) & LOCKED;
-	const bool granted = rota__waiter_granted(waiter);
+	uint32_t state = take_busy(m);
+	const bool granted = rota__waiter_granted(waiter), locked = state & LOCKED;
 
+	if (granted && (waiter->tag_ == TAG_WAKING || locked))
+		state &= ~WAKING;
 	if (locked && !cancelled && !(granted && waiter->tag_ == TAG_OWNED)) {
 		if (granted)
 			waiter->tag_ = TAG_STARVED;
 		rota__waitlist_wait(&m->waiters_, waiter, cx->waker, granted);
-		give_busy(m, LOCKED);
+		give_busy(m, state);
 		return ROTA_PENDING;
 	}
 	if (!locked || (granted && waiter->tag_ == TAG_OWNED))
 		self->status = 0;
 	if (rota__waiter_queued(waiter))
 		rota__waitlist_remove(&m->waiters_, waiter);
-	give_busy(m, LOCKED);
+	give_busy(m, state | LOCKED);
 	return ROTA_READY;
 }
 
@@ -158,9 +177,7 @@ static __attribute__((noinline)) void lock_contended(struct rota_mutex *m)
 
 void rota_mutex_lock(struct rota_mutex *m)
 {
-	uint32_t free = 0;
-
-	if (!rota__cas_strong(&m->state_, &free, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
+	if (trylock(m) < 0)
 		lock_contended(m);
 	rota__owner_set(&m->owner_);
 }
@@ -181,13 +198,16 @@ static __attribute__((noinline)) void unlock_contended(struct rota_mutex *m)
 {
 	struct rota_waitlist *list = &m->waiters_;
 	struct rota_waker claimed = { NULL, NULL };
+	uint32_t state = take_busy(m);
 
-	take_busy(m);
-	if (rota__waitlist_empty(list)) {
-		give_busy(m, 0);
+	if (rota__waitlist_empty(list) || state & WAKING) {
+		give_busy(m, state & ~LOCKED);
 	} else if (list->first_->tag_ == TAG_STARVED) {
 		claimed = rota__waitlist_grant_one(list, list->first_, TAG_OWNED);
 		give_busy(m, LOCKED);
+	} else if (list->first_->waker_.ops == &rota__thread_waker_ops) {
+		claimed = rota__waitlist_grant_one(list, list->first_, TAG_WAKING);
+		give_busy(m, WAKING);
 	} else {
 		claimed = rota__waitlist_grant_one(list, list->first_, TAG_RETRY);
 		give_busy(m, 0);
@@ -201,6 +221,10 @@ void rota__mutex_release(struct rota_mutex *m)
 
 	if (rota__cas_strong(&m->state_, &state, 0, RELEASE)) /* partner: the ACQUIRE of the next lock */
 		return;
+	while ((state & (LOCKED | BUSY | WAKING)) == (LOCKED | WAKING)) {
+		if (rota__cas(&m->state_, &state, state & ~LOCKED, RELEASE)) /* partner: as above */
+			return;
+	}
 	if (state & LOCKED)
 		unlock_contended(m);
 	else

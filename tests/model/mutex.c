@@ -72,6 +72,38 @@ static void trier(void)
 	rota_mutex_unlock(&mutex);
 }
 
+static struct rota_mutex_lock_op queued[2];
+
+/* The same, and two wait. */
+static void setup_queued(void)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct rota_context cx = { &waker };
+
+	setup_held();
+	for (int i = 0; i < 2; i++) {
+		rota_mutex_lock_init(&queued[i], &mutex);
+		model_check(rota_future_poll(&queued[i].future, &cx) == ROTA_PENDING);
+	}
+}
+
+/* One after the other: the second one waits, while the first one has not come. */
+static void both_queued(void)
+{
+	for (int i = 0; i < 2; i++) {
+		model_check(rota_await(&queued[i].future) == 0);
+		critical();
+		rota_mutex_unlock(&mutex);
+	}
+}
+
+/* Past whoever was woken. */
+static void unlocker_and_locker(void)
+{
+	unlocker();
+	locker();
+}
+
 static void canceller(void)
 {
 	const struct rota_waker waker = rota_thread_waker();
@@ -125,6 +157,8 @@ const struct model_scenario model_scenarios[] = {
 	{ "mutex: two", setup, { locker, locker }, one_turn_each, 0, 0, 0 },
 	{ "mutex: twice and once", setup, { locker_twice, locker }, three_turns, 0, 0, 2 },
 	{ "mutex: held, two wait", setup_held, { unlocker, awaiter, awaiter }, one_turn_each, 0, 0, 1 },
+	{ "mutex: held, one waits, locked again", setup_held, { unlocker_and_locker, awaiter }, one_turn_each, 0, 0, 0 },
+	{ "mutex: held, two wait, locked again", setup_queued, { unlocker_and_locker, both_queued }, three_turns, 0, 0, 2 },
 	{ "mutex: trylock", setup, { locker, trier }, nobody_inside, 0, 0, 0 },
 	{ "mutex: cancel", setup, { locker, canceller }, nobody_inside, 0x3, 0, 0 },
 	{ "mutex: cancel, another waits", setup_held, { unlocker, canceller, awaiter }, nobody_inside, 0x3, 0, 1 },

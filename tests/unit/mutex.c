@@ -260,6 +260,71 @@ UNIT_TEST(mutex, loses_at_most_once)
 	expect(rota_mutex_trylock(&mutex), ==, 0);
 }
 
+/* A thread that was woken takes its time: until it has tried, nobody else is woken for nothing. */
+UNIT_TEST(mutex, wakes_one_thread_at_a_time)
+{
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	struct rota_mutex_lock_op first, second;
+
+	rota_mutex_lock(&mutex);
+	rota_mutex_lock_init(&first, &mutex);
+	rota_mutex_lock_init(&second, &mutex);
+	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+	for (int i = 0; i < 3; i++) {
+		rota_mutex_unlock(&mutex);
+		expect(rota__waiter_granted(&first.waiter_), ==, true);
+		expect(rota__waiter_granted(&second.waiter_), ==, false);
+		expect(rota_mutex_trylock(&mutex), ==, 0);
+	}
+	rota_mutex_unlock(&mutex);
+	expect(poll_by_hand(&first.future), ==, ROTA_READY);
+	expect(first.future.status, ==, 0);
+	rota_mutex_unlock(&mutex);
+	expect(rota__waiter_granted(&second.waiter_), ==, true);
+	expect(poll_by_hand(&second.future), ==, ROTA_READY);
+	rota_mutex_unlock(&mutex);
+}
+
+static void *same_task(void *data)
+{
+	return data;
+}
+
+static void ignore(void *data)
+{
+	(void)data;
+}
+
+/* A task that lost is not kept by a thread that was woken meanwhile, and has not tried. */
+UNIT_TEST(mutex, loses_at_most_once_beside_a_thread_that_comes_late)
+{
+	static const struct rota_waker_ops ops = { same_task, ignore, ignore, ignore };
+	const struct rota_waker waker = { &ops, NULL };
+	struct rota_context cx = { &waker };
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
+	struct rota_mutex_lock_op task, thread;
+
+	rota_mutex_lock(&mutex);
+	rota_mutex_lock_init(&task, &mutex);
+	rota_mutex_lock_init(&thread, &mutex);
+	expect(rota_future_poll(&task.future, &cx), ==, ROTA_PENDING);
+	expect(poll_by_hand(&thread.future), ==, ROTA_PENDING);
+	for (int i = 0; i < 2; i++) {
+		rota_mutex_unlock(&mutex); /* tells the task to try, then the thread */
+		expect(rota_mutex_trylock(&mutex), ==, 0);
+	}
+	expect(rota__waiter_granted(&thread.waiter_), ==, true);
+	expect(rota_future_poll(&task.future, &cx), ==, ROTA_PENDING);
+	rota_mutex_unlock(&mutex);
+	expect(rota_mutex_trylock(&mutex), ==, -EBUSY); /* it is the task's already */
+	expect(poll_by_hand(&thread.future), ==, ROTA_PENDING);
+	expect(rota_future_poll(&task.future, &cx), ==, ROTA_READY);
+	rota_mutex_unlock(&mutex);
+	expect(poll_by_hand(&thread.future), ==, ROTA_READY);
+	rota_mutex_unlock(&mutex);
+}
+
 /* Each way in which a waiter can give up: queued, told to try, told to try in vain, given the mutex. */
 UNIT_TEST(mutex, a_waiter_that_gives_up_passes_on)
 {
