@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The protocol. `state_` is a busy word (busy_internal.h): WRITER, or the number of readers. Without waiters every call is
- * one compare-and-swap. While WAITERS is set nobody comes in past the list; whoever leaves serves it from its front: a
+ * one compare-and-swap, or two if a lock meets other readers. While WAITERS is set nobody comes in past the list; whoever leaves serves it from its front: a
  * writer when nobody is inside, or all readers up to the next writer. A grant is the lock itself: a waiter that is
  * cancelled after it has the lock and reports 0; one that is cancelled before may have kept out those behind it, so the
  * list is served again.
@@ -198,9 +198,10 @@ static __attribute__((noinline)) int lock_carefully(struct rota_rwlock *l, bool 
 static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
 	struct rota__worker *worker = rota__worker_self();
-	uint64_t state = rota__load(&l->state_, RELAXED);
+	uint64_t state = 0; /* a guess: a swap that fails tells, too, and one that does not need not wait for a look */
 
-	if (!rota__direct_at_once(worker) || try_once(l, &state, write) < 0)
+	/* The second time with what was seen: the lock has other readers. */
+	if (!rota__direct_at_once(worker) || (try_once(l, &state, write) < 0 && try_once(l, &state, write) < 0))
 		return lock_carefully(l, write, deadline);
 	rota__direct_charge(worker);
 	return 0;
