@@ -16,11 +16,16 @@
  * have been stuck for long by the next look, and the pauses double, up to so many times stall_ns. */
 #define LONGEST_PAUSE 4u
 
+/* Looks at which a spare that only lacks a CPU keeps what it has. It goes on soon; what is taken from it wakes up on another
+ * CPU, with all that the kernel has of its connections. */
+#define PATIENCE 4u
+
 /* What the monitor remembers of a worker. */
 struct rota__watch {
 	uint64_t moves;   /* tasks run, and looks around, at the last look */
 	uint64_t counted; /* `runs` of the last stall that was counted */
 	uint64_t cpu;     /* of a spare on duty: its CPU time at the last look */
+	unsigned starved; /* of a spare on duty: looks at which it lacked a CPU, since it has moved */
 	struct rota__stall_watch stall;
 };
 
@@ -86,13 +91,18 @@ static bool all_asleep(rota_runtime *rt)
 	return true;
 }
 
+static bool any_behind(rota_runtime *rt, struct rota__worker *worker)
+{
+	return rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
+	       rota__inject_length(&rt->inject) > 0;
+}
+
 /* What waits behind a worker that does not move is taken over: completions and timers become tasks in the injection
  * queue; queued tasks become worth stealing. Returns whether there was anything. */
 static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
 {
 	struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: rota_forks_self, resume */
-	bool behind = rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
-		      rota__inject_length(&rt->inject) > 0;
+	bool behind = any_behind(rt, worker);
 
 	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth, has_stalled */
 	if (rota__worker_forward_mail(worker))
@@ -111,6 +121,16 @@ static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 	return behind;
 }
 
+/* Somebody may steal what is worth it, as from any worker. Returns whether there is anything. */
+static bool leave(rota_runtime *rt, struct rota__worker *worker)
+{
+	const bool behind = any_behind(rt, worker);
+
+	if (behind)
+		rota__idle_wake_one(rt);
+	return behind;
+}
+
 static void count_stall(rota_runtime *rt, struct rota__watch *watch, uint64_t runs)
 {
 	if (watch->counted == runs)
@@ -125,8 +145,8 @@ static bool spares_serve(const rota_runtime *rt)
 	return rota__load(&rt->spares.on_duty, RELAXED) > 0;
 }
 
-/* A spare that does not move may only lack a CPU: then it is ready, and would go on. */
-static void let_in(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
+/* A spare that does not move may only lack a CPU: then it is ready, and would go on. Returns whether it is so. */
+static bool let_in(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
 {
 	struct rota__thread_times times = { .state = '?', .cpu = -1 };
 
@@ -134,8 +154,10 @@ static void let_in(rota_runtime *rt, const struct rota__worker *spare, const str
 	if (!rt->spares.closed && rota__sys_thread_cpu(spare->self) - watch->cpu < rt->config.stall_ns / 2)
 		rota__sys_thread_times(spare->self, &times);
 	pthread_mutex_unlock(&rt->spares.lock);
-	if (times.state == 'R')
-		rota__turns_look_from(times.cpu);
+	if (times.state != 'R')
+		return false;
+	rota__turns_look_from(times.cpu);
+	return true;
 }
 
 static void note_cpu_time(rota_runtime *rt, const struct rota__worker *spare, struct rota__watch *watch)
@@ -161,14 +183,15 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 		sight->free |= !spare;
 		sight->spare_idle |= spare && rota__spare_serves(worker);
 	} else if (blocked || !moved) {
-		const bool behind = help(rt, worker, runs, now);
+		const bool starved = spare && rota__spare_serves(worker) && !blocked && let_in(rt, worker, watch);
+		const bool behind =
+			starved && watch->starved < PATIENCE ? leave(rt, worker) : help(rt, worker, runs, now);
 
+		watch->starved += starved;
 		sight->hurried = true;
 		sight->blocked += blocked;
 		sight->waiting |= behind;
-		if (spare && rota__spare_serves(worker) && !blocked)
-			let_in(rt, worker, watch);
-		if (behind && !blocked)
+		if (behind && !blocked && !starved)
 			count_stall(rt, watch, runs);
 		if (!blocked)
 			rota__stall_stuck(rt, worker, &watch->stall, behind || spares_serve(rt), now);
@@ -180,8 +203,10 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 		return;
 	if (spare && rota__spare_serves(worker) && !asleep(worker))
 		note_cpu_time(rt, worker, watch);
-	if (moved || blocked)
+	if (moved || blocked) {
+		watch->starved = 0;
 		rota__stall_moved(&watch->stall, now);
+	}
 	rota__stall_flush(rt, worker, &watch->stall, now);
 	sight->moved |= moved;
 	watch->moves = moves;
