@@ -3,7 +3,7 @@
  * Operations without a ring: the owner makes the call at once if that needs no waiting, and again each time it was
  * woken because its descriptor is ready. So data is moved by who asked for it, and what was cancelled while it waited
  * has moved none. What blocks (files, and names of files) is made by a pool thread, or in place by a thread that is no
- * worker.
+ * worker; but what may wait for ever always by another one.
  */
 #include "backend_epoll_internal.h"
 
@@ -39,11 +39,11 @@ static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 	const bool closed = rota__poller_was_closed(poller_of(op), op);
 	int rc;
 
-	/* In place, save where it may take for ever, and could not be cancelled. But a thread of the pool waits for no
-	 * other. */
-	if (rota__worker_self() == NULL && (rota__blocking_thread() || !rota__op_waits_for_ever(op)))
-		return finish(op, closed ? -ECANCELED : rota__poller_perform(poller_of(op), op));
-	rc = rota__poller_to_pool(poller_of(op), op, waker);
+	/* In place, save where it may take for ever, and could not be cancelled. */
+	if (rota__worker_self() == NULL && (!rota__op_waits_for_ever(op) || rota__sys_opens_file(op)))
+		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
+	rc = rota__blocking_thread() ? rota__poller_beside(poller_of(op), op, waker)
+				     : rota__poller_to_pool(poller_of(op), op, waker);
 	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls of pool threads that may wait for ever: the open of a FIFO without its other side, the read of a terminal, a splice
+ * Calls of threads that may wait for ever: the open of a FIFO without its other side, the read of a terminal, a splice
  * whose bytes or room somebody else has taken. A signal cuts them off.
  *
  *   who makes the call  is in the list with its thread from before the call until after it, and lets the signal through in
  *                       between. When a call was interrupted it looks whether it was asked to end; else it calls again.
  *   who cancels         finds the call in the list, asks it to end and sends the signal. So does who closes its descriptor,
- *                       or either one of a splice. A job of the pool makes such calls itself: only a close finds those.
+ *                       or either one of a splice.
  *   the reactor         sends the signal again to all that were asked and are still in the list, after 1 ms at first, 64 ms in
  *                       the end: one that came before the thread was in the kernel is lost, since its handler does nothing.
  *

@@ -55,13 +55,16 @@ static inline void rota__op_list_remove(struct rota__op_list *list, struct rota_
 	op->mail_next_ = op;
 }
 
-/* The owner leaves the operation: whoever finds it in the list may fire its slot. */
+/* The owner leaves the operation: whoever finds it in the list may fire its slot. Without a list: whoever is told. */
 static inline void rota__op_list_leave(struct rota__op_list *list, struct rota_op *op, enum rota__op_place place,
 				       const struct rota_waker *waker)
 {
 	rota__waker_hold(&op->waker_, waker);
 	op->mail_ = (uint8_t)place;
-	rota__op_list_add(list, op);
+	if (list != NULL)
+		rota__op_list_add(list, op);
+	else
+		op->mail_next_ = op;
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
 }
 

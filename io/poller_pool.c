@@ -6,6 +6,7 @@
 #include "../runtime/blocking_internal.h"
 #include "../runtime/runtime_internal.h"
 #include "../runtime/slot_internal.h"
+#include "../runtime/sys_internal.h"
 #include "op_list_internal.h"
 #include "sys_internal.h"
 
@@ -86,23 +87,62 @@ static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op
 	return rc == -EBADF && ended ? -ECANCELED : rc; /* it was closed just before the call */
 }
 
-int rota__poller_perform(struct rota__poller *poller, struct rota_op *op)
+static void fire(struct rota_op *op, int result)
 {
-	struct rota__interruptible self;
+	struct rota__wake_batch batch;
 
-	if (!rota__op_waits_for_ever(op))
-		return rota__sys_perform(op);
-	rota__interrupts_prepare();
-	rota__spin_lock(&poller->lock);
-	rota__interrupts_enter(&poller->interrupts, &self, op);
-	rota__spin_unlock(&poller->lock);
-	return perform_interruptibly(poller, op, &self);
+	rota__wake_batch_init(&batch);
+	rota__op_fire(op, result, &batch);
+	rota__wake_batch_submit(&batch);
 }
+
+/* --- beside the pool ------------------------------------------------------------------------------------------------ */
+
+/* On the stack of the job, until it was taken over. */
+struct call_beside {
+	struct rota__beside beside; /* first */
+	struct rota__poller *poller;
+	struct rota_op *op;
+	struct rota_atomic_u32 taken; /* futex */
+};
+
+static void call_beside(struct rota__beside *self)
+{
+	struct call_beside *call = (struct call_beside *)(void *)self;
+	struct rota__poller *poller = call->poller;
+	struct rota_op *op = call->op;
+	struct rota__interruptible interruptible;
+
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, &interruptible, op);
+	rota__spin_unlock(&poller->lock);
+	rota__store(&call->taken, 1, RELEASE); /* it may be gone from here on. Partner: rota__poller_beside */
+	rota__sys_futex_wake(&call->taken, 1);
+	fire(op, perform_interruptibly(poller, op, &interruptible));
+}
+
+int rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	struct call_beside call = { { poller->rt, call_beside }, .poller = poller, .op = op };
+	int rc;
+
+	rota__interrupts_prepare();
+	rota__op_list_leave(NULL, op, ROTA__PLACE_LONG_CALL, waker);
+	rc = rota__blocking_beside(&call.beside);
+	if (rc < 0) {
+		rota__slot_disarm(&op->state_, &op->waker_);
+		return rc;
+	}
+	while (rota__load(&call.taken, ACQUIRE) == 0) /* partner: call_beside */
+		rota__sys_futex_wait(&call.taken, 0, ROTA_NEVER);
+	return 0;
+}
+
+/* --- the pool's part ------------------------------------------------------------------------------------------------ */
 
 void rota__poller_errand(struct rota__poller *poller)
 {
 	struct rota__interruptible self;
-	struct rota__wake_batch batch;
 	struct rota_op *op;
 	bool waits = false;
 	int rc;
@@ -122,9 +162,7 @@ void rota__poller_errand(struct rota__poller *poller)
 		rc = perform_interruptibly(poller, op, &self);
 	else
 		rc = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
-	rota__wake_batch_init(&batch);
-	rota__op_fire(op, rc, &batch);
-	rota__wake_batch_submit(&batch);
+	fire(op, rc);
 }
 
 bool rota__poller_cut_off(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)

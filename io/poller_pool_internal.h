@@ -11,8 +11,10 @@
  *   or closes      may wait for ever (ROTA__PLACE_LONG_CALL): then it is in `interrupts` from when it was taken out, under one
  *                  lock for both, so that it is found in one of the two, and the call is cut off (interrupt_internal.h).
  *
- * A thread that may be kept (a job of the pool; one outside, in what does not wait for ever) makes the call in place, and is
- * in `interrupts`, too.
+ * A thread that may be kept (a job of the pool, one outside) makes the call in place, unless it may wait for ever: such a thread
+ * may have more to wait for, whatever comes first, as a worker's tasks do. One outside leaves it to the pool. A job must not,
+ * since all threads of the pool may be kept by jobs that wait for one more. It has the call made by a thread of its own
+ * (rota__blocking_beside), and waits until that one has entered itself in `interrupts`.
  *
  * A close waits for the calls that it has cut off: it is in `closers` from then on, under the same lock, and whoever takes the
  * last of them out of `interrupts` resumes it. For calls that wait for a disk no close waits. A pool thread looks before it
@@ -31,9 +33,8 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 /* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
 void rota__poller_errand(struct rota__poller *poller);
 
-/* Makes the call of an operation in place, which a close of its descriptor cuts off where it may wait for ever. A pool thread,
- * or one that may be kept and makes none of those. */
-int rota__poller_perform(struct rota__poller *poller, struct rota_op *op);
+/* The same, of a call that may wait for ever, to a thread of its own. By a job of the pool. */
+int rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 
 /* Cuts off the calls that may wait for ever and move bytes to or from the descriptor of a close. true: there are some, and the
  * close was left to wait for their end. */

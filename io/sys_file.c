@@ -18,6 +18,16 @@ size_t rota__sys_size(int fd)
 	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? (size_t)status.st_size : 0;
 }
 
+bool rota__sys_opens_file(const struct rota_op *op)
+{
+	const char *path = (const char *)(uintptr_t)op->addr_;
+	struct stat status;
+
+	if (op->opcode_ != IORING_OP_OPENAT)
+		return false;
+	return fstatat(op->fd_, path, &status, 0) < 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode);
+}
+
 /* From fd_ at offset_ to the descriptor in flags_ at addr_. */
 static int copy_range(const struct rota_op *op)
 {

@@ -51,6 +51,9 @@ struct rota__call {
 
 const struct rota__call *rota__sys_call(const struct rota_op *op);
 
+/* Whether it opens by name, and finds a file, a directory, or nothing, as things are: none of these waits for somebody. */
+bool rota__sys_opens_file(const struct rota_op *op);
+
 /* `make` of the opcodes of op_file.c. */
 int rota__sys_make_file_call(const struct rota_op *op, bool nowait);
 

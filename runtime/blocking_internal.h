@@ -12,6 +12,9 @@
  *
  * An errand is a call of the driver's `errand` on a pool thread: what it does is the driver's, and needs no memory here. It
  * is one more thing to do, counted in `errands`; threads take jobs and errands in turn.
+ *
+ * A job that has to wait for a thread cannot wait for one of the pool: all of them may be kept by jobs that wait so. It has
+ * its call made by a thread that is made for it, `beside` the pool.
  */
 #ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
 #define ROTA_RUNTIME_BLOCKING_INTERNAL_H
@@ -32,6 +35,7 @@ struct rota__blocking {
 	unsigned arriving;  /* threads called or started, and not yet there */
 	unsigned running;   /* jobs and errands in progress */
 	unsigned errands;   /* calls of the driver's errand that nobody has begun */
+	unsigned beside;    /* threads of rota__blocking_beside */
 	bool errand_before; /* what a thread took last */
 	bool stopping;
 	struct rota__idler *idlers;
@@ -89,6 +93,14 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 /* Has the driver's errand called once by a pool thread, soon. Any thread. 0, or a negative errno: there is no thread. */
 int rota__blocking_errand(rota_runtime *rt);
 
+/* Has `call` called once, by a thread that is made for it and does nothing else. It stays in place until that has begun, and
+ * belongs to whoever waits for it then. By a job. 0, or a negative errno: there is no thread. */
+struct rota__beside {
+	rota_runtime *rt;
+	void (*call)(struct rota__beside *self);
+};
+int rota__blocking_beside(struct rota__beside *beside);
+
 /* The job that the calling thread runs, or NULL. */
 rota_task *rota__blocking_job(void);
 
@@ -101,6 +113,7 @@ bool rota__blocking_cancelled(void);
 /* All jobs have ended: the threads leave. Waits for them. */
 void rota__blocking_stop(rota_runtime *rt);
 
+/* With those beside it. */
 unsigned rota__blocking_threads(rota_runtime *rt);
 
 #endif

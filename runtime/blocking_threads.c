@@ -130,10 +130,10 @@ static int make_thread(rota_runtime *rt, void *(*entry)(void *arg))
 	return rc;
 }
 
-/* The pool may go as soon as the lock is dropped. */
-static void thread_gone_unlock(struct rota__blocking *pool)
+/* One less of those that `count` counts. The pool may go as soon as the lock is dropped. */
+static void thread_gone_unlock(struct rota__blocking *pool, unsigned *count)
 {
-	pool->threads--;
+	(*count)--;
 	/* The last touch of the runtime by this thread is the wake below, of an address only. */
 	rota__fetch_add(&pool->finished, 1, SEQ_CST);
 	rota__blocking_unlock(pool);
@@ -150,7 +150,7 @@ static void make_counted_thread(rota_runtime *rt)
 	rota__blocking_lock(pool);
 	pool->arriving--;
 	pool->making--;
-	thread_gone_unlock(pool);
+	thread_gone_unlock(pool, &pool->threads);
 }
 
 int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
@@ -284,8 +284,41 @@ static ROTA__OPAQUE void *thread_main(void *arg)
 		while (waiting(pool) > 0)
 			now = work(rt, now);
 	}
-	thread_gone_unlock(pool);
+	thread_gone_unlock(pool, &pool->threads);
 	return NULL;
+}
+
+/* --- beside the pool ------------------------------------------------------------------------------------------------ */
+
+static ROTA__OPAQUE void *beside_main(void *arg)
+{
+	struct rota__beside *beside = arg;
+	rota_runtime *rt = beside->rt;
+
+	rota__runtime_enter(rt);
+	beside->call(beside);
+	rota__blocking_lock(&rt->blocking);
+	thread_gone_unlock(&rt->blocking, &rt->blocking.beside);
+	return NULL;
+}
+
+int rota__blocking_beside(struct rota__beside *beside)
+{
+	struct rota__blocking *pool = &beside->rt->blocking;
+	pthread_t thread;
+	int rc;
+
+	rota__blocking_lock(pool);
+	pool->beside++;
+	rota__blocking_unlock(pool);
+	rc = rota__sys_thread(&thread, "rota-call", beside_main, beside);
+	if (rc == 0) {
+		pthread_detach(thread);
+		return 0;
+	}
+	rota__blocking_lock(pool);
+	thread_gone_unlock(pool, &pool->beside);
+	return rc;
 }
 
 /* --- from outside -------------------------------------------------------------------------------------------------- */
@@ -338,7 +371,7 @@ unsigned rota__blocking_threads(rota_runtime *rt)
 	unsigned threads;
 
 	rota__blocking_lock(&rt->blocking);
-	threads = rt->blocking.threads;
+	threads = rt->blocking.threads + rt->blocking.beside;
 	rota__blocking_unlock(&rt->blocking);
 	return threads;
 }

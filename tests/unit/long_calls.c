@@ -257,7 +257,7 @@ UNIT_TEST(long_calls, are_over_when_their_descriptor_is_closed)
 	in_fibers(closed_script, 0);
 }
 
-/* A job makes the call in place: nobody cuts it off who cancels the job, and who closes the descriptor does. */
+/* Who closes the descriptor ends what a job waits for, too. */
 static void job_script(const struct place *place)
 {
 	(void)place;
@@ -456,6 +456,102 @@ static void spliced_terminal_script(const struct place *place)
 UNIT_TEST(long_calls, the_splice_of_a_terminal)
 {
 	in_fibers(spliced_terminal_script, 0);
+}
+
+/* --- in a future of several ------------------------------------------------------------------------------------------ */
+
+/* Whoever waits for one of several goes on when another one is ready. */
+static void first_of_several_script(const struct place *place)
+{
+	const unsigned before = unit_own_descriptors();
+	char path[256];
+
+	make_fifo(path);
+	for (unsigned round = 0; round < 10; round++) {
+		const size_t opens = round % 2; /* its place among the two */
+		struct rota_future *futures[2];
+		struct rota_timer timer;
+		struct rota_any_op any;
+		struct rota_op op;
+
+		rota_op_open(&op, path, O_RDONLY, 0);
+		rota_timer_init(&timer, rota_now() + ROTA_MS(1));
+		futures[opens] = &op.future;
+		futures[1 - opens] = &timer.future;
+		rota_any_init(&any, futures, 2);
+		expect(place->carry(place, &any.future), ==, 0);
+		expect(any.index, ==, 1 - opens);
+		expect(op.future.status, ==, -ECANCELED);
+	}
+	remove_fifo(path);
+	expect(unit_own_descriptors(), ==, before);
+}
+
+UNIT_TEST(long_calls, one_of_several)
+{
+	everyhow_inside(first_of_several_script, 0);
+}
+
+/* The other sides come in the other order, each when the one before was met. */
+struct fifos {
+	char paths[2][256];
+};
+
+static void open_other_sides(void *arg)
+{
+	struct fifos *fifos = arg;
+
+	for (int i = 1; i >= 0; i--) {
+		int fd = open(fifos->paths[i], O_WRONLY | O_CLOEXEC);
+
+		expect(fd, >=, 0);
+		close(fd);
+	}
+}
+
+static int open_both(void *arg)
+{
+	struct fifos *fifos = arg;
+	struct rota_op ops[2];
+	struct party party;
+
+	party_start(&party, open_other_sides, fifos);
+	for (unsigned i = 0; i < 2; i++)
+		rota_op_open(&ops[i], fifos->paths[i], O_RDONLY, 0);
+	party_go(&party);
+	expect(ROTA_AWAIT_ALL(&ops[0].future, &ops[1].future), ==, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		expect(ops[i].future.status, >=, 0);
+		close(ops[i].future.status);
+	}
+	party_join(&party);
+	return 0;
+}
+
+/* A job whose pool has no other thread to give. */
+static int in_full_pool(void *arg)
+{
+	rota_task *job;
+
+	expect(rota_spawn_blocking(&job, open_both, arg), ==, 0);
+	unit_expect_join(job, 0);
+	return 0;
+}
+
+UNIT_TEST(long_calls, several_by_a_job)
+{
+	const struct rota_config config = { .workers = 2, .max_blocking_threads = 1 };
+	rota_runtime *rt = NULL;
+	struct fifos fifos;
+
+	for (unsigned i = 0; i < 2; i++)
+		make_fifo(fifos.paths[i]);
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	for (unsigned round = 0; round < 10; round++)
+		expect(rota_block_on(rt, in_full_pool, &fifos), ==, 0);
+	place_runtime_free(rt);
+	for (unsigned i = 0; i < 2; i++)
+		remove_fifo(fifos.paths[i]);
 }
 
 /* --- what it does to the process ------------------------------------------------------------------------------------- */
