@@ -83,6 +83,8 @@ int rota_await(struct rota_future *future)
 {
 	struct rota__worker *worker = rota__worker_self();
 
+	if (future == NULL || future->ops == NULL)
+		return -EINVAL;
 	if (worker == NULL || worker->current == NULL)
 		return thread_await(future);
 	if (!rota__task_may_wait(worker->current)) {

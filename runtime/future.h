@@ -60,7 +60,8 @@ ROTA_API struct rota_waker rota_context_waker(struct rota_context *cx);
 /*
  * Waits until `future` is ready and returns its status. A fiber suspends, a plain thread blocks; inside the poll
  * of a stackless task it is refused (-EDEADLK, with a message; debug builds abort). When the task is cancelled,
- * the future is cancelled and waited for, so that nobody holds its memory when this returns.
+ * the future is cancelled and waited for, so that nobody holds its memory when this returns. -EINVAL: future or its
+ * ops NULL.
  */
 ROTA_API int rota_await(struct rota_future *future);
 
@@ -108,6 +109,7 @@ ROTA_API int rota_spawn_future_on(rota_runtime *rt, rota_task **ret_task, struct
 /*
  * Blocks the calling plain thread until `future` is ready and returns its status. Operations and timers inside
  * are served by the runtime's reactor. Inside a task it is refused: -EDEADLK with a message (debug builds abort).
+ * -EINVAL: rt, future or its ops NULL.
  */
 ROTA_API int rota_block_on_future(rota_runtime *rt, struct rota_future *future);
 

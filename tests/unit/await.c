@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "countdown.h"
+#include "places.h"
 
 /* --- awaited by a fiber ------------------------------------------------------------------------------------------------------ */
 
@@ -49,6 +50,21 @@ TASK_TEST(await, a_cancelled_fiber_cancels_what_it_awaits_and_waits_for_it)
 	expect(c.cancels, ==, 1);
 	rota_wake(&c.waker);
 	unit_expect_join(task, 3);
+}
+
+/* As everything that is given a future of the program's to carry out. */
+static void nothing_script(const struct place *place)
+{
+	struct rota_future without_ops = { .ops = NULL };
+
+	expect(rota_await(NULL), ==, -EINVAL);
+	expect(rota_await(&without_ops), ==, -EINVAL);
+	(void)place;
+}
+
+UNIT_TEST(await, nothing_to_await)
+{
+	everywhere(nothing_script);
 }
 
 /* --- blocked on by plain threads ------------------------------------------------------------------------------------------------ */
