@@ -68,7 +68,10 @@ struct rota_pooled_op {
 	struct rota_future future; /* status as of the call */
 	/* private */
 	struct rota_op op_;
-	struct rota_offload_op offload_;
+	union {
+		struct rota_offload_op offload_;
+		struct rota_op *before_; /* of a splice, in its ring's list */
+	};
 	bool begun_, pooled_;
 };
 ROTA_API void rota_op_copy_file_range(struct rota_pooled_op *op, int from, off_t from_offset, int to, off_t to_offset,

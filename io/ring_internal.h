@@ -56,7 +56,7 @@ struct rota__ring {
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified;
 	struct rota_atomic_ptr mail;
 	struct rota_atomic_u32 splices_lock; /* guards the rest */
-	struct rota_op *splices;             /* in the kernel, linked by backlog_next_ */
+	struct rota_op *splices;             /* in the kernel: ring_splices.c */
 };
 
 /* On the thread that will own it; shared: several threads will, one after another. 0, or a negative errno. */

@@ -7,26 +7,47 @@
  * Such a cancel goes by mail, as all do: while the letter is out the operation cannot end. What is in the list cannot end
  * either before it was taken out. Order of locks: list, then the slot of what is listed.
  */
+#include <stddef.h>
+
 #include "../runtime/slot_internal.h"
+#include "file.h"
 #include "ring_parts_internal.h"
+
+/* The one before it in the list; itself: it is in none. Every splice is part of a pooled operation, which no pool has now. */
+static struct rota_op **before(struct rota_op *op)
+{
+	return &((struct rota_pooled_op *)(void *)((char *)op - offsetof(struct rota_pooled_op, op_)))->before_;
+}
 
 void rota__ring_splice_begins(struct rota__ring *ring, struct rota_op *op)
 {
 	rota__spin_lock(&ring->splices_lock);
+	*before(op) = NULL;
 	op->backlog_next_ = ring->splices;
+	if (op->backlog_next_ != NULL)
+		*before(op->backlog_next_) = op;
 	ring->splices = op;
 	rota__spin_unlock(&ring->splices_lock);
 }
 
+static void take_out(struct rota__ring *ring, struct rota_op *op)
+{
+	struct rota_op *last = *before(op), *next = op->backlog_next_;
+
+	if (last != NULL)
+		last->backlog_next_ = next;
+	else
+		ring->splices = next;
+	if (next != NULL)
+		*before(next) = last;
+	*before(op) = op;
+}
+
 void rota__ring_splice_ended(struct rota__ring *ring, struct rota_op *op)
 {
-	struct rota_op **link = &ring->splices;
-
 	rota__spin_lock(&ring->splices_lock);
-	while (*link != NULL && *link != op)
-		link = &(*link)->backlog_next_;
-	if (*link != NULL)
-		*link = op->backlog_next_;
+	if (*before(op) != op)
+		take_out(ring, op);
 	rota__spin_unlock(&ring->splices_lock);
 }
 

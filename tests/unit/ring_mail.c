@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "../../io/ring_parts_internal.h"
 #include "ring_owner.h"
 
 struct closes {
@@ -95,8 +96,10 @@ UNIT_TEST(ring_mail, backlog_that_outlasts_a_close)
 /* --- splices -------------------------------------------------------------------------------------------------------- */
 
 /* Into a blocking socket without room: a thread of the kernel's waits in the call. */
-static void prepare_splice(struct rota_op *op, int from, int to)
+static void prepare_splice(struct rota_pooled_op *call, int from, int to)
 {
+	struct rota_op *op = &call->op_;
+
 	rota__op_prepare(op, IORING_OP_SPLICE, to, NULL, 1, UINT64_MAX, 0);
 	op->addr_ = UINT64_MAX;
 	op->second_fd_ = from;
@@ -105,7 +108,8 @@ static void prepare_splice(struct rota_op *op, int from, int to)
 struct splices {
 	struct rota__ring ring;
 	struct rota__closing closing;
-	struct rota_op ops[3], closer;
+	struct rota_pooled_op calls[3];
+	struct rota_op closer;
 	int fds[2], pair[2];
 };
 
@@ -120,9 +124,9 @@ static void splices_init(struct splices *s)
 	expect(rota__ring_init(&s->ring, 1, false), ==, 0);
 	rota__ring_set_closing(&s->ring, &s->closing);
 	for (int i = 0; i < 3; i++) {
-		prepare_splice(&s->ops[i], s->fds[0], s->pair[0]);
-		expect(rota__closing_enter(&s->closing, &s->ops[i]), ==, true);
-		submit(&s->ring, &s->ops[i]);
+		prepare_splice(&s->calls[i], s->fds[0], s->pair[0]);
+		expect(rota__closing_enter(&s->closing, &s->calls[i].op_), ==, true);
+		submit(&s->ring, &s->calls[i].op_);
 	}
 }
 
@@ -139,7 +143,7 @@ static void close_and_finish(struct splices *s, int fd, unsigned moments)
 	expect(rota__closing_begin(&s->closing, &s->closer), ==, true);
 	rota__ring_wake(&s->ring);
 	for (int i = 0; i < 3; i++)
-		expect(finish(&s->ring, &s->ops[i]), ==, -ECANCELED);
+		expect(finish(&s->ring, &s->calls[i].op_), ==, -ECANCELED);
 	expect(finish(&s->ring, &s->closer), ==, 0);
 	expect(fcntl(fd, F_GETFD), ==, -1);
 	expect_pointer(s->ring.splices, ==, NULL);
@@ -161,27 +165,69 @@ UNIT_TEST(ring_mail, splices_end_when_either_side_is_closed)
 	}
 }
 
+/* Those that are in the list, the latest first. */
+static unsigned listed(const struct rota__ring *ring, const struct rota_pooled_op calls[3])
+{
+	const struct rota_op *last = NULL;
+	unsigned set = 0;
+
+	for (const struct rota_op *op = ring->splices; op != NULL; last = op, op = op->backlog_next_) {
+		expect(last == NULL || op < last, ==, true);
+		for (unsigned i = 0; i < 3; i++)
+			set |= (unsigned)(op == &calls[i].op_) << i;
+	}
+	return set;
+}
+
+/* A completion that has to wait is met again. */
+static void end_splice(struct rota__ring *ring, struct rota_pooled_op calls[3], unsigned which, unsigned *left)
+{
+	*left &= ~(1u << which);
+	for (unsigned i = 0; i < 2; i++) {
+		rota__ring_splice_ended(ring, &calls[which].op_);
+		expect(listed(ring, calls), ==, *left);
+	}
+}
+
+UNIT_TEST(ring_mail, splices_end_in_any_order)
+{
+	for (unsigned first = 0; first < 3; first++) {
+		for (unsigned turn = 1; turn <= 2; turn++) {
+			struct rota__ring ring = { .splices = NULL };
+			struct rota_pooled_op calls[3];
+			unsigned left = 7;
+
+			for (unsigned i = 0; i < 3; i++)
+				rota__ring_splice_begins(&ring, &calls[i].op_);
+			expect(listed(&ring, calls), ==, left);
+			for (unsigned i = 0; i < 3; i++)
+				end_splice(&ring, calls, (first + i * turn) % 3, &left);
+		}
+	}
+}
+
 /* One splice keeps two closes. */
 UNIT_TEST(ring_mail, a_splice_whose_two_sides_are_closed)
 {
 	struct rota__closing closing;
-	struct rota_op op, closers[2];
+	struct rota_pooled_op call;
+	struct rota_op closers[2];
 
 	expect(rota__closing_init(&closing), ==, 0);
-	prepare_splice(&op, 3, 4);
-	expect(rota__closing_enter(&closing, &op), ==, true);
+	prepare_splice(&call, 3, 4);
+	expect(rota__closing_enter(&closing, &call.op_), ==, true);
 	for (int i = 0; i < 2; i++) {
 		rota_op_close(&closers[i], 3 + i);
 		expect(rota__closing_begin(&closing, &closers[i]), ==, true);
 	}
-	expect(rota__closing_marked(&closing, &op), ==, true);
-	const struct rota_op *first = rota__closing_leave(&closing, &op);
+	expect(rota__closing_marked(&closing, &call.op_), ==, true);
+	const struct rota_op *first = rota__closing_leave(&closing, &call.op_);
 	expect_pointer(first, !=, NULL);
 	const struct rota_op *second = first->backlog_next_;
 	expect(first == &closers[0] || first == &closers[1], ==, true);
 	expect_pointer(second, ==, first == &closers[0] ? &closers[1] : &closers[0]);
 	expect_pointer(second->backlog_next_, ==, NULL);
-	expect(rota__closing_marked(&closing, &op), ==, false);
+	expect(rota__closing_marked(&closing, &call.op_), ==, false);
 	rota__closing_deinit(&closing);
 }
 
@@ -190,16 +236,17 @@ UNIT_TEST(ring_mail, a_splice_of_what_was_closed)
 {
 	for (int side = 3; side <= 5; side++) {
 		struct rota__closing closing;
-		struct rota_op op, closer;
+		struct rota_pooled_op call;
+		struct rota_op *op = &call.op_, closer;
 
 		expect(rota__closing_init(&closing), ==, 0);
-		prepare_splice(&op, 3, 4);
-		rota__op_goes_on(&op, rota__closing_closes(&closing, 4));
-		op.second_closes_ = rota__closing_closes(&closing, 3);
+		prepare_splice(&call, 3, 4);
+		rota__op_goes_on(op, rota__closing_closes(&closing, 4));
+		op->second_closes_ = rota__closing_closes(&closing, 3);
 		rota_op_close(&closer, side);
 		expect(rota__closing_begin(&closing, &closer), ==, false);
-		expect(rota__closing_enter(&closing, &op), ==, side == 5);
-		expect_pointer(rota__closing_leave(&closing, &op), ==, NULL);
+		expect(rota__closing_enter(&closing, op), ==, side == 5);
+		expect_pointer(rota__closing_leave(&closing, op), ==, NULL);
 		rota__closing_deinit(&closing);
 	}
 }

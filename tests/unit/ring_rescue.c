@@ -102,7 +102,8 @@ UNIT_TEST(ring_rescue, overflow_of_a_stuck_owner_is_taken)
 struct left_over {
 	struct rota__ring ring, mine; /* the owner's; the rescuer's */
 	struct rota__closing closing;
-	struct rota_op filled_in, held, wanted, closed, spliced, bound;
+	struct rota_op filled_in, held, wanted, closed, bound;
+	struct rota_pooled_op spliced;
 	unsigned ready, freed; /* atomic */
 	char byte[4];
 	int fds[2], other[2], silent[2];
@@ -124,10 +125,10 @@ static void *leave_over(void *arg)
 	count_and_submit(left, &left->held);
 	rota_op_read(&left->closed, left->other[0], &left->byte[1], 1, -1);
 	count_and_submit(left, &left->closed);
-	rota__op_prepare(&left->spliced, IORING_OP_SPLICE, left->other[1], NULL, 1, UINT64_MAX, 0);
-	left->spliced.addr_ = UINT64_MAX;
-	left->spliced.second_fd_ = left->silent[0];
-	count_and_submit(left, &left->spliced);
+	rota__op_prepare(&left->spliced.op_, IORING_OP_SPLICE, left->other[1], NULL, 1, UINT64_MAX, 0);
+	left->spliced.op_.addr_ = UINT64_MAX;
+	left->spliced.op_.second_fd_ = left->silent[0];
+	count_and_submit(left, &left->spliced.op_);
 	rota__ring_turn(&left->ring, 0);
 	rota_op_poll(&left->filled_in, left->fds[1], POLLOUT);
 	count_and_submit(left, &left->filled_in);
@@ -155,7 +156,7 @@ static void close_silent(struct left_over *left)
 	make_ready(&closer);
 	rota__store(&closer.carrier_, &left->mine, RELAXED);
 	expect(rota__closing_begin(&left->closing, &closer), ==, true);
-	expect(rescued(left, &left->spliced), ==, -ECANCELED);
+	expect(rescued(left, &left->spliced.op_), ==, -ECANCELED);
 	expect(finish(&left->mine, &closer), ==, 0);
 	expect(fcntl(left->silent[0], F_GETFD), ==, -1);
 }
