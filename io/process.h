@@ -120,6 +120,7 @@ struct rota_process_capture {
 /*
  * The same, and captures: standard output and error are read at the same time, until both have come to their end.
  * -EMSGSIZE: the child wrote more than there is room for; the buffers hold what came first, and the child was killed.
+ * A cancel, too, kills the child, and what is left of its group when it has one of its own and has ended itself.
  * Inside of a runtime only (a task, a blocking job, rota_block_on_future), else -ENXIO.
  */
 ROTA_API int rota_process_output(const struct rota_process_config *config, struct rota_process_capture *capture,

@@ -3,7 +3,8 @@
  * A child from start to end, as one future.
  *
  *   SPAWN  it is being started. A cancel may come too late to prevent that: then it is killed at once.
- *   RUN    up to three transfers (what it reads, its output, its errors) and the wait for its end, all at once.
+ *   RUN    up to three transfers (what it reads, its output, its errors) at once, then the wait for its end: its status
+ *          is left alone as long as a signal may have to reach what is left of its group.
  *
  * What ends it early (a cancel, a buffer that is full, an error of a transfer) stops it: SIGKILL, and a cancel of the
  * transfers, since a grandchild may hold the other end of a pipe for as long as it likes. It is over when the child was
@@ -61,7 +62,7 @@ static void channel_ended(struct rota_process_run_op *op, int which)
 
 	if (which != IN && !channel->extra) {
 		*(which == OUT ? &op->capture_->out_len : &op->capture_->err_len) = done;
-		if (status == 0 && done == channel_size(op, which)) {
+		if (status == 0 && done == channel_size(op, which) && !op->stopped_) {
 			channel->extra = true;
 			rota_op_read_exact(&channel->op, channel->fd, &channel->byte, 1);
 			return;
@@ -121,6 +122,8 @@ static int prepare(struct rota_process_run_op *op)
 	const struct rota_process_stream pipe = { .kind = ROTA_PROCESS_PIPE };
 	struct rota_process_capture *capture = op->capture_;
 
+	if (capture != NULL)
+		capture->out_len = capture->err_len = 0;
 	if (op->cancelled_)
 		return -ECANCELED;
 	if (is_pipe(&op->config_.in) || is_pipe(&op->config_.out) || is_pipe(&op->config_.err))
@@ -130,8 +133,6 @@ static int prepare(struct rota_process_run_op *op)
 		return 0;
 	if (rota__runtime_self() == NULL)
 		return -ENXIO;
-	capture->out_len = 0;
-	capture->err_len = 0;
 	if (capture->in != NULL)
 		op->config_.in = pipe;
 	if (capture->out != NULL)
@@ -190,8 +191,7 @@ static rota_poll run_poll(struct rota_future *self, struct rota_context *cx)
 	}
 	do {
 		stopped = op->stopped_;
-		pending = channels_pending(op, cx);
-		pending = wait_pending(op, cx) || pending;
+		pending = channels_pending(op, cx) || wait_pending(op, cx);
 	} while (op->stopped_ != stopped); /* what was cancelled in this round wants to be polled once more */
 	if (pending)
 		return ROTA_PENDING;

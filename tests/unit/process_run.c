@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Children from start to end as one future: what ends such a run early, whatever the child has left behind. */
+#define _GNU_SOURCE
+#include "../../io/process.h"
+
+#include "places.h"
+#include "plain.h"
+
+#define SHELL(script) ((char *[]){ "sh", "-c", (script), NULL })
+#define OUT 1 /* the transfer of the child's output */
+
+/* errno belongs to a thread, and a fiber may be on another than before: its address is not kept across a wait. */
+static __attribute__((noinline)) bool no_child(void)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+}
+
+/* A run that is cancelled when all that there is room for has come, before it has heard of that. */
+struct late_cancel {
+	struct rota_future future;
+	struct rota_process_run_op run;
+	int go; /* lets the child write */
+	bool gone, cancelled;
+};
+
+static rota_poll late_cancel_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct late_cancel *late = (struct late_cancel *)(void *)self;
+	struct rota_process_run_op *run = &late->run;
+
+	if (!late->cancelled && run->channel_[OUT].fd >= 0 && rota__slot_fired(&run->channel_[OUT].op.op_.state_)) {
+		late->cancelled = true;
+		rota_future_cancel(&run->future);
+	}
+	if (rota_future_poll(&run->future, cx) == ROTA_PENDING) {
+		if (!late->gone && run->channel_[OUT].fd >= 0) { /* the read is under way */
+			late->gone = true;
+			expect(write(late->go, "\n", 1), ==, 1);
+		}
+		return ROTA_PENDING;
+	}
+	self->status = run->future.status;
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops late_cancel_ops = { .poll = late_cancel_poll };
+
+/* The grandchild holds the pipe, and nobody kills it. */
+static void full_script(const struct place *place)
+{
+	int report[2], go[2];
+
+	plain_pipe(report);
+	plain_pipe(go);
+	struct rota_process_config config = {
+		.argv = SHELL("read line <&4; sleep 1000 & printf %07d $! >&3; echo; wait"),
+		.err = { ROTA_PROCESS_NULL, 0 },
+		.fds = (const int[]){ report[1], go[0] },
+		.fd_count = 2,
+	};
+	char out[1], pid[8] = "";
+	struct rota_process_capture capture = { .out = out, .out_size = 1 };
+	struct late_cancel late = { .go = go[1] };
+
+	rota_future_init(&late.future, &late_cancel_ops);
+	rota_op_process_run(&late.run, &config, &capture);
+	expect(place->carry(place, &late.future), ==, -ECANCELED);
+	expect(read(report[0], pid, 7), ==, 7);
+	expect(kill(atoi(pid), SIGKILL), ==, 0);
+	plain_close(report);
+	plain_close(go);
+	expect(no_child(), ==, true);
+}
+
+UNIT_TEST(process_run, cancelled_when_its_buffer_is_full)
+{
+	everyhow_inside(full_script, 0);
+}
+
+/* The same when the child itself has ended: its group is still there, and is killed. */
+static void group_script(const struct place *place)
+{
+	int fds[2];
+	struct rota_process_config config = {
+		.argv = SHELL("sleep 1000 &"),
+		.err = { ROTA_PROCESS_NULL, 0 },
+		.fds = &fds[1],
+		.fd_count = 1,
+		.flags = ROTA_PROCESS_NEW_GROUP,
+	};
+	char out[8];
+	struct rota_process_capture capture = { .out = out, .out_size = sizeof(out) };
+	struct rota_process_run_op op;
+	struct poll_once once = { .child = &op.future };
+	siginfo_t info = { .si_pid = 0 };
+
+	plain_pipe(fds);
+	rota_op_process_run(&op, &config, &capture);
+	while (info.si_pid == 0) {
+		rota_future_init(&once.future, &poll_once_ops);
+		expect(place->carry(place, &once.future), ==, ROTA_PENDING);
+		if (op.process_.pid > 0)
+			expect(waitid(P_PID, (id_t)op.process_.pid, &info, WEXITED | WNOHANG | WNOWAIT), ==, 0);
+		rota_sleep(ROTA_US(100));
+	}
+	rota_future_init(&once.future, &poll_once_ops);
+	expect(place->carry(place, &once.future), ==, ROTA_PENDING);
+	rota_future_cancel(&op.future);
+	expect(place->carry(place, &op.future), ==, -ECANCELED);
+	close(fds[1]);
+	expect(read(fds[0], out, 1), ==, 0); /* when nobody has the other end any more */
+	close(fds[0]);
+	expect(no_child(), ==, true);
+}
+
+UNIT_TEST(process_run, cancelled_when_only_its_group_is_left)
+{
+	in_fibers(group_script, 0);
+}
+
+static void lengths_script(const struct place *place)
+{
+	struct rota_process_config config = { .argv = SHELL("echo"), .out.kind = ROTA_PROCESS_PIPE };
+	struct rota_process_capture capture = { .out_len = 7, .err_len = 7 };
+	struct rota_process_run_op op;
+
+	rota_op_process_run(&op, &config, &capture);
+	expect(place->carry(place, &op.future), ==, -EINVAL);
+	expect(capture.out_len, ==, 0);
+	expect(capture.err_len, ==, 0);
+	capture.out_len = capture.err_len = 7;
+	rota_op_process_run(&op, &config, &capture);
+	rota_future_cancel(&op.future);
+	expect(place->carry(place, &op.future), ==, -ECANCELED);
+	expect(capture.out_len, ==, 0);
+	expect(capture.err_len, ==, 0);
+}
+
+UNIT_TEST(process_run, lengths_are_told_in_any_case)
+{
+	everyhow(lengths_script);
+}
