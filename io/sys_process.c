@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,6 +42,14 @@ int rota__sys_dup_above(int fd, int least)
 	return rc < 0 ? rc : rota__sys_result(fcntl(fd, F_DUPFD_CLOEXEC, least));
 }
 
+/* One that can be opened again: the other side of a pseudo-terminal would be another one's, each time. */
+static bool is_terminal(int fd, const struct stat *status)
+{
+	unsigned number;
+
+	return S_ISCHR(status->st_mode) && isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+}
+
 int rota__sys_reopen(int fd)
 {
 	const int kept = O_ACCMODE | O_APPEND | O_DIRECT;
@@ -51,7 +60,7 @@ int rota__sys_reopen(int fd)
 
 	if (flags < 0 || fstat(fd, &status) < 0)
 		return -rota__sys_errno();
-	if (!S_ISFIFO(status.st_mode) && !(S_ISCHR(status.st_mode) && isatty(fd)))
+	if (!S_ISFIFO(status.st_mode) && !is_terminal(fd, &status))
 		return -ENOTTY;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, (flags & kept) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -69,6 +69,30 @@ static void read_through(int input, int output)
 	give_place_back(saved, STDIN_FILENO);
 }
 
+/* The other side of a pseudo-terminal: opened once more it would be that of a new one. */
+static void other_side_script(const struct place *place)
+{
+	int fds[2], saved, own;
+	char bytes[4];
+
+	(void)place;
+	terminal(fds);
+	saved = take_place(fds[0], STDIN_FILENO);
+	own = rota_stdio_open(STDIN_FILENO);
+	expect(own, >, 2);
+	expect(write(fds[1], "abc", 3), ==, 3);
+	expect(rota_read_exact(own, bytes, 3), ==, 3);
+	plain_expect_bytes(bytes, "abc", 3);
+	expect(rota_close(own), ==, 0);
+	give_place_back(saved, STDIN_FILENO);
+	plain_close(fds);
+}
+
+UNIT_TEST(stdio, other_side_of_a_terminal)
+{
+	everywhere(other_side_script);
+}
+
 static void input_script(const struct place *place)
 {
 	int fds[2];
