@@ -110,7 +110,7 @@ int rota__sys_pidfd(pid_t pid)
 {
 	int rc = rota__fault(ROTA__FAULT_PIDFD);
 
-	return rc < 0 ? rc : rota__sys_result(syscall(SYS_pidfd_open, pid, 0));
+	return rc < 0 ? rc : rota__sys_above_standard(rota__sys_result(syscall(SYS_pidfd_open, pid, 0)));
 }
 
 static int wait_status(const siginfo_t *info)

@@ -218,6 +218,7 @@ static void closed_streams_script(const struct place *place)
 {
 	struct rota_process_config config = { .argv = ARGV("cat") };
 	struct rota_process_capture capture = { .in = "through", .in_len = 7 };
+	struct rota_process process;
 	char out[16] = "";
 	int status = -1, saved[2];
 
@@ -231,6 +232,10 @@ static void closed_streams_script(const struct place *place)
 	expect(rota_process_output(&config, &capture, &status), ==, 0);
 	expect(status, ==, 0);
 	expect_text(out, "through");
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	expect(process.pidfd_, >, STDERR_FILENO); /* the program may put something in the place of those */
+	expect(rota_process_wait(&process, NULL), ==, 0);
+	rota_process_close(&process);
 	for (int i = 0; i < 2; i++) {
 		dup2(saved[i], i);
 		close(saved[i]);
