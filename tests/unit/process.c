@@ -433,7 +433,7 @@ static void limit_script(const struct place *place)
 	expect(capture.err_len, ==, 0);
 	expect_text(out, "y\ny\n");
 	expect(status, ==, 4711);
-	config.argv = SHELL("echo first; echo much more >&2; sleep 1000");
+	config.argv = SHELL("echo first; echo much more >&2; exec sleep 1000");
 	capture.out_size = 5;
 	capture.err_size = 0;
 	expect(rota_process_output(&config, &capture, &status), ==, -EMSGSIZE);
