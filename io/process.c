@@ -3,7 +3,8 @@
  * Waiting for a child, and killing it.
  *
  * A pidfd becomes readable when the child ends, whoever is told of it first: the wait is a poll of that. Where there are
- * no pidfds (an old kernel, a seccomp filter, no descriptor left) it is a stream of SIGCHLD, and a look after each.
+ * no pidfds (an old kernel, a seccomp filter, no descriptor left) it is a stream of SIGCHLD, and a look after each; and so
+ * for a child that a debugger has, whose status is not to be had yet when the pidfd is readable already.
  */
 #define _GNU_SOURCE
 #include "process.h"
@@ -117,28 +118,33 @@ static void arm(struct rota_process_wait_op *op)
 }
 
 /* true: it was over before it began. */
+static bool listen_for_signal(struct rota_process_wait_op *op)
+{
+	int rc = rota_signal_open(&op->children_, SIGCHLD);
+
+	/* It may have ended before the stream was there. */
+	if (wait_over(op, rc)) {
+		if (rc == 0)
+			rota_signal_close(&op->children_);
+		return true;
+	}
+	op->stage_ = WAIT_SIGNAL;
+	return false;
+}
+
+/* true: it was over before it began. */
 static bool wait_start(struct rota_process_wait_op *op)
 {
-	int rc;
-
 	if (op->cancelled_) {
 		op->future.status = -ECANCELED;
 		return true;
 	}
 	if (wait_over(op, 0))
 		return true;
-	if (op->process_->pidfd_ >= 0) {
+	if (op->process_->pidfd_ >= 0)
 		op->stage_ = WAIT_POLL;
-	} else {
-		rc = rota_signal_open(&op->children_, SIGCHLD);
-		/* It may have ended before the stream was there. */
-		if (wait_over(op, rc)) {
-			if (rc == 0)
-				rota_signal_close(&op->children_);
-			return true;
-		}
-		op->stage_ = WAIT_SIGNAL;
-	}
+	else if (listen_for_signal(op))
+		return true;
 	arm(op);
 	return false;
 }
@@ -147,20 +153,21 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_process_wait_op *op = wait_of(self);
 	struct rota_future *child;
-	int rc;
 
 	if (op->stage_ == WAIT_NEW && wait_start(op))
 		return ROTA_READY;
-	child = op->stage_ == WAIT_POLL ? &op->poll_.future : &op->signal_.future;
 	for (;;) {
+		child = op->stage_ == WAIT_POLL ? &op->poll_.future : &op->signal_.future;
 		if (rota_future_poll(child, cx) == ROTA_PENDING)
 			return ROTA_PENDING;
-		rc = child->status < 0 ? child->status : 0;
-		if (wait_over(op, rc))
+		if (wait_over(op, child->status < 0 ? child->status : 0))
 			break;
+		/* All can see that it has ended, but a debugger has it; when that lets go the parent is signalled. */
+		if (op->stage_ == WAIT_POLL && listen_for_signal(op))
+			return ROTA_READY;
 		arm(op);
 		if (op->cancelled_)
-			rota_future_cancel(child);
+			rota_future_cancel(&op->signal_.future);
 	}
 	if (op->stage_ == WAIT_SIGNAL)
 		rota_signal_close(&op->children_);

@@ -4,8 +4,9 @@
  * runtime, since a child may well outlive each of them.
  *
  * `arrived` is what was left since the thread looked last, under the lock; `waited` is the thread's own. It polls their
- * pidfds and one eventfd, on which a newcomer is announced. A child without a pidfd, or one too many for a poll, makes it
- * look again and again instead. Should there be no thread, whoever leaves the next child tries again.
+ * pidfds and one eventfd, on which a newcomer is announced. A child without a pidfd, one that a debugger has, or one too
+ * many for a poll, makes it look again and again instead. Should there be no thread, whoever leaves the next child tries
+ * again.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -70,8 +71,9 @@ static bool take_arrived(struct rota__orphan **waited)
 }
 
 /* Those that have ended, or are nobody's any more, are taken out. Returns how many `fds` there are to poll for the others;
- * *ret_blind: some cannot be polled for. */
-static unsigned look(struct rota__orphan **waited, int *fds, bool *ret_blind)
+ * *ret_blind: some cannot be polled for. `seen` says that the last poll was of use: if none has ended all the same, a
+ * debugger has one, and would have it in the next poll, too. */
+static unsigned look(struct rota__orphan **waited, int *fds, bool seen, bool *ret_blind)
 {
 	unsigned n = 0;
 	int status;
@@ -83,6 +85,7 @@ static unsigned look(struct rota__orphan **waited, int *fds, bool *ret_blind)
 		if (rota__sys_reap(orphan->pid, orphan->pidfd, &status) != 0) {
 			*waited = orphan->next;
 			bury(orphan);
+			seen = false;
 			continue;
 		}
 		if (orphan->pidfd >= 0 && n < POLLED_MAX)
@@ -91,23 +94,25 @@ static unsigned look(struct rota__orphan **waited, int *fds, bool *ret_blind)
 			*ret_blind = true;
 		waited = &orphan->next;
 	}
-	return n;
+	if (seen)
+		*ret_blind = true;
+	return seen ? 0 : n;
 }
 
 static void *reaper_main(void *arg)
 {
 	struct rota__orphan *waited = NULL;
 	int fds[POLLED_MAX + 1];
-	bool blind;
+	bool blind, seen = false;
 
 	(void)arg;
 	while (take_arrived(&waited)) {
-		unsigned n = look(&waited, fds + 1, &blind);
+		unsigned n = look(&waited, fds + 1, seen, &blind);
 
 		/* The thread's own until it is struck out. */
 		fds[0] = reaper.bell;
 		if (waited != NULL)
-			rota__sys_poll_any(fds, n + 1, blind || fds[0] < 0 ? LOOK_AGAIN_MS : -1);
+			seen = rota__sys_poll_any(fds, n + 1, blind || fds[0] < 0 ? LOOK_AGAIN_MS : -1);
 	}
 	return NULL;
 }

@@ -149,13 +149,20 @@ int rota__sys_kill(pid_t pid, int pidfd, bool group, int signo)
 	return rc == -ENOSYS ? rota__sys_result(kill(pid, signo)) : rc;
 }
 
-void rota__sys_poll_any(const int *fds, unsigned n, int timeout_ms)
+bool rota__sys_poll_any(const int *fds, unsigned n, int timeout_ms)
 {
 	struct pollfd polled[ROTA__SYS_POLL_MAX];
 	uint64_t rung;
+	int ready;
 
 	for (unsigned i = 0; i < n; i++)
 		polled[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	if (poll(polled, n, timeout_ms) > 0 && polled[0].revents != 0 && read(fds[0], &rung, sizeof(rung)) < 0)
-		return; /* somebody else has emptied it */
+	ready = poll(polled, n, timeout_ms);
+	if (ready <= 0)
+		return false;
+	if (polled[0].revents == 0)
+		return true;
+	if (read(fds[0], &rung, sizeof(rung)) < 0)
+		return false; /* somebody else has emptied it */
+	return ready > 1;
 }

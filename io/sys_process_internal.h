@@ -36,8 +36,8 @@ int rota__sys_reap(pid_t pid, int pidfd, int *ret_status);
 int rota__sys_kill(pid_t pid, int pidfd, bool group, int signo);
 
 /* Waits until one of n descriptors is readable, of which the first is an eventfd, which is emptied, or -1; at most
- * timeout_ms (-1: no limit). Returns early now and then. */
+ * timeout_ms (-1: no limit). Returns early now and then. Whether one of the others is readable. */
 #define ROTA__SYS_POLL_MAX 65
-void rota__sys_poll_any(const int *fds, unsigned n, int timeout_ms);
+bool rota__sys_poll_any(const int *fds, unsigned n, int timeout_ms);
 
 #endif

@@ -3,6 +3,9 @@
 #define _GNU_SOURCE
 #include "../../io/process.h"
 
+#include <poll.h>
+#include <sys/ptrace.h>
+
 #include "places.h"
 #include "plain.h"
 
@@ -141,4 +144,104 @@ static void lengths_script(const struct place *place)
 UNIT_TEST(process_run, lengths_are_told_in_any_case)
 {
 	everyhow(lengths_script);
+}
+
+/* --- debuggers -------------------------------------------------------------------------------------------------- */
+
+/* Traces one child, whose status is then to be had by nobody else, until it is told to let go. */
+struct debugger {
+	pid_t pid;
+	int to[2], from[2];
+};
+
+static void debugger_main(const struct debugger *debugger)
+{
+	pid_t pid;
+	int rc;
+
+	if (read(debugger->to[0], &pid, sizeof(pid)) != sizeof(pid))
+		_exit(1);
+	rc = (int)ptrace(PTRACE_SEIZE, pid, NULL, NULL);
+	if (write(debugger->from[1], &rc, sizeof(rc)) != sizeof(rc) ||
+	    read(debugger->to[0], &pid, sizeof(pid)) != sizeof(pid))
+		_exit(1);
+	_exit(0);
+}
+
+/* Before there are threads. */
+static void debugger_start(struct debugger *debugger)
+{
+	plain_pipe(debugger->to);
+	plain_pipe(debugger->from);
+	debugger->pid = fork();
+	if (debugger->pid == 0)
+		debugger_main(debugger);
+}
+
+/* false: not allowed here. */
+static bool debugger_attach(const struct debugger *debugger, pid_t pid)
+{
+	int rc = -1;
+
+	expect(write(debugger->to[1], &pid, sizeof(pid)), ==, sizeof(pid));
+	expect(read(debugger->from[0], &rc, sizeof(rc)), ==, sizeof(rc));
+	return rc == 0;
+}
+
+static void debugger_let_go(const struct debugger *debugger)
+{
+	expect(write(debugger->to[1], &debugger->pid, sizeof(debugger->pid)), ==, sizeof(debugger->pid));
+	expect(waitpid(debugger->pid, NULL, 0), ==, debugger->pid);
+}
+
+static void debugger_end(struct debugger *debugger)
+{
+	plain_close(debugger->to);
+	plain_close(debugger->from);
+}
+
+static void kill_and_see(const struct rota_process *process)
+{
+	struct pollfd poll_end = { .fd = process->pidfd_, .events = POLLIN };
+
+	expect(kill(process->pid, SIGKILL), ==, 0);
+	expect(poll(&poll_end, 1, -1), ==, 1);
+}
+
+/* The end can be seen, but the status is not there: others are not held up, and the wait goes on. */
+static void traced_script(const struct place *place)
+{
+	const struct debugger *debugger = place->data;
+	const struct rota_process_config config = { .argv = SHELL("exec sleep 1000") };
+	struct rota_process_wait_op op;
+	struct rota_process process;
+	rota_task *task;
+	int status;
+
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	if (debugger_attach(debugger, process.pid)) {
+		rota_op_process_wait(&op, &process);
+		expect(rota_spawn_future(&task, &op.future), ==, 0);
+		unit_until_resting(task);
+		kill_and_see(&process);
+		for (int i = 0; i < 20; i++)
+			rota_sleep(ROTA_US(100));
+		debugger_let_go(debugger);
+		expect(rota_join(task, &status), ==, 0);
+		expect(status, ==, 0);
+		expect(WTERMSIG(op.exit_status), ==, SIGKILL);
+	}
+	rota_process_close(&process);
+}
+
+UNIT_TEST(process_run, ends_while_a_debugger_has_it)
+{
+	struct debugger debuggers[2];
+
+	for (int i = 0; i < 2; i++)
+		debugger_start(&debuggers[i]);
+	for (int i = 0; i < 2; i++) {
+		place_run(&place_kinds[1 + i], 0, traced_script, &debuggers[i]); /* fibers of both flavours */
+		debugger_end(&debuggers[i]);
+	}
 }
