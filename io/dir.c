@@ -69,6 +69,8 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 		rota__op_prepare(&op->fetch_.op_, ROTA__OP_GETDENTS, op->dir_->fd, op->dir_->bytes_, BATCH, 0, 0);
 		rota__pooled_op_init(&op->fetch_);
 		ROTA_AWAIT(op, cx, &op->fetch_.future);
+		if (op->fetch_.future.status == -ENOENT)
+			ROTA_ASYNC_RETURN(op, 0); /* it was removed, so it was empty */
 		if (op->fetch_.future.status <= 0)
 			ROTA_ASYNC_RETURN(op, op->fetch_.future.status);
 		op->dir_->start_ = 0;

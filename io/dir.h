@@ -41,8 +41,8 @@ ROTA_API int rota_dir_open(struct rota_dir *dir, int dirfd, const char *path) RO
  * caller's. */
 ROTA_API int rota_dir_init(struct rota_dir *dir, int fd) ROTA_MUST_USE;
 
-/* 1: an entry, never "." or "..". 0: there are no more. What is made or removed meanwhile may be listed or not. After an
- * error, or a cancellation, the next step goes on where this one was. */
+/* 1: an entry, never "." or "..". 0: there are no more, or the directory is gone. What is made or removed meanwhile may be
+ * listed or not. After an error, or a cancellation, the next step goes on where this one was. */
 ROTA_API int rota_dir_next(struct rota_dir *dir, struct rota_dir_entry *ret) ROTA_MUST_USE;
 
 /* Ends the iterator and closes its descriptor. */

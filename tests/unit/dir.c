@@ -80,6 +80,26 @@ UNIT_TEST(dir, entries_and_their_types)
 	everywhere(small_script);
 }
 
+/* As readdir(3) has it. */
+static void removed_script(const struct place *place)
+{
+	struct rota_dir_entry entry;
+	struct rota_dir dir;
+	char path[200];
+
+	(void)place;
+	plain_directory(path);
+	expect(rota_dir_open(&dir, AT_FDCWD, path), ==, 0);
+	expect(rmdir(path), ==, 0);
+	expect(rota_dir_next(&dir, &entry), ==, 0);
+	expect(rota_dir_close(&dir), ==, 0);
+}
+
+UNIT_TEST(dir, removed_meanwhile)
+{
+	everywhere(removed_script);
+}
+
 static char yard[200]; /* one for all places: to make a file takes the disk a millisecond where it is busy */
 
 static void large_script(const struct place *place)
