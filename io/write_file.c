@@ -13,7 +13,7 @@
 #include "fs.h"
 #include "whole_file.h"
 
-#define KEPT 200 /* bytes of the name that the temporary one begins with */
+#define KEPT 200u /* bytes of the name, at most, that the temporary one begins with */
 
 /* Splits the path; 0, or what is wrong with it. */
 static int split(struct rota_write_file_op *op)
@@ -35,9 +35,20 @@ static int split(struct rota_write_file_op *op)
 	return 0;
 }
 
+/* How much of the name is kept: whole characters of UTF-8, which a file system may insist on. */
+static int kept(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n > KEPT)
+		for (n = KEPT; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80; n--) {
+		}
+	return (int)n;
+}
+
 static void begin_temporary(struct rota_write_file_op *op)
 {
-	snprintf(op->temporary_, sizeof(op->temporary_), ".%.*s.%016llx", KEPT, op->name_,
+	snprintf(op->temporary_, sizeof(op->temporary_), ".%.*s.%016llx", kept(op->name_), op->name_,
 		 (unsigned long long)rota__sys_random());
 	rota_op_openat(&op->op_, op->dirfd_, op->temporary_, O_WRONLY | O_CREAT | O_EXCL, op->mode_);
 }
@@ -67,6 +78,8 @@ static rota_poll write_file_poll(struct rota_future *self, struct rota_context *
 		op->error_ = op->op_.future.status;
 		if (op->error_ > 0)
 			op->done_ += (size_t)op->error_;
+		else if (op->error_ == 0)
+			op->error_ = -EIO; /* a file system that takes nothing and does not say why */
 	}
 	if (op->error_ >= 0) {
 		rota_op_fsync(&op->op_, op->fd_, false);

@@ -215,6 +215,7 @@ static struct {
 	const struct yard *yard;
 	unsigned count;
 	struct sync sync[4];
+	char name[300]; /* of the file that was synced last */
 } syncs;
 
 int fsync(int fd)
@@ -229,6 +230,13 @@ int fsync(int fd)
 			.size = synced.st_size,
 			.replaced = named.st_size == 8,
 		};
+	} else if (syncs.name[0] == '?') {
+		char path[64];
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		len = readlink(path, syncs.name, sizeof(syncs.name) - 1);
+		syncs.name[len > 0 ? len : 0] = '\0';
 	}
 	return (int)syscall(SYS_fsync, fd);
 }
@@ -262,6 +270,58 @@ UNIT_TEST(whole_file, is_on_disk_before_it_has_its_name)
 		return;
 	for (unsigned i = 1; i < PLACES_FOR_CALLS; i++)
 		place_run(&place_kinds[i], 0, order_script, NULL);
+}
+
+/* The new file's first name is no less fit for the file system than the last one: characters are not cut apart. */
+static void characters_script(const struct place *place)
+{
+	char directory[256], path[600], *name;
+	size_t len;
+
+	(void)place;
+	plain_directory(directory);
+	len = (size_t)snprintf(path, sizeof(path), "%s/", directory);
+	for (int i = 0; i < 85; i++)
+		len += (size_t)snprintf(path + len, sizeof(path) - len, "\u20ac");
+	strcpy(syncs.name, "?");
+	expect(rota_write_file(path, "x", 1, 0600), ==, 0);
+	name = strrchr(syncs.name, '/');
+	expect_pointer(name, !=, NULL);
+	expect((strrchr(name, '.') - (name + 2)) % 3, ==, 0); /* bytes of each */
+	expect(strrchr(name, '.') - name, >, 3);
+	expect(unlink(path), ==, 0);
+	expect(rmdir(directory), ==, 0);
+}
+
+UNIT_TEST(whole_file, is_first_named_in_whole_characters)
+{
+	place_run(&place_kinds[0], 0, characters_script, NULL);
+}
+
+static bool writes_nothing;
+
+/* Takes the place of write(2). */
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+	return writes_nothing ? 0 : syscall(SYS_write, fd, bytes, len);
+}
+
+static void nothing_script(const struct place *place)
+{
+	struct yard yard;
+
+	(void)place;
+	yard_init(&yard);
+	writes_nothing = true;
+	int rc = rota_write_file(yard.path, "x", 1, 0600);
+	writes_nothing = false;
+	expect(rc, ==, -EIO);
+	yard_deinit(&yard);
+}
+
+UNIT_TEST(whole_file, a_file_system_that_takes_nothing)
+{
+	place_run(&place_kinds[0], 0, nothing_script, NULL);
 }
 
 static int write_new(void *arg)
