@@ -8,7 +8,9 @@
 
 #include "../../io/carrier_internal.h"
 #include "../../io/recv_stream.h"
+#include "../../io/splice.h"
 #include "../../io/stream_copy.h"
+#include "../../io/udp.h"
 #include "../../runtime/slot_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
@@ -257,4 +259,86 @@ UNIT_TEST(close_between, nothing_is_begun)
 {
 	for (unsigned i = 1; i < PLACES_FOR_CALLS; i++)
 		place_run(&place_kinds[i], 0, refused_script, NULL);
+}
+
+/* --- polls that go on for calls -------------------------------------------------------------------------------------- */
+
+/* Who makes its calls itself finds that it has to wait; just then, before its poll begins, the descriptor is closed and its
+ * number given to another, on which nothing comes. */
+enum waiter { DATAGRAMS, SPLICE_FROM, SPLICE_TO, WAITERS };
+
+static struct {
+	struct rota__carrier *carrier;
+	const struct rota__carrier_ops *ops; /* the carrier's own */
+	struct rota__carrier_ops hooked;
+	enum waiter waiter;
+	int fd, stranger[2];
+} gap;
+
+static void open_waiter(enum waiter waiter, int fds[2])
+{
+	if (waiter == DATAGRAMS)
+		expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	else
+		plain_pipe(fds);
+	if (waiter == SPLICE_TO) {
+		int reader = fds[0];
+
+		plain_fill(fds[1]);
+		fds[0] = fds[1];
+		fds[1] = reader;
+	}
+	fds[0] = plain_far(fds[0]);
+}
+
+static rota_poll start_in_gap(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
+{
+	if (op->opcode_ == IORING_OP_POLL_ADD && op->fd_ == gap.fd) {
+		carrier->ops = gap.ops;
+		expect(rota_close(gap.fd), ==, 0);
+		open_waiter(gap.waiter, gap.stranger);
+		expect(gap.stranger[0], ==, gap.fd);
+	}
+	return gap.ops->start(carrier, op, waker);
+}
+
+static void gap_script(const struct place *place)
+{
+	char byte;
+	struct rota_datagram datagram = { .data = &byte, .size = 1 };
+	struct rota_udp_batch_op batch;
+	struct rota_splice_op splice;
+	int other[2], fds[2];
+
+	(void)place;
+	gap.carrier = rota__worker_self()->io;
+	gap.ops = gap.carrier->ops;
+	gap.hooked = *gap.ops;
+	gap.hooked.start = start_in_gap;
+	for (int waiter = 0; waiter < WAITERS; waiter++) {
+		struct rota_future *future = waiter == DATAGRAMS ? &batch.future : &splice.async.future;
+
+		gap.waiter = (enum waiter)waiter;
+		plain_pipe(other);
+		expect(write(other[1], "x", 1), ==, 1);
+		open_waiter(gap.waiter, fds);
+		gap.fd = fds[0];
+		if (waiter == DATAGRAMS)
+			rota_op_udp_recv(&batch, gap.fd, &datagram, 1);
+		else if (waiter == SPLICE_FROM)
+			rota_op_splice(&splice, gap.fd, -1, other[1], -1, 1, 0);
+		else
+			rota_op_splice(&splice, other[0], -1, gap.fd, -1, 1, 0);
+		gap.carrier->ops = &gap.hooked;
+		expect(poll_now(future), ==, ROTA_READY);
+		expect(future->status, ==, -ECANCELED);
+		close(fds[1]);
+		plain_close(gap.stranger);
+		plain_close(other);
+	}
+}
+
+UNIT_TEST(close_between, no_wait_is_begun)
+{
+	place_run(&place_kinds[2], 0, gap_script, NULL);
 }
