@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../runtime/spin_internal.h"
+#include "../runtime/atomic_internal.h"
 #include "../runtime/sys_internal.h"
 #include "after_fork_internal.h"
 #include "sys_internal.h"
@@ -193,18 +193,53 @@ static int is_listening(int fd)
 	return rc < 0 ? rc : listens != 0;
 }
 
-/* Accepts on listeners that are not O_NONBLOCK take turns, so that what was ready for one was not taken by another. */
-static struct rota_atomic_u32 accept_locks[64];
+/*
+ * Accepts on a listener that is not O_NONBLOCK take turns, so that what was ready for one was not taken by another. The turn is
+ * a bit, since nobody waits for it as for a lock: it lasts for two system calls, the second of which waits where another
+ * process was quicker. Who finds it taken has nothing to accept now, and waits as if there was no connection: the poll tells of
+ * one that is still there.
+ */
+#define TURNS (1u << 16) /* higher descriptors share them */
+static struct rota_atomic_u32 accept_turns[TURNS / 32];
+
+bool rota__accept_turn_begin(int fd)
+{
+	const uint32_t bit = (uint32_t)1 << (unsigned)fd % 32;
+
+	/* partner: rota__accept_turn_end */
+	return (rota__fetch_or(&accept_turns[(unsigned)fd % TURNS / 32], bit, ACQUIRE) & bit) == 0;
+}
+
+void rota__accept_turn_end(int fd)
+{
+	rota__fetch_and(&accept_turns[(unsigned)fd % TURNS / 32], ~((uint32_t)1 << (unsigned)fd % 32), RELEASE);
+}
 
 void rota__accepts_forked(void)
 {
-	for (unsigned i = 0; i < sizeof(accept_locks) / sizeof(accept_locks[0]); i++)
-		rota__spin_unlock(&accept_locks[i]);
+	for (unsigned i = 0; i < TURNS / 32; i++) {
+		if (rota__load(&accept_turns[i], RELAXED) != 0) /* leaves pages alone that were never used */
+			rota__store(&accept_turns[i], 0, RELAXED);
+	}
+}
+
+static int accept_in_turn(const struct rota_op *op)
+{
+	int rc;
+
+	if (!rota__accept_turn_begin(op->fd_))
+		return -EAGAIN;
+	rc = ready_events(op->fd_, POLLIN);
+	if (rc > 0)
+		rc = accept_plainly(op);
+	else if (rc == 0)
+		rc = -EAGAIN;
+	rota__accept_turn_end(op->fd_);
+	return rc;
 }
 
 static int make_accept(const struct rota_op *op, bool nowait)
 {
-	struct rota_atomic_u32 *lock = &accept_locks[(unsigned)op->fd_ % 64];
 	int rc;
 
 	if (!nowait)
@@ -213,13 +248,7 @@ static int make_accept(const struct rota_op *op, bool nowait)
 	if (rc != 0)
 		return rc < 0 ? rc : accept_plainly(op);
 	rota__io_after_fork_install();
-	rota__spin_lock(lock);
-	rc = ready_events(op->fd_, POLLIN);
-	if (rc > 0)
-		rc = accept_plainly(op);
-	else if (rc == 0)
-		rc = -EAGAIN;
-	rota__spin_unlock(lock);
+	rc = accept_in_turn(op);
 	if (rc != -EAGAIN)
 		return rc;
 	rc = is_listening(op->fd_);

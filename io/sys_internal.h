@@ -54,6 +54,10 @@ const struct rota__call *rota__sys_call(const struct rota_op *op);
 /* Whether it opens by name, and finds a file, a directory, or nothing, as things are: none of these waits for somebody. */
 bool rota__sys_opens_file(const struct rota_op *op);
 
+/* The turn of an accept on a listener that is not O_NONBLOCK. false: somebody else has it. */
+bool rota__accept_turn_begin(int fd);
+void rota__accept_turn_end(int fd);
+
 /* `make` of the opcodes of op_file.c. */
 int rota__sys_make_file_call(const struct rota_op *op, bool nowait);
 

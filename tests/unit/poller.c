@@ -282,6 +282,51 @@ UNIT_TEST(poller, many_closes_of_a_call_under_way)
 	in_fiber(close_by_many);
 }
 
+/* --- turns --------------------------------------------------------------------------------------------------------- */
+
+static int accept_one(void *arg)
+{
+	return rota_accept(*(const int *)arg, NULL, NULL);
+}
+
+/* Who has to wait for its turn at a blocking listener keeps neither its worker nor who accepts elsewhere. */
+static int accept_out_of_turn(void *arg)
+{
+	int ports[2], clients[2], listeners[2], fd;
+	rota_task *task;
+
+	for (unsigned i = 0; i < 2; i++) {
+		listeners[i] = plain_listen(4, &ports[i]);
+		clients[i] = plain_connect(ports[i]);
+	}
+	listeners[1] = plain_at(listeners[1], 200);
+	listeners[0] = plain_at(listeners[0], 200 + 64);
+	expect(rota__accept_turn_begin(listeners[0]), ==, true);
+	expect(rota__accept_turn_begin(listeners[0]), ==, false);
+	task = unit_spawn(accept_one, &listeners[0]);
+	for (unsigned i = 0; i < 100; i++)
+		expect(rota_yield(), ==, 0);
+	fd = rota_accept(listeners[1], NULL, NULL);
+	expect(fd, >=, 0);
+	close(fd);
+	rota__accept_turn_end(listeners[0]);
+	expect(rota_join(task, &fd), ==, 0);
+	expect(fd, >=, 0);
+	close(fd);
+	for (unsigned i = 0; i < 2; i++) {
+		close(listeners[i]);
+		close(clients[i]);
+	}
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, nobody_spins_for_a_turn_to_accept)
+{
+	in_fiber(accept_out_of_turn);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_out_of_turn);
+}
+
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
 
 /* A read of the first pipe that begins, and whose number means the second by now. */
