@@ -56,7 +56,7 @@ void rota_broadcast_subscribe(struct rota_broadcast *b, struct rota_broadcast_re
 {
 	receiver->missed = 0;
 	receiver->broadcast_ = b;
-	receiver->next_ = rota__load(&b->sent_, ACQUIRE); /* partner: rota_broadcast_send */
+	receiver->next_ = rota__load(&b->sent_, RELAXED); /* partner: none; the slots have stamps of their own */
 }
 
 static struct rota_atomic_u64 *slot(struct rota_broadcast *b, uint64_t n)
@@ -80,7 +80,7 @@ int rota_broadcast_send(struct rota_broadcast *b, const void *elem)
 		struct rota_atomic_u64 *stamp = slot(b, n);
 
 		rota__words_write(stamp, 2 * n + 2, stamp + 1, elem, b->elem_size_);
-		rota__store(&b->sent_, n + 1, RELEASE); /* partner: subscribe, and a receiver that is behind */
+		rota__store(&b->sent_, n + 1, RELAXED); /* partner: none, it carries nothing */
 		rota__waitlist_grant_all(&b->receivers_, 0, &batch);
 	}
 	rota__waitlist_unlock(&b->receivers_);
@@ -120,7 +120,7 @@ static int take(struct rota_broadcast_receiver *receiver, void *ret_elem)
 	/* Another value took the place of ours, or is about to: the one after the last that is gone is the oldest. */
 	seen = rota__load(stamp, ACQUIRE); /* partner: rota__words_write */
 	oldest = (seen - 1) / 2 + 1 - b->slots_;
-	sent = rota__load(&b->sent_, ACQUIRE); /* partner: rota_broadcast_send, which may be far ahead by now */
+	sent = rota__load(&b->sent_, RELAXED); /* which may be far ahead by now; partner: none, the next stamp tells */
 	if (sent > oldest + b->slots_)
 		oldest = sent - b->slots_;
 	receiver->missed = oldest - receiver->next_;

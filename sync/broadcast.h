@@ -80,7 +80,7 @@ struct rota_broadcast_op {
 	struct rota_future future;
 	struct rota_broadcast_receiver *receiver_;
 	void *elem_;
-	bool looked_; /* in vain, a moment ago */
+	bool looked_; /* in vain, a moment ago: saves the first poll a look, no more */
 	struct rota_waiter waiter_;
 };
 ROTA_API void rota_broadcast_recv_init(struct rota_broadcast_op *op, struct rota_broadcast_receiver *receiver,
