@@ -13,6 +13,7 @@
 int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
 {
 	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
+	struct rota__wake_batch batch;
 	int rc;
 
 	if (place == ROTA__PLACE_LONG_CALL)
@@ -23,13 +24,18 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 	rc = rota__blocking_errand(poller->rt);
 	if (rc == 0)
 		return 0;
-	/* There is no thread, unless another one came by. */
+	/* There is no thread, unless one came by for another operation. Then nobody comes for that. */
+	rota__wake_batch_init(&batch);
 	rota__spin_lock(&poller->lock);
-	if (rota__op_is_listed(op))
+	if (rota__op_is_listed(op)) {
 		rota__op_list_take_back(&poller->for_pool, op);
-	else
+	} else {
+		if (poller->for_pool.first != NULL)
+			rota__op_list_end(&poller->for_pool, poller->for_pool.first, rc, &batch);
 		rc = 0;
+	}
 	rota__spin_unlock(&poller->lock);
+	rota__wake_batch_submit(&batch);
 	return rc;
 }
 
