@@ -10,9 +10,9 @@
  * by the next unlock, so it loses at most once.
  *
  * A plain thread takes long to come, and to wake it costs a system call: until the one that was woken has tried, WAKING is
- * set. Then no unlock wakes another, so lock and unlock are a swap of LOCKED, past the list. A task that was woken runs as
- * soon as this one waits or ends, and where it does; so of these each unlock wakes one. While somebody is STARVED, WAKING is
- * not set: who loses clears it.
+ * set, and no unlock wakes another. So lock and unlock are a swap of LOCKED, past the list. A task that was woken runs as soon
+ * as this one waits or ends, and where it does; so of these each unlock wakes one. Only threads that have not lost are held
+ * back: as soon as somebody else is the first of the list, WAKING is cleared.
  *
  * A waiter that was told to retry and is cancelled tries all the same: if it gets the mutex, that is its result; if
  * not, somebody holds it, whose unlock will wake the next. So the wake-up is never swallowed.
@@ -64,13 +64,23 @@ static uint32_t take_busy(struct rota_mutex *m)
 	}
 }
 
-/* Gives BUSY back: the mutex is LOCKED or not, somebody is WAKING or not, its list is what it is. */
+/* Whether the waiter can be left alone while a thread is WAKING. */
+static bool may_be_held_back(const struct rota_waiter *waiter)
+{
+	return waiter->waker_.ops == &rota__thread_waker_ops && waiter->tag_ != TAG_STARVED;
+}
+
+/* Gives BUSY back: the mutex is LOCKED or not, a thread is WAKING or not, its list is what it is. */
 static void give_busy(struct rota_mutex *m, uint32_t state)
 {
-	uint32_t waiters = rota__waitlist_empty(&m->waiters_) ? 0 : WAITERS;
+	const struct rota_waiter *first = m->waiters_.first_;
 
 	state &= LOCKED | WAKING;
-	rota__store(&m->state_, state | waiters, RELEASE); /* partner: take_busy, and the swaps of lock */
+	if (first != NULL && !may_be_held_back(first))
+		state &= ~WAKING;
+	if (first != NULL)
+		state |= WAITERS;
+	rota__store(&m->state_, state, RELEASE); /* partner: take_busy, and the swaps of lock */
 }
 
 /* Somebody waits, or has the mutex. */
@@ -123,7 +133,7 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 	uint32_t state = take_busy(m);
 	const bool granted = rota__waiter_granted(waiter), locked = state & LOCKED;
 
-	if (granted && (waiter->tag_ == TAG_WAKING || locked))
+	if (granted && waiter->tag_ == TAG_WAKING)
 		state &= ~WAKING;
 	if (locked && !cancelled && !(granted && waiter->tag_ == TAG_OWNED)) {
 		if (granted)

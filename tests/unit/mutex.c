@@ -296,33 +296,45 @@ static void ignore(void *data)
 	(void)data;
 }
 
-/* A task that lost is not kept by a thread that was woken meanwhile, and has not tried. */
-UNIT_TEST(mutex, loses_at_most_once_beside_a_thread_that_comes_late)
+static rota_poll poll_as_task(struct rota_mutex_lock_op *op)
 {
 	static const struct rota_waker_ops ops = { same_task, ignore, ignore, ignore };
 	const struct rota_waker waker = { &ops, NULL };
 	struct rota_context cx = { &waker };
-	struct rota_mutex mutex = ROTA_MUTEX_INIT;
-	struct rota_mutex_lock_op task, thread;
 
-	rota_mutex_lock(&mutex);
-	rota_mutex_lock_init(&task, &mutex);
-	rota_mutex_lock_init(&thread, &mutex);
-	expect(rota_future_poll(&task.future, &cx), ==, ROTA_PENDING);
-	expect(poll_by_hand(&thread.future), ==, ROTA_PENDING);
-	for (int i = 0; i < 2; i++) {
-		rota_mutex_unlock(&mutex); /* tells the task to try, then the thread */
-		expect(rota_mutex_trylock(&mutex), ==, 0);
+	return rota_future_poll(&op->future, &cx);
+}
+
+/* A task is not kept by a thread that was woken, and has not tried: neither one that waits behind it nor one that lost. */
+UNIT_TEST(mutex, no_task_waits_for_a_thread_that_comes_late)
+{
+	for (int task_first = 0; task_first < 2; task_first++) {
+		struct rota_mutex mutex = ROTA_MUTEX_INIT;
+		struct rota_mutex_lock_op task, thread;
+
+		rota_mutex_lock(&mutex);
+		rota_mutex_lock_init(&task, &mutex);
+		rota_mutex_lock_init(&thread, &mutex);
+		if (task_first)
+			expect(poll_as_task(&task), ==, ROTA_PENDING);
+		expect(poll_by_hand(&thread.future), ==, ROTA_PENDING);
+		if (!task_first)
+			expect(poll_as_task(&task), ==, ROTA_PENDING);
+		for (int i = 0; i < 2; i++) {
+			rota_mutex_unlock(&mutex); /* tells one to try, then the other */
+			expect(rota_mutex_trylock(&mutex), ==, 0);
+		}
+		expect(rota__waiter_granted(&thread.waiter_), ==, true);
+		expect(rota__waiter_granted(&task.waiter_), ==, true);
+		expect(poll_as_task(&task), ==, ROTA_PENDING);
+		rota_mutex_unlock(&mutex);
+		expect(rota_mutex_trylock(&mutex), ==, -EBUSY); /* it is the task's already */
+		expect(poll_by_hand(&thread.future), ==, ROTA_PENDING);
+		expect(poll_as_task(&task), ==, ROTA_READY);
+		rota_mutex_unlock(&mutex);
+		expect(poll_by_hand(&thread.future), ==, ROTA_READY);
+		rota_mutex_unlock(&mutex);
 	}
-	expect(rota__waiter_granted(&thread.waiter_), ==, true);
-	expect(rota_future_poll(&task.future, &cx), ==, ROTA_PENDING);
-	rota_mutex_unlock(&mutex);
-	expect(rota_mutex_trylock(&mutex), ==, -EBUSY); /* it is the task's already */
-	expect(poll_by_hand(&thread.future), ==, ROTA_PENDING);
-	expect(rota_future_poll(&task.future, &cx), ==, ROTA_READY);
-	rota_mutex_unlock(&mutex);
-	expect(poll_by_hand(&thread.future), ==, ROTA_READY);
-	rota_mutex_unlock(&mutex);
 }
 
 /* Each way in which a waiter can give up: queued, told to try, told to try in vain, given the mutex. */
