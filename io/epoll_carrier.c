@@ -3,7 +3,7 @@
  * Operations without a ring: the owner makes the call at once if that needs no waiting, and again each time it was
  * woken because its descriptor is ready. So data is moved by who asked for it, and what was cancelled while it waited
  * has moved none. What blocks (files, and names of files) is made by a pool thread, or in place by a thread that is no
- * worker; but what may wait for ever always by another one.
+ * worker; but what may wait for ever by another one, if there is one to be had.
  */
 #include "backend_epoll_internal.h"
 
@@ -42,8 +42,12 @@ static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 	/* In place, save where it may take for ever, and could not be cancelled. */
 	if (rota__worker_self() == NULL && (!rota__op_waits_for_ever(op) || rota__sys_opens_file(op)))
 		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
-	rc = rota__blocking_thread() ? rota__poller_beside(poller_of(op), op, waker)
-				     : rota__poller_to_pool(poller_of(op), op, waker);
+	if (rota__blocking_thread()) {
+		if (rota__poller_beside(poller_of(op), op, waker))
+			return ROTA_PENDING;
+		return finish(op, rota__poller_in_place(poller_of(op), op)); /* for want of another thread */
+	}
+	rc = rota__poller_to_pool(poller_of(op), op, waker);
 	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
 }
 

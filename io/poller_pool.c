@@ -13,7 +13,7 @@
 int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
 {
 	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
-	struct rota__wake_batch batch;
+	bool left;
 	int rc;
 
 	if (place == ROTA__PLACE_LONG_CALL)
@@ -21,21 +21,19 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 	rota__spin_lock(&poller->lock);
 	rota__op_list_leave(&poller->for_pool, op, place, waker);
 	rota__spin_unlock(&poller->lock);
-	rc = rota__blocking_errand(poller->rt);
-	if (rc == 0)
-		return 0;
-	/* There is no thread, unless one came by for another operation. Then nobody comes for that. */
-	rota__wake_batch_init(&batch);
-	rota__spin_lock(&poller->lock);
-	if (rota__op_is_listed(op)) {
-		rota__op_list_take_back(&poller->for_pool, op);
-	} else {
-		if (poller->for_pool.first != NULL)
-			rota__op_list_end(&poller->for_pool, poller->for_pool.first, rc, &batch);
-		rc = 0;
-	}
-	rota__spin_unlock(&poller->lock);
-	rota__wake_batch_submit(&batch);
+	do {
+		rc = rota__blocking_errand(poller->rt);
+		if (rc == 0)
+			return 0;
+		/* There is no thread. Or one came by for another operation and took this one, so nobody comes for that. */
+		rota__spin_lock(&poller->lock);
+		left = !rota__op_is_listed(op) && poller->for_pool.first != NULL;
+		if (rota__op_is_listed(op))
+			rota__op_list_take_back(&poller->for_pool, op);
+		else
+			rc = 0;
+		rota__spin_unlock(&poller->lock);
+	} while (left);
 	return rc;
 }
 
@@ -127,21 +125,29 @@ static void call_beside(struct rota__beside *self)
 	fire(op, perform_interruptibly(poller, op, &interruptible));
 }
 
-int rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+bool rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
 {
 	struct call_beside call = { { poller->rt, call_beside }, .poller = poller, .op = op };
-	int rc;
 
 	rota__interrupts_prepare();
 	rota__op_list_leave(NULL, op, ROTA__PLACE_LONG_CALL, waker);
-	rc = rota__blocking_beside(&call.beside);
-	if (rc < 0) {
+	if (rota__blocking_beside(&call.beside) < 0) {
 		rota__slot_disarm(&op->state_, &op->waker_);
-		return rc;
+		return false;
 	}
 	while (rota__load(&call.taken, ACQUIRE) == 0) /* partner: call_beside */
 		rota__sys_futex_wait(&call.taken, 0, ROTA_NEVER);
-	return 0;
+	return true;
+}
+
+int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op)
+{
+	struct rota__interruptible self;
+
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, &self, op);
+	rota__spin_unlock(&poller->lock);
+	return perform_interruptibly(poller, op, &self);
 }
 
 /* --- the pool's part ------------------------------------------------------------------------------------------------ */

@@ -51,7 +51,8 @@ struct rota__call {
 
 const struct rota__call *rota__sys_call(const struct rota_op *op);
 
-/* Whether it opens by name, and finds a file, a directory, or nothing, as things are: none of these waits for somebody. */
+/* Whether it opens by name, and finds a file, a directory, or nothing, as things are: none of these waits for somebody, as a
+ * rule. */
 bool rota__sys_opens_file(const struct rota_op *op);
 
 /* The turn of an accept on a listener that is not O_NONBLOCK. false: somebody else has it. */

@@ -554,6 +554,42 @@ UNIT_TEST(long_calls, several_by_a_job)
 		remove_fifo(fifos.paths[i]);
 }
 
+static void open_to_write(void *arg)
+{
+	int fd = open(arg, O_WRONLY | O_CLOEXEC);
+
+	expect(fd, >=, 0);
+	close(fd);
+}
+
+/* There is no other thread to be had for the call: so it is made by the job. */
+static int open_alone(void *path)
+{
+	struct party party;
+	int fd;
+
+	party_start(&party, open_to_write, path);
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	party_go(&party);
+	fd = rota_open(path, O_RDONLY, 0);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	expect(fd, >=, 0);
+	close(fd);
+	party_join(&party);
+	return 0;
+}
+
+TASK_TEST(long_calls, by_a_job_that_has_no_other_thread)
+{
+	rota_task *job;
+	char path[256];
+
+	make_fifo(path);
+	expect(rota_spawn_blocking(&job, open_alone, path), ==, 0);
+	unit_expect_join(job, 0);
+	remove_fifo(path);
+}
+
 /* --- what it does to the process ------------------------------------------------------------------------------------- */
 
 static unsigned handled;
