@@ -111,6 +111,7 @@ static void *reaper_main(void *arg)
 
 		/* The thread's own until it is struck out. */
 		fds[0] = reaper.bell;
+		seen = false;
 		if (waited != NULL)
 			seen = rota__sys_poll_any(fds, n + 1, blind || fds[0] < 0 ? LOOK_AGAIN_MS : -1);
 	}

@@ -18,8 +18,7 @@ ROTA_BEGIN_DECLS
  * A descriptor of the caller's own (close it with rota_close; it is close-on-exec) for `fd`, which is 0, 1 or 2 and stays
  * as it is. The calls of fd.h on it never block a worker, whatever it is: terminal, pipe, file, socket, /dev/null. What
  * cannot be opened again (a file, whose position is shared with other processes; a socket; a terminal of another user, or
- * its other side) is
- * duplicated. Never waits; any thread. -EBADF: fd is not open. -EINVAL: not 0, 1 or 2. -EMFILE, -ENFILE.
+ * its other side) is duplicated. Never waits; any thread. -EBADF: fd is not open. -EINVAL: not 0, 1 or 2. -EMFILE, -ENFILE.
  *
  * - A read that was cancelled takes no input away: what comes later is there for the next read, or the next process.
  * - As long as one's own descriptor of a pipe's writing end is open the reader of the pipe meets no end.

@@ -195,9 +195,9 @@ static int is_listening(int fd)
 
 /*
  * Accepts on a listener that is not O_NONBLOCK take turns, so that what was ready for one was not taken by another. The turn is
- * a bit, since nobody waits for it as for a lock: it lasts for two system calls, the second of which waits where another
- * process was quicker. Who finds it taken has nothing to accept now, and waits as if there was no connection: the poll tells of
- * one that is still there.
+ * a bit of the number, since nobody waits for it as for a lock: it lasts for two system calls, the second of which waits where
+ * another process was quicker. Who finds it taken waits as if there was no connection: the poll tells at once of one that is
+ * there, so it tries again soon, and meanwhile others have the worker.
  */
 #define TURNS (1u << 16) /* higher descriptors share them */
 static struct rota_atomic_u32 accept_turns[TURNS / 32];

@@ -185,12 +185,6 @@ RUNTIME_TEST(after_fork, orphans)
 	expect_eventually(is_gone(pid));
 }
 
-struct asker {
-	int fd;
-	unsigned asked; /* atomic */
-	unsigned over;  /* atomic */
-};
-
 /* As the epoll back end asks: nobody has connected. */
 static int ask_for_connection(int fd)
 {
@@ -200,44 +194,28 @@ static int ask_for_connection(int fd)
 	return rota__sys_call(&op)->make(&op, true);
 }
 
-static void *keep_asking(void *arg)
-{
-	struct asker *asker = arg;
-
-	while (__atomic_load_n(&asker->over, __ATOMIC_ACQUIRE) == 0) {
-		expect(ask_for_connection(asker->fd), ==, -EAGAIN);
-		__atomic_store_n(&asker->asked, 1, __ATOMIC_RELEASE);
-	}
-	return NULL;
-}
-
-static void ask_in_child(void *arg)
+static void take_turn(void *arg)
 {
 	begin_child();
-	expect(ask_for_connection(*(const int *)arg), ==, -EAGAIN);
+	expect(rota__accept_turn_begin(*(const int *)arg), ==, true);
 }
 
-/* A lock that another thread held at the fork. Which is by chance: so forks are many. */
+/* A turn that another thread of the parent has at the fork is not taken in the child, where that thread is not. */
 UNIT_TEST(after_fork, accept_turns)
 {
-	struct asker asker = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
-	pthread_t thread;
+	struct unit_child child;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	expect(asker.fd, >=, 0);
-	expect(listen(asker.fd, 1), ==, 0);
-	expect(pthread_create(&thread, NULL, keep_asking, &asker), ==, 0);
-	while (__atomic_load_n(&asker.asked, __ATOMIC_ACQUIRE) == 0)
-		sched_yield();
-	for (unsigned i = 0; i < 100; i++) {
-		struct unit_child child;
-
-		unit_child_run_at_once(&child, ask_in_child, &asker.fd);
-		expect_text(child.text, "");
-		expect(child.status, ==, 0);
-	}
-	__atomic_store_n(&asker.over, 1, __ATOMIC_RELEASE);
-	pthread_join(thread, NULL);
-	close(asker.fd);
+	expect(fd, >=, 0);
+	expect(listen(fd, 1), ==, 0);
+	expect(ask_for_connection(fd), ==, -EAGAIN);
+	expect(rota__accept_turn_begin(fd), ==, true);
+	unit_child_run(&child, take_turn, &fd);
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+	expect(rota__accept_turn_begin(fd), ==, false);
+	rota__accept_turn_end(fd);
+	close(fd);
 }
 
 /* --- runtimes --------------------------------------------------------------------------------------------------- */

@@ -304,8 +304,7 @@ static int accept_out_of_turn(void *arg)
 	expect(rota__accept_turn_begin(listeners[0]), ==, true);
 	expect(rota__accept_turn_begin(listeners[0]), ==, false);
 	task = unit_spawn(accept_one, &listeners[0]);
-	for (unsigned i = 0; i < 100; i++)
-		expect(rota_yield(), ==, 0);
+	unit_until_resting(task);
 	fd = rota_accept(listeners[1], NULL, NULL);
 	expect(fd, >=, 0);
 	close(fd);

@@ -316,8 +316,12 @@ static inline bool unit_others_sleep_(void)
 	return all;
 }
 
-/* Runs fn(arg) in a child, which exits with code 0 if fn returns. Other threads may run, so fn must not allocate. */
-static inline void unit_child_run_at_once(struct unit_child *child, void (*fn)(void *arg), void *arg)
+/*
+ * Runs fn(arg) in a child, which exits with code 0 if fn returns. In a child the allocator of the address sanitizer stays locked
+ * for ever if another thread was in it at the fork, as those are that have just been started: so with it, all others must have
+ * come to sleep, and none may have a deadline of its own.
+ */
+static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg), void *arg)
 {
 	const struct rlimit no_core = { 0, 0 };
 	size_t len = 0;
@@ -325,6 +329,9 @@ static inline void unit_child_run_at_once(struct unit_child *child, void (*fn)(v
 	int ends[2];
 	pid_t pid;
 
+#ifdef ROTA__ASAN
+	expect_eventually(unit_others_sleep_());
+#endif
 	expect(pipe2(ends, O_CLOEXEC), ==, 0);
 	pid = fork();
 	expect(pid, >=, 0);
@@ -343,16 +350,6 @@ static inline void unit_child_run_at_once(struct unit_child *child, void (*fn)(v
 	child->text[len] = '\0';
 	close(ends[0]);
 	expect(waitpid(pid, &child->status, 0), ==, pid);
-}
-
-/* The same for any fn. In a child the allocator of the address sanitizer stays locked for ever if another thread was in it at
- * the fork, as those are that have just been started: so with it, all others must come to sleep. */
-static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg), void *arg)
-{
-#ifdef ROTA__ASAN
-	expect_eventually(unit_others_sleep_());
-#endif
-	unit_child_run_at_once(child, fn, arg);
 }
 
 /* --- what could leak ---------------------------------------------------------------------------------------------- */
