@@ -16,8 +16,8 @@
  * have been stuck for long by the next look, and the pauses double, up to so many times stall_ns. */
 #define LONGEST_PAUSE 4u
 
-/* Looks at which a spare that only lacks a CPU keeps what it has: tasks, completions, timers. It goes on soon; what is taken from it wakes up on another
- * CPU, with all that the kernel has of its connections. */
+/* Looks at which a spare that only lacks a CPU keeps what it has: tasks, completions, timers. It goes on soon; what is taken
+ * from it wakes up on another CPU, with all that the kernel has of its connections. */
 #define PATIENCE 4u
 
 /* What the monitor remembers of a worker. */
