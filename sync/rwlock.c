@@ -199,9 +199,14 @@ static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
 	struct rota__worker *worker = rota__worker_self();
 	uint64_t state = 0; /* a guess: a swap that fails tells, too, and one that does not need not wait for a look */
+	int rc = -EAGAIN;
 
-	/* The second time with what was seen: the lock has other readers. */
-	if (!rota__direct_at_once(worker) || (try_once(l, &state, write) < 0 && try_once(l, &state, write) < 0))
+	if (rota__direct_at_once(worker)) {
+		rc = try_once(l, &state, write);
+		if (rc == -EAGAIN) /* it has other readers, as was seen */
+			rc = try_once(l, &state, write);
+	}
+	if (rc < 0)
 		return lock_carefully(l, write, deadline);
 	rota__direct_charge(worker);
 	return 0;
