@@ -234,17 +234,24 @@ UNIT_TEST(mutex, is_fair_to_those_who_wait)
 
 /* --- by hand: the order of events ---------------------------------------------------------------------------------------- */
 
+/* The caller has the mutex, and two wait for it as plain threads do. */
+static void lock_before_two(struct rota_mutex *mutex, struct rota_mutex_lock_op *first,
+			    struct rota_mutex_lock_op *second)
+{
+	rota_mutex_lock(mutex);
+	rota_mutex_lock_init(first, mutex);
+	rota_mutex_lock_init(second, mutex);
+	expect(poll_by_hand(&first->future), ==, ROTA_PENDING);
+	expect(poll_by_hand(&second->future), ==, ROTA_PENDING);
+}
+
 /* A waiter that was woken and finds the mutex taken is given it by the next unlock, before those that came later. */
 UNIT_TEST(mutex, loses_at_most_once)
 {
 	struct rota_mutex mutex = ROTA_MUTEX_INIT;
 	struct rota_mutex_lock_op first, second;
 
-	rota_mutex_lock(&mutex);
-	rota_mutex_lock_init(&first, &mutex);
-	rota_mutex_lock_init(&second, &mutex);
-	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
-	expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+	lock_before_two(&mutex, &first, &second);
 	rota_mutex_unlock(&mutex);                 /* tells the first to try */
 	expect(rota_mutex_trylock(&mutex), ==, 0); /* but somebody is faster */
 	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
@@ -266,11 +273,7 @@ UNIT_TEST(mutex, wakes_one_thread_at_a_time)
 	struct rota_mutex mutex = ROTA_MUTEX_INIT;
 	struct rota_mutex_lock_op first, second;
 
-	rota_mutex_lock(&mutex);
-	rota_mutex_lock_init(&first, &mutex);
-	rota_mutex_lock_init(&second, &mutex);
-	expect(poll_by_hand(&first.future), ==, ROTA_PENDING);
-	expect(poll_by_hand(&second.future), ==, ROTA_PENDING);
+	lock_before_two(&mutex, &first, &second);
 	for (int i = 0; i < 3; i++) {
 		rota_mutex_unlock(&mutex);
 		expect(rota__waiter_granted(&first.waiter_), ==, true);
