@@ -33,6 +33,16 @@ static int option(int fd, int level, int name)
 	return value;
 }
 
+/* How many connections may wait at a listener. */
+static unsigned backlog_of(int listener)
+{
+	struct tcp_info info = { .tcpi_sacked = 0 };
+	socklen_t len = sizeof(info);
+
+	expect(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len), ==, 0);
+	return info.tcpi_sacked;
+}
+
 /* A listener that answers no more: its queue is full. */
 struct silent {
 	int listener, first, port;
@@ -126,8 +136,7 @@ UNIT_TEST(tcp_race, refused)
 	everyhow(refused_script);
 }
 
-/* One that says nothing is overtaken, and lets go of its socket. More of them than may be under way at once: then one has
- * to fail before the next starts, and the call is cancelled. */
+/* One that says nothing is overtaken, when its head start is over and no sooner, and lets go of its socket. */
 static void silent_script(const struct place *place)
 {
 	const struct rota_tcp_options options = { .attempt_delay_ns = ROTA_MS(5) };
@@ -140,12 +149,16 @@ static void silent_script(const struct place *place)
 	for (unsigned i = 0; i < ROTA_RESOLVE_MAX; i++)
 		list[i] = address_of("127.0.0.1", silent.port);
 	list[3] = address_of("127.0.0.1", port);
+	uint64_t start = rota_now();
 	int fd = connect_to(place, list, 4, &options);
+	expect(rota_now() - start, >=, 3 * options.attempt_delay_ns);
 	expect(fd, >=, 0);
 	expect(peer_port(fd), ==, port);
 	expect(unit_own_descriptors(), ==, before + 2);
 	close(fd);
-	fd = connect_to(place, list, 4, NULL); /* the usual head start */
+	start = rota_now();
+	fd = connect_to(place, list + 2, 2, NULL); /* the usual head start */
+	expect(rota_now() - start, >=, ROTA_MS(250));
 	expect(fd, >=, 0);
 	close(fd);
 	close(listener);
@@ -279,15 +292,18 @@ static void options_script(const struct place *place)
 	const struct rota_tcp_options listening = { .keepalive = true,
 						    .keepalive_idle_s = 77,
 						    .reuse_port = true,
+						    .send_buffer = 40000,
 						    .receive_buffer = 20000,
 						    .backlog = 3,
 						    .fast_open = 5 };
 	struct rota_address local = address_of("127.0.0.9", 0);
 	const struct rota_tcp_options connecting = { .nagle = true,
 						     .keepalive = true,
+						     .keepalive_idle_s = 55,
 						     .keepalive_interval_s = 33,
 						     .keepalive_count = 4,
 						     .send_buffer = 30000,
+						     .receive_buffer = 25000,
 						     .local = &local };
 	struct sockaddr_in address;
 	socklen_t len = sizeof(address);
@@ -299,6 +315,8 @@ static void options_script(const struct place *place)
 	expect(listener, >=, 0);
 	expect(option(listener, SOL_SOCKET, SO_REUSEPORT), ==, 1);
 	expect(option(listener, IPPROTO_TCP, TCP_FASTOPEN), ==, 5);
+	expect(option(listener, SOL_SOCKET, SO_RCVBUF), ==, 40000);
+	expect(backlog_of(listener), ==, 3);
 	snprintf(port, sizeof(port), "%d", rota_local_port(listener));
 	rota_op_tcp_listen_with(&op, "127.0.0.1", port, &listening);
 	int twin = place->carry(place, &op.future);
@@ -309,14 +327,18 @@ static void options_script(const struct place *place)
 	expect(fd, >=, 0);
 	expect(option(fd, IPPROTO_TCP, TCP_NODELAY), ==, 0);
 	expect(option(fd, SOL_SOCKET, SO_KEEPALIVE), ==, 1);
+	expect(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), ==, 55);
 	expect(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), ==, 33);
 	expect(option(fd, IPPROTO_TCP, TCP_KEEPCNT), ==, 4);
 	expect(option(fd, SOL_SOCKET, SO_SNDBUF), ==, 60000);
+	expect(option(fd, SOL_SOCKET, SO_RCVBUF), ==, 50000);
 	int peer = accept4(listener, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
 	expect(ntohl(address.sin_addr.s_addr), ==, INADDR_LOOPBACK + 8);
 	expect(option(peer, IPPROTO_TCP, TCP_NODELAY), ==, 1); /* inherited, like the others */
 	expect(option(peer, SOL_SOCKET, SO_KEEPALIVE), ==, 1);
 	expect(option(peer, IPPROTO_TCP, TCP_KEEPIDLE), ==, 77);
+	expect(option(peer, SOL_SOCKET, SO_SNDBUF), ==, 80000);
+	expect(option(peer, SOL_SOCKET, SO_RCVBUF), ==, 40000);
 	close(peer);
 	close(fd);
 	close(listener);
