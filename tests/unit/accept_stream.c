@@ -320,6 +320,33 @@ UNIT_TEST(accept_stream, full)
 	in_fibers(full_script, 0);
 }
 
+/* With room for one each connection is accepted when it is asked for: the others are still the kernel's. */
+static void on_demand_script(const struct place *place)
+{
+	enum { CLIENTS = 5 };
+	struct rota_accept_stream stream;
+	int clients[CLIENTS], port;
+	int listener = plain_listen(CLIENTS, &port);
+
+	rota_accept_stream_init(&stream, listener, 1);
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = plain_connect(port);
+	for (int i = 0; i < 2; i++)
+		close(carry_next(place, &stream));
+	expect(count_backlog(listener), ==, CLIENTS - 2);
+	carry_stop(place, &stream);
+	expect(carry_next(place, &stream), ==, -ECANCELED);
+	rota_accept_stream_close(&stream);
+	for (int i = 0; i < CLIENTS; i++)
+		close(clients[i]);
+	close(listener);
+}
+
+UNIT_TEST(accept_stream, accepts_on_demand)
+{
+	everyhow(on_demand_script);
+}
+
 /* --- no descriptor left ----------------------------------------------------------------------------------------------------- */
 
 static void raise_limit(void *arg)
