@@ -52,6 +52,10 @@ ROTA_API void rota_op_accept4(struct rota_op *op, int fd, struct sockaddr *addr,
  * Sends without copying, where kernel and socket can (TCP, UDP); else as rota_send. Ready when the kernel has let go of
  * the buffer, which for TCP is when the other side has acknowledged it: later than rota_send, so worth it for large
  * buffers only (tens of kilobytes). status: the count, as for rota_send.
+ *
+ * What the kernel has taken it does not give back sooner: a cancel, a deadline and rota_close wait for that too, and a peer
+ * that takes nothing any more holds them up. The socket option TCP_USER_TIMEOUT sets a limit to that, and connect(2) to an
+ * address of AF_UNSPEC resets the connection at once.
  */
 ROTA_API ssize_t rota_send_zero_copy(int fd, const void *buf, size_t len, int flags) ROTA_MUST_USE;
 ROTA_API ssize_t rota_sendmsg_zero_copy(int fd, const struct msghdr *message, int flags) ROTA_MUST_USE;

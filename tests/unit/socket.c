@@ -232,6 +232,110 @@ UNIT_TEST(socket, cancelled_zero_copy)
 	in_fibers(cancel_lend_script, 1);
 }
 
+/* Writes to the buffer as soon as it is its own again. */
+static int lend_and_reuse(void *arg)
+{
+	struct caller *caller = arg;
+	int n = (int)rota_send_zero_copy(caller->fd, caller->buf, LENT, 0);
+
+	memset(caller->buf, 0x55, LENT);
+	return n;
+}
+
+static int close_it(void *arg)
+{
+	return rota_close(*(int *)arg);
+}
+
+struct drinker {
+	int fd;
+	size_t total;
+};
+
+static void drink(void *arg)
+{
+	struct drinker *drinker = arg;
+	unsigned char buf[4096];
+	ssize_t n;
+
+	while ((n = recv(drinker->fd, buf, sizeof(buf), 0)) > 0) {
+		plain_expect_filled(buf, 0x11, (size_t)n);
+		drinker->total += (size_t)n;
+	}
+}
+
+/* Given up, or closed, when the kernel has taken the bytes and the other side has not: they stay what they were. */
+static void given_up_lend_script(const struct place *place)
+{
+	struct caller caller = { .buf = malloc(LENT) };
+
+	(void)place;
+	for (int closes = 0; closes < 2; closes++) {
+		struct drinker drinker = { .total = 0 };
+		rota_task *task, *closer = NULL;
+		struct party party;
+		int fds[2];
+
+		plain_connection(fds);
+		caller.fd = fds[1];
+		drinker.fd = fds[0];
+		memset(caller.buf, 0x11, LENT);
+		party_start(&party, drink, &drinker);
+		task = unit_spawn(lend_and_reuse, &caller);
+		while (plain_waiting(fds[0]) == 0)
+			expect(rota_yield(), ==, 0);
+		if (closes)
+			closer = unit_spawn(close_it, &fds[1]);
+		else
+			expect(rota_cancel(task), ==, 0);
+		rota_sleep(ROTA_MS(1));
+		party_go(&party);
+		expect(rota_join(task, &caller.status), ==, 0);
+		expect(caller.status, >, 0);
+		if (closes)
+			unit_expect_join(closer, 0);
+		else
+			close(fds[1]);
+		party_join(&party);
+		expect(drinker.total, ==, caller.status);
+		close(fds[0]);
+	}
+	free(caller.buf);
+}
+
+UNIT_TEST(socket, given_up_zero_copy_keeps_its_bytes)
+{
+	in_fibers(given_up_lend_script, 0);
+}
+
+/* The other side takes nothing any more: who resets the connection has the buffer back. */
+static void reset_lend_script(const struct place *place)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct caller caller = { .buf = malloc(LENT) };
+	rota_task *task, *closer;
+	int fds[2];
+
+	(void)place;
+	plain_connection(fds);
+	caller.fd = fds[1];
+	task = unit_spawn(lend_and_reuse, &caller);
+	while (plain_waiting(fds[0]) == 0)
+		expect(rota_yield(), ==, 0);
+	closer = unit_spawn(close_it, &fds[1]);
+	rota_sleep(ROTA_MS(1));
+	(void)!connect(fds[1], &none, sizeof(none)); /* where the bytes were copied the close has not waited */
+	expect(rota_join(task, &caller.status), ==, 0);
+	unit_expect_join(closer, 0);
+	close(fds[0]);
+	free(caller.buf);
+}
+
+UNIT_TEST(socket, a_reset_gives_a_lent_buffer_back)
+{
+	in_fibers(reset_lend_script, 0);
+}
+
 /* --- addresses as text ---------------------------------------------------------------------------------------------------- */
 
 UNIT_TEST(socket, addresses_as_text)
