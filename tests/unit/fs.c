@@ -10,9 +10,13 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 
+#include <sys/uio.h>
+
 #include "../../io/fd.h"
 #include "../../io/pooled_op_internal.h"
+#include "../../io/splice.h"
 #include "../../io/sys_internal.h"
+#include "../../io/whole_file.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
 #include "plain.h"
@@ -261,39 +265,92 @@ UNIT_TEST(fs, as_futures)
 
 /* --- who makes the calls -------------------------------------------------------------------------------------------- */
 
-/* Everything that the kernel's rings can do is done by the ring: the pool has no thread afterwards. */
-static void ring_script(const struct place *place)
+static struct rota_metrics metrics_of(const struct place *place)
 {
 	struct rota_metrics metrics;
+
+	rota_runtime_metrics(place->rt, &metrics);
+	return metrics;
+}
+
+/* A ring makes the call: neither the worker itself nor a thread of the pool. */
+#define BY_RING(call, relation, result) \
+	do { \
+		const uint64_t before_ = metrics_of(place).operations; \
+\
+		expect(call, relation, result); \
+		expect(metrics_of(place).operations, >, before_); \
+		expect(metrics_of(place).blocking_threads, ==, 0); \
+	} while (0)
+
+static void descriptors_by_ring(const struct place *place, const struct yard *yard)
+{
+	const struct open_how how = { .flags = O_RDWR | O_CREAT | O_CLOEXEC, .mode = 0600 };
+	const struct iovec parts[2] = { { (void *)"by", 2 }, { (void *)"tes", 3 } };
 	struct statx status;
+	char path[256];
+	int fd = -1, fds[2];
+
+	snprintf(path, sizeof(path), "%s/a", yard->path);
+	BY_RING(fd = rota_open(path, O_RDWR | O_CREAT, 0600), >=, 0);
+	BY_RING(rota_close(fd), ==, 0);
+	BY_RING(fd = rota_openat2(yard->fd, "a", &how), >=, 0);
+	BY_RING(rota_close(fd), ==, 0);
+	BY_RING(fd = rota_openat(yard->fd, "a", O_RDWR, 0), >=, 0);
+	BY_RING(rota_fallocate(fd, 0, 0, 4096), ==, 0);
+	BY_RING(rota_write(fd, "bytes", 5), ==, 5);
+	BY_RING(rota_writev(fd, parts, 2), ==, 5);
+	BY_RING(rota_pwrite(fd, "bytes", 5, 0), ==, 5);
+	BY_RING(rota_pwritev(fd, parts, 2, 0), ==, 5);
+	BY_RING(rota_fsync(fd), ==, 0);
+	BY_RING(rota_fdatasync(fd), ==, 0);
+	if (rota__sys_ring_has(ROTA__OP_FTRUNCATE))
+		BY_RING(rota_ftruncate(fd, 5), ==, 0);
+	BY_RING(rota_statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &status), ==, 0);
+	plain_pipe(fds);
+	if (rota__sys_ring_has(IORING_OP_SPLICE))
+		BY_RING(rota_splice(fd, 0, fds[1], -1, 5, 0), ==, 5);
+	plain_close(fds);
+	BY_RING(rota_close(fd), ==, 0);
+	BY_RING(rota_unlink(path), ==, 0);
+}
+
+static void names_by_ring(const struct place *place, const struct yard *yard)
+{
+	char a[256], b[256], *bytes;
+
+	snprintf(a, sizeof(a), "%s/a", yard->path);
+	snprintf(b, sizeof(b), "%s/b", yard->path);
+	BY_RING(rota_write_file(a, "bytes", 5, 0600), ==, 0);
+	BY_RING(rota_read_file(a, 5, &bytes, NULL), ==, 0);
+	free(bytes);
+	BY_RING(rota_link(a, b), ==, 0);
+	BY_RING(rota_rename(b, a), ==, 0); /* two names of one file: nothing to do */
+	BY_RING(rota_unlink(b), ==, 0);
+	BY_RING(rota_symlink("a", b), ==, 0);
+	BY_RING(rota_renameat2(yard->fd, "b", yard->fd, "c", 0), ==, 0);
+	BY_RING(rota_unlinkat(yard->fd, "c", 0), ==, 0);
+	BY_RING(rota_linkat(yard->fd, "a", yard->fd, "b", 0), ==, 0);
+	BY_RING(rota_unlink(a), ==, 0);
+	BY_RING(rota_unlink(b), ==, 0);
+	BY_RING(rota_mkdir(a, 0700), ==, 0);
+	BY_RING(rota_rmdir(a), ==, 0);
+	BY_RING(rota_mkdirat(yard->fd, "a", 0700), ==, 0);
+	BY_RING(rota_symlinkat("a", yard->fd, "b"), ==, 0);
+	BY_RING(rota_unlinkat(yard->fd, "b", 0), ==, 0);
+	BY_RING(rota_unlinkat(yard->fd, "a", AT_REMOVEDIR), ==, 0);
+}
+
+/* Everything that the kernel's rings can do is done by the ring. */
+static void ring_script(const struct place *place)
+{
 	struct yard yard;
-	char bytes[8];
-	int fd;
 
 	if (rota_runtime_backend(place->rt) != ROTA_BACKEND_IO_URING)
 		return;
 	yard_init(&yard);
-	expect(rota_mkdirat(yard.fd, "d", 0700), ==, 0);
-	fd = rota_openat(yard.fd, "d/a", O_RDWR | O_CREAT, 0600);
-	expect(fd, >=, 0);
-	expect(rota_fallocate(fd, 0, 0, 4096), ==, 0);
-	expect(rota_pwrite(fd, "bytes", 5, 0), ==, 5);
-	expect(rota_pread(fd, bytes, 5, 0), ==, 5);
-	expect(rota_fsync(fd), ==, 0);
-	expect(rota_fdatasync(fd), ==, 0);
-	if (rota__sys_ring_has(ROTA__OP_FTRUNCATE))
-		expect(rota_ftruncate(fd, 5), ==, 0);
-	expect(rota_statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &status), ==, 0);
-	expect(rota_close(fd), ==, 0);
-	expect(rota_linkat(yard.fd, "d/a", yard.fd, "b", 0), ==, 0);
-	expect(rota_symlinkat("b", yard.fd, "s"), ==, 0);
-	expect(rota_renameat2(yard.fd, "b", yard.fd, "c", 0), ==, 0);
-	expect(rota_unlinkat(yard.fd, "s", 0), ==, 0);
-	expect(rota_unlinkat(yard.fd, "c", 0), ==, 0);
-	expect(rota_unlinkat(yard.fd, "d/a", 0), ==, 0);
-	expect(rota_unlinkat(yard.fd, "d", AT_REMOVEDIR), ==, 0);
-	rota_runtime_metrics(place->rt, &metrics);
-	expect(metrics.blocking_threads, ==, 0);
+	descriptors_by_ring(place, &yard);
+	names_by_ring(place, &yard);
 	yard_deinit(&yard);
 }
 
@@ -305,15 +362,13 @@ UNIT_TEST(fs, no_thread_of_the_pool_is_used)
 /* A call that no ring has is made by one. */
 static void pool_script(const struct place *place)
 {
-	struct rota_metrics metrics;
 	struct yard yard;
 	char text[8];
 
 	yard_init(&yard);
 	expect(symlinkat("x", yard.fd, "s"), ==, 0);
 	expect(rota_readlinkat(yard.fd, "s", text, sizeof(text)), ==, 1);
-	rota_runtime_metrics(place->rt, &metrics);
-	expect(metrics.blocking_threads, ==, 1);
+	expect(metrics_of(place).blocking_threads, ==, 1);
 	expect(unlinkat(yard.fd, "s", 0), ==, 0);
 	yard_deinit(&yard);
 }
