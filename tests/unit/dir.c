@@ -208,3 +208,62 @@ UNIT_TEST(dir, copy_file_range)
 {
 	everywhere(range_script);
 }
+
+/* Behind the end there is nothing; a range may not be copied onto itself; one call is made of so much at most. */
+static void ends_script(const struct place *place)
+{
+	enum { MOST = 16 << 20 };
+	char from_path[256], to_path[256];
+	int from = plain_file(from_path), to = plain_file(to_path);
+
+	(void)place;
+	expect(ftruncate(from, MOST + 5), ==, 0);
+	expect(rota_copy_file_range(from, MOST + 5, to, 0, 1), ==, 0);
+	expect(rota_copy_file_range(from, MOST + 100, to, 0, 1), ==, 0);
+	expect(rota_copy_file_range(from, MOST, to, 0, 100), ==, 5);
+	expect(rota_copy_file_range(from, 0, from, 1, 10), ==, -EINVAL);
+	expect(rota_copy_file_range(from, 0, to, 0, SIZE_MAX), >, 0);
+	expect(rota_copy_file_range(from, 0, to, 0, MOST + 5), <=, MOST);
+	close(from);
+	close(to);
+	unlink(from_path);
+	unlink(to_path);
+}
+
+UNIT_TEST(dir, copy_file_range_ends)
+{
+	everywhere(ends_script);
+}
+
+static __attribute__((noinline)) ssize_t plain_copy(int from, int to)
+{
+	off_t from_at = 0, to_at = 0;
+	ssize_t n = copy_file_range(from, &from_at, to, &to_at, 5, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+/* From one file system to another: as the kernel has it. */
+static void across_script(const struct place *place)
+{
+	char path[256], bytes[5];
+	int from = plain_file(path), to = memfd_create("to", MFD_CLOEXEC), other = memfd_create("other", MFD_CLOEXEC);
+
+	(void)place;
+	expect(write(from, "bytes", 5), ==, 5);
+	const ssize_t n = rota_copy_file_range(from, 0, to, 0, 5);
+	expect(n, ==, plain_copy(from, other));
+	if (n == 5) {
+		expect(pread(to, bytes, 5, 0), ==, 5);
+		plain_expect_bytes(bytes, "bytes", 5);
+	}
+	close(from);
+	close(to);
+	close(other);
+	unlink(path);
+}
+
+UNIT_TEST(dir, copy_file_range_between_file_systems)
+{
+	everywhere(across_script);
+}
