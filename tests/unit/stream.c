@@ -310,6 +310,40 @@ UNIT_TEST(stream, until_a_delimiter)
 	everywhere(until_script);
 }
 
+/* What has no delimiter is an error, not memory: nothing of it is taken, however large the caller's buffer is. */
+static void until_endless_script(const struct place *place)
+{
+	static const char *const pieces[] = { "one;", "endless ", "endless ", "endless ", "endless ", ";", NULL };
+	struct rota_stream_op op;
+	struct rota_stream s;
+	struct player p;
+	char buf[64] = "untouched";
+	size_t len = 1234;
+
+	play(&s, &p, pieces, 16, 0);
+	expect(rota_stream_read_until(&s, ";", 1, buf, sizeof(buf), &len), ==, 1);
+	expect(len, ==, 4);
+	for (int i = 0; i < 3; i++) {
+		expect(rota_stream_read_until(&s, ";", 1, buf, sizeof(buf), &len), ==, -EMSGSIZE);
+		rota_op_stream_read_until(&op, &s, ";", 1, buf, sizeof(buf));
+		expect(place->carry(place, &op.future), ==, -EMSGSIZE);
+		expect(op.done, ==, 0);
+	}
+	expect(len, ==, 4);
+	plain_expect_bytes(buf, "one;uched", 9);
+	expect(rota_stream_read_exact(&s, buf, 20), ==, 20);
+	plain_expect_bytes(buf, "endless endless endl", 20);
+	expect(rota_stream_read_until(&s, ";", 1, buf, sizeof(buf), &len), ==, 1);
+	plain_expect_bytes(buf, "ess endless ;", 13);
+	expect(len, ==, 13);
+	rota_stream_deinit(&s);
+}
+
+UNIT_TEST(stream, until_a_delimiter_that_does_not_come)
+{
+	everywhere(until_endless_script);
+}
+
 static void read_script(const struct place *place)
 {
 	static const char *const pieces[] = { "0123456789", "abcdefghij", "ABCDEFGHIJ", NULL };
