@@ -323,6 +323,68 @@ UNIT_TEST(channel, a_sender_waits)
 	wherever(send_waits_script);
 }
 
+enum { SEND, SEND_MANY, RESERVE, RECV, RECV_MANY, WAITS };
+
+static void wait_by_hand(struct rota_channel_op *op, struct rota_channel *c, int which)
+{
+	static unsigned char bytes[2 * 8];
+
+	if (which == SEND)
+		rota_channel_send_init(op, c, bytes);
+	else if (which == SEND_MANY)
+		rota_channel_send_many_init(op, c, bytes, 2);
+	else if (which == RESERVE)
+		rota_channel_reserve_init(op, c);
+	else if (which == RECV)
+		rota_channel_recv_init(op, c, bytes);
+	else
+		rota_channel_recv_many_init(op, c, bytes, 2);
+	expect(poll_by_hand(&op->future), ==, ROTA_PENDING);
+}
+
+static void expect_closed(struct rota_channel_op *op)
+{
+	expect(poll_by_hand(&op->future), ==, ROTA_READY);
+	expect(op->future.status, ==, -EPIPE);
+}
+
+/* A close ends every kind of wait: at a full channel, at one whose place is reserved, at an empty one, at a rendezvous. */
+UNIT_TEST(channel, close_ends_each_wait)
+{
+	struct rota_channel_op ops[2];
+	struct rota_channel c;
+
+	for (int i = 0; i < 4 * WAITS; i++) {
+		const int which = i / 4;
+		const bool receives = which >= RECV, full = i % 4 == 1, reserved = i % 4 == 2;
+		const size_t capacity = i % 4 == 0 ? 0 : i % 4 == 3 ? ROTA_UNBOUNDED : 1;
+
+		if ((capacity == 0 && which == RESERVE) || (capacity == ROTA_UNBOUNDED && !receives))
+			continue; /* neither waits */
+		expect(rota_channel_init(&c, 8, capacity), ==, 0);
+		if (full && !receives)
+			send_it(&c, 1);
+		if (reserved)
+			expect(rota_channel_reserve(&c), ==, 0);
+		for (int n = 0; n < 2; n++)
+			wait_by_hand(&ops[n], &c, which);
+		rota_channel_close(&c);
+		if (reserved && receives) { /* one more may come */
+			expect(poll_by_hand(&ops[0].future), ==, ROTA_PENDING);
+			expect(rota_channel_unreserve(&c), ==, 0);
+		} else if (reserved) {
+			expect(rota_channel_send_reserved(&c, element(1, 8)), ==, 0);
+		}
+		for (int n = 0; n < 2; n++)
+			expect_closed(&ops[n]);
+		if (!receives && capacity > 0)
+			recv_it(&c, 1); /* what is inside is had, and nothing of those that waited */
+		expect(rota_channel_length(&c), ==, 0);
+		expect(rota_channel_try_recv(&c, ops), ==, -EPIPE);
+		expect(rota_channel_deinit(&c), ==, 0);
+	}
+}
+
 /* --- by hand: the order of events ---------------------------------------------------------------------------------------- */
 
 enum { LINE = 5 };
