@@ -152,8 +152,88 @@ struct table {
 	struct rota_watch watch;
 	struct rota_broadcast_receiver listener;
 	struct rota_watch_receiver watcher;
-	struct rota_channel done; /* of one step */
+	struct rota_mutex held;
+	struct rota_rwlock read, written;
+	struct rota_channel meeting; /* without room */
+	struct rota_channel done;    /* of one step */
 };
+
+#define FAR (rota_now() + ROTA_SECONDS(3600))
+
+/* Waits with a deadline that does not come. */
+static int wait_step_until(struct table *t, int step)
+{
+	uint64_t value = 0;
+	int rc = 0;
+
+	switch (step) {
+	case 12:
+		return rota_semaphore_acquire_until(&t->semaphore, 1, FAR);
+	case 13:
+		rc = rota_mutex_lock_until(&t->held, FAR);
+		rota_mutex_unlock(&t->held);
+		return rc;
+	case 14:
+		rc = rota_rwlock_rdlock_until(&t->written, FAR);
+		return rc < 0 ? rc : rota_rwlock_unlock(&t->written);
+	case 15:
+		rc = rota_rwlock_wrlock_until(&t->read, FAR);
+		return rc < 0 ? rc : rota_rwlock_unlock(&t->read);
+	case 16:
+		rota_mutex_lock(&t->mutex);
+		while (t->flag && rc == 0)
+			rc = rota_cond_wait_until(&t->cond, &t->mutex, FAR);
+		rota_mutex_unlock(&t->mutex);
+		return rc;
+	case 17:
+		return rota_channel_send_until(&t->full, &value, FAR);
+	default:
+		return rota_channel_recv_until(&t->empty, &value, FAR);
+	}
+}
+
+static bool is_two(const void *value, void *arg)
+{
+	(void)arg;
+	return *(const uint64_t *)value == 2;
+}
+
+/* Other ways to wait for the same. */
+static int wait_step_otherwise(struct table *t, int step)
+{
+	uint64_t values[2] = { 0, 0 };
+	ssize_t n;
+	int rc;
+
+	switch (step) {
+	case 19:
+		rota_mutex_lock(&t->held);
+		rota_mutex_unlock(&t->held);
+		return 0;
+	case 20:
+		rc = rota_rwlock_wrlock(&t->read);
+		return rc < 0 ? rc : rota_rwlock_unlock(&t->read);
+	case 21:
+		rc = rota_channel_reserve(&t->full);
+		return rc < 0 ? rc : rota_channel_send_reserved(&t->full, values);
+	case 22:
+		n = rota_channel_send_many(&t->full, values, 2);
+		return n == 2 ? 0 : -EBADMSG;
+	case 23:
+		n = rota_channel_recv_many(&t->empty, values, 2);
+		return n == 1 ? 0 : -EBADMSG;
+	case 24:
+		return rota_channel_send(&t->meeting, values);
+	case 25:
+		return rota_channel_recv(&t->meeting, values);
+	case 26:
+		return rota_watch_wait_for(&t->watcher, is_two, NULL, values);
+	default:
+		return -ENOENT;
+	}
+}
+
+enum { LAST_STEP = 26 };
 
 /* One step a call: waits for what the other one gives. */
 static int wait_step(struct table *t, int step)
@@ -194,11 +274,26 @@ static int wait_step(struct table *t, int step)
 		return rota_broadcast_recv(&t->listener, &value);
 	case 11:
 		return rota_watch_changed(&t->watcher, &value);
-	case 12:
-		return rota_semaphore_acquire_until(&t->semaphore, 1, rota_now() + ROTA_SECONDS(60));
 	default:
-		return -ENOENT;
+		return step <= 18 ? wait_step_until(t, step) : wait_step_otherwise(t, step);
 	}
+}
+
+/* What the steps wait for, by one who is not to wait. */
+static void hold_for_steps(struct table *t)
+{
+	rota_mutex_lock(&t->held);
+	expect(rota_rwlock_rdlock(&t->read), ==, 0);
+	expect(rota_rwlock_wrlock(&t->written), ==, 0);
+}
+
+/* Locks that are waited for once more, while the waiter is at a step between. */
+static void hold_again(struct table *t, int step)
+{
+	if (step == 17)
+		rota_mutex_lock(&t->held);
+	else if (step == 18)
+		expect(rota_rwlock_rdlock(&t->read), ==, 0);
 }
 
 /* The other one, once it waits. */
@@ -207,6 +302,45 @@ static void give_step(struct table *t, int step)
 	uint64_t value = 1;
 
 	switch (step) {
+	case 13:
+	case 19:
+		rota_mutex_unlock(&t->held);
+		break;
+	case 14:
+		expect(rota_rwlock_unlock(&t->written), ==, 0);
+		break;
+	case 15:
+	case 20:
+		expect(rota_rwlock_unlock(&t->read), ==, 0);
+		break;
+	case 16:
+		rota_mutex_lock(&t->mutex);
+		t->flag = false;
+		rota_cond_signal(&t->cond);
+		rota_mutex_unlock(&t->mutex);
+		break;
+	case 17:
+	case 21:
+		expect(rota_channel_recv(&t->full, &value), ==, 0);
+		break;
+	case 22:
+		for (int i = 0; i < 2; i++)
+			expect(rota_channel_recv(&t->full, &value), ==, 0);
+		break;
+	case 18:
+	case 23:
+		expect(rota_channel_send(&t->empty, &value), ==, 0);
+		break;
+	case 24:
+		expect(rota_channel_recv(&t->meeting, &value), ==, 0);
+		break;
+	case 25:
+		expect(rota_channel_send(&t->meeting, &value), ==, 0);
+		break;
+	case 26:
+		value = 2;
+		expect(rota_watch_send(&t->watch, &value), ==, 0);
+		break;
 	case 0:
 		rota_mutex_lock(&t->mutex);
 		t->flag = true;
@@ -263,6 +397,12 @@ static int waiter(void *arg)
 	return rc;
 }
 
+static void *waiting_thread(void *arg)
+{
+	rota_thread_waker(); /* the first wait of a thread makes what it sleeps by */
+	return (void *)(intptr_t)waiter(arg);
+}
+
 static void table_init(struct table *t)
 {
 	struct rota_once_op turn;
@@ -277,7 +417,11 @@ static void table_init(struct table *t)
 			     .barrier = ROTA_BARRIER_INIT(2),
 			     .group = ROTA_WAIT_GROUP_INIT,
 			     .once = ROTA_ONCE_INIT,
-			     .oneshot = ROTA_ONESHOT_INIT };
+			     .oneshot = ROTA_ONESHOT_INIT,
+			     .held = ROTA_MUTEX_INIT,
+			     .read = ROTA_RWLOCK_INIT,
+			     .written = ROTA_RWLOCK_INIT };
+	expect(rota_channel_init(&t->meeting, 8, 0), ==, 0);
 	expect(rota_channel_init(&t->done, sizeof(int), 1), ==, 0);
 	expect(rota_channel_init(&t->full, 8, 1), ==, 0);
 	expect(rota_channel_init(&t->empty, 8, 1), ==, 0);
@@ -294,6 +438,7 @@ static void table_init(struct table *t)
 
 static void table_deinit(struct table *t)
 {
+	expect(rota_channel_deinit(&t->meeting), ==, 0);
 	expect(rota_channel_deinit(&t->done), ==, 0);
 	expect(rota_channel_deinit(&t->full), ==, 0);
 	expect(rota_channel_deinit(&t->empty), ==, 0);
@@ -301,34 +446,71 @@ static void table_deinit(struct table *t)
 	expect(rota_watch_deinit(&t->watch), ==, 0);
 }
 
-static void no_allocation_script(const struct place *place)
+/* Step by step, with somebody who does the waiting. From the first wait on nobody may allocate. */
+static void give_steps(struct table *t)
 {
-	struct rota_channel never;
-	struct table t;
-	rota_task *task;
-	int status, step;
+	int step;
 
-	(void)place;
-	table_init(&t);
-	expect(rota_spawn(&task, waiter, &t), ==, 0);
-	for (int i = 0; i <= 12; i++) {
+	for (int i = 0; i <= LAST_STEP; i++) {
 		rota_sleep(ROTA_MS(2)); /* most likely it waits by now; what is asked holds either way */
 		if (i == 0)
 			rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
-		give_step(&t, i);
-		expect(rota_channel_recv(&t.done, &step), ==, 0);
+		hold_again(t, i);
+		give_step(t, i);
+		expect(rota_channel_recv(&t->done, &step), ==, 0);
 		expect(step, ==, i);
 	}
-	expect(rota_join(task, &status), ==, 0);
-	expect(status, ==, -ENOENT);
-	/* Nobody has allocated: the fault is still there for the next one. */
+}
+
+/* The fault is still there for the next one. */
+static void expect_nobody_allocated(void)
+{
+	struct rota_channel never;
+
 	expect(rota_channel_init(&never, 8, 1), ==, -ENOMEM);
+}
+
+static void no_allocation_script(const struct place *place)
+{
+	struct table t;
+	rota_task *task;
+
+	(void)place;
+	table_init(&t);
+	hold_for_steps(&t);
+	expect(rota_spawn(&task, waiter, &t), ==, 0);
+	give_steps(&t);
+	unit_expect_join(task, -ENOENT);
+	expect_nobody_allocated();
+	table_deinit(&t);
+}
+
+static void no_allocation_of_a_thread_script(const struct place *place)
+{
+	struct table t;
+	pthread_t thread;
+	void *status;
+
+	(void)place;
+	table_init(&t);
+	hold_for_steps(&t);
+	expect(pthread_create(&thread, NULL, waiting_thread, &t), ==, 0);
+	give_steps(&t);
+	expect(pthread_join(thread, &status), ==, 0);
+	expect((intptr_t)status, ==, -ENOENT);
+	expect_nobody_allocated();
 	table_deinit(&t);
 }
 
 UNIT_TEST(sync, no_wait_allocates)
 {
 	in_fibers(no_allocation_script, 0);
+}
+
+UNIT_TEST(sync, no_wait_of_a_thread_allocates)
+{
+	place_run(&place_kinds[0], 0, no_allocation_of_a_thread_script, NULL);
+	in_fibers(no_allocation_of_a_thread_script, 0);
 }
 
 /* --- what is there at once ----------------------------------------------------------------------------------------------------- */
