@@ -10,6 +10,7 @@ enum {
 	CHANNEL,
 	SENDER,
 	PLACE,
+	MEETING,
 	SEMAPHORE,
 	NOTIFY,
 	READER,
@@ -17,6 +18,7 @@ enum {
 	MUTEX,
 	BROADCAST,
 	WATCH,
+	PREDICATE,
 	ONESHOT,
 	ONCE,
 	WAIT_GROUP,
@@ -29,6 +31,8 @@ enum {
 struct things {
 	struct rota_channel channel;
 	struct rota_channel full, full_too;
+	struct rota_channel meeting; /* without room */
+	struct rota_channel_op visitor;
 	struct rota_semaphore semaphore;
 	struct rota_notify notify;
 	struct rota_rwlock lock, shared;
@@ -41,15 +45,15 @@ struct things {
 	struct rota_cond cond;
 	struct rota_mutex box;
 	bool flag;          /* under the box's mutex */
-	rota_task *present; /* who comes to the barrier, or signals */
+	rota_task *present; /* who comes to the barrier or to the meeting, or signals */
 	struct rota_broadcast broadcast;
-	struct rota_watch watch;
+	struct rota_watch watch, goal;
 	struct rota_broadcast_receiver listener;
-	struct rota_watch_receiver watcher;
+	struct rota_watch_receiver watcher, seeker;
 };
 
 struct waits {
-	struct rota_channel_op channel, sender, place;
+	struct rota_channel_op channel, sender, place, meeting;
 	struct rota_semaphore_op semaphore;
 	struct rota_notify_op notify;
 	struct rota_rwlock_op lock, shared;
@@ -60,9 +64,9 @@ struct waits {
 	struct rota_barrier_op barrier;
 	struct rota_cond_op cond;
 	struct rota_broadcast_op broadcast;
-	struct rota_watch_op watch;
+	struct rota_watch_op watch, predicate;
 	struct rota_timer timer;
-	uint64_t received, heard, seen;
+	uint64_t received, met, heard, seen, sought;
 	struct rota_future *futures[WAITS];
 };
 
@@ -73,9 +77,12 @@ static void hold(struct things *t, int which)
 	struct rota_rwlock_op lock;
 	struct rota_mutex_lock_op mutex;
 	struct rota_once_op once;
-	const uint64_t seven = 7;
+	const uint64_t seven = 7, zero = 0;
 
 	switch (which) {
+	case PREDICATE:
+		expect(rota_watch_send(&t->goal, &zero), ==, 0);
+		break;
 	case SENDER:
 		expect(rota_channel_try_send(&t->full, &seven), ==, 0);
 		break;
@@ -117,6 +124,8 @@ static void things_init(struct things *t)
 	expect(rota_channel_init(&t->channel, 8, 1), ==, 0);
 	expect(rota_channel_init(&t->full, 8, 1), ==, 0);
 	expect(rota_channel_init(&t->full_too, 8, 1), ==, 0);
+	expect(rota_channel_init(&t->meeting, 8, 0), ==, 0);
+	expect(rota_watch_init(&t->goal, 8, &first), ==, 0);
 	rota_semaphore_init(&t->semaphore, 0);
 	rota_notify_init(&t->notify);
 	rota_rwlock_init(&t->lock);
@@ -133,6 +142,13 @@ static void things_init(struct things *t)
 	expect(rota_watch_init(&t->watch, 8, &first), ==, 0);
 	rota_broadcast_subscribe(&t->broadcast, &t->listener);
 	rota_watch_subscribe(&t->watch, &t->watcher);
+	rota_watch_subscribe(&t->goal, &t->seeker);
+}
+
+static bool is_seven(const void *value, void *arg)
+{
+	(void)arg;
+	return *(const uint64_t *)value == 7;
 }
 
 static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
@@ -142,6 +158,7 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	rota_channel_recv_init(&w->channel, &t->channel, &w->received);
 	rota_channel_send_init(&w->sender, &t->full, &seven);
 	rota_channel_reserve_init(&w->place, &t->full_too);
+	rota_channel_recv_init(&w->meeting, &t->meeting, &w->met);
 	rota_semaphore_acquire_init(&w->semaphore, &t->semaphore, 1);
 	rota_notify_wait_init(&w->notify, &t->notify);
 	rota_rwlock_rdlock_init(&w->lock, &t->lock);
@@ -154,10 +171,12 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	rota_cond_wait_init(&w->cond, &t->cond, &t->box);
 	rota_broadcast_recv_init(&w->broadcast, &t->listener, &w->heard);
 	rota_watch_changed_init(&w->watch, &t->watcher, &w->seen);
+	rota_watch_wait_for_init(&w->predicate, &t->seeker, is_seven, NULL, &w->sought);
 	rota_timer_init(&w->timer, deadline);
 	w->futures[CHANNEL] = &w->channel.future;
 	w->futures[SENDER] = &w->sender.future;
 	w->futures[PLACE] = &w->place.future;
+	w->futures[MEETING] = &w->meeting.future;
 	w->futures[SEMAPHORE] = &w->semaphore.future;
 	w->futures[NOTIFY] = &w->notify.future;
 	w->futures[READER] = &w->lock.future;
@@ -170,6 +189,7 @@ static void waits_init(struct waits *w, struct things *t, uint64_t deadline)
 	w->futures[COND] = &w->cond.future;
 	w->futures[BROADCAST] = &w->broadcast.future;
 	w->futures[WATCH] = &w->watch.future;
+	w->futures[PREDICATE] = &w->predicate.future;
 	w->futures[TIMER] = &w->timer.future;
 }
 
@@ -184,11 +204,11 @@ static int set_and_signal(void *arg)
 	return 0;
 }
 
-/* What is given where who gives has to wait for who takes, it is given by a task: to the barrier, another one comes;
- * the condition is signalled once the mutex was given up for it. */
+/* Where who gives has to wait for who takes, it is given by a task: to the barrier, another one comes, and so to the
+ * meeting; the condition is signalled once the mutex was given up for it. */
 static void give(struct things *t, int which)
 {
-	const uint64_t value = 7;
+	static const uint64_t value = 7;
 	uint64_t taken;
 
 	switch (which) {
@@ -200,6 +220,13 @@ static void give(struct things *t, int which)
 		break;
 	case PLACE:
 		expect(rota_channel_recv(&t->full_too, &taken), ==, 0);
+		break;
+	case MEETING:
+		rota_channel_send_init(&t->visitor, &t->meeting, &value);
+		expect(rota_spawn_future(&t->present, &t->visitor.future), ==, 0);
+		break;
+	case PREDICATE:
+		expect(rota_watch_send(&t->goal, &value), ==, 0);
 		break;
 	case SEMAPHORE:
 		expect(rota_semaphore_release(&t->semaphore, 1), ==, 0);
@@ -265,6 +292,14 @@ static void take(struct things *t, int which)
 	case PLACE:
 		expect(rota_channel_reserve(&t->full_too), ==, 0);
 		break;
+	case MEETING:
+		value = 0;
+		expect(rota_channel_recv(&t->meeting, &value), ==, 0);
+		break;
+	case PREDICATE:
+		value = 0;
+		expect(rota_watch_wait_for(&t->seeker, is_seven, NULL, &value), ==, 0);
+		break;
 	case SEMAPHORE:
 		expect(rota_semaphore_acquire(&t->semaphore, 1), ==, 0);
 		break;
@@ -322,7 +357,7 @@ static void hold_again(struct things *t, int which)
 		rota_mutex_unlock(&t->mutex);
 	if (which == PLACE)
 		expect(rota_channel_unreserve(&t->full_too), ==, 0);
-	if (which == BARRIER || which == COND)
+	if (which == BARRIER || which == COND || which == MEETING)
 		expect(rota_join(t->present, NULL), ==, 0);
 	t->flag = false;
 	if (which != SENDER) /* what was sent is in the way of the next */
@@ -348,6 +383,8 @@ static void things_deinit(struct things *t)
 	expect(rota_channel_deinit(&t->channel), ==, 0);
 	expect(rota_channel_deinit(&t->full), ==, 0);
 	expect(rota_channel_deinit(&t->full_too), ==, 0);
+	expect(rota_channel_deinit(&t->meeting), ==, 0);
+	expect(rota_watch_deinit(&t->goal), ==, 0);
 	expect(rota_broadcast_deinit(&t->broadcast), ==, 0);
 	expect(rota_watch_deinit(&t->watch), ==, 0);
 }
