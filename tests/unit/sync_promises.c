@@ -156,6 +156,7 @@ struct table {
 	struct rota_rwlock read, written;
 	struct rota_channel meeting; /* without room */
 	struct rota_channel done;    /* of one step */
+	bool begun;                  /* atomic: the thread that waits */
 };
 
 #define FAR (rota_now() + ROTA_SECONDS(3600))
@@ -399,7 +400,10 @@ static int waiter(void *arg)
 
 static void *waiting_thread(void *arg)
 {
+	struct table *t = arg;
+
 	rota_thread_waker(); /* the first wait of a thread makes what it sleeps by */
+	__atomic_store_n(&t->begun, true, __ATOMIC_RELEASE);
 	return (void *)(intptr_t)waiter(arg);
 }
 
@@ -492,9 +496,12 @@ static void no_allocation_of_a_thread_script(const struct place *place)
 	void *status;
 
 	(void)place;
+	rota_thread_waker();
 	table_init(&t);
 	hold_for_steps(&t);
 	expect(pthread_create(&thread, NULL, waiting_thread, &t), ==, 0);
+	while (!__atomic_load_n(&t.begun, __ATOMIC_ACQUIRE))
+		sched_yield();
 	give_steps(&t);
 	expect(pthread_join(thread, &status), ==, 0);
 	expect((intptr_t)status, ==, -ENOENT);
