@@ -12,6 +12,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 registry=${CARGO_REGISTRY_DIR:-/usr/share/cargo/registry}
+cc=${CC:-cc} # these two may be several words, and are not quoted below, as in make(1)
+cxx=${CXX:-c++}
 
 note()
 {
@@ -58,38 +60,38 @@ build_tokio()
 
 build_epoll()
 {
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/epoll-peer" "$here/epoll_echo.c" "$here/echo_loops.c"
+	$cc -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/epoll-peer" "$here/epoll_echo.c" "$here/echo_loops.c"
 	echo "$out/epoll-peer"
 }
 
 build_uring()
 {
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uring-peer" "$here/uring_echo.c" "$here/echo_loops.c" \
+	$cc -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uring-peer" "$here/uring_echo.c" "$here/echo_loops.c" \
 		-luring && echo "$out/uring-peer" || note "no liburing (Debian: liburing-dev), uring-peer left out"
 }
 
 build_threads()
 {
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/threads-peer" "$here/threads.c"
+	$cc -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/threads-peer" "$here/threads.c"
 	echo "$out/threads-peer"
 }
 
 build_boost()
 {
-	"${CXX:-c++}" -std=c++17 -O3 -DNDEBUG -Wall -Wextra -pthread -o "$out/boost-peer" "$here/boost_fiber.cpp" \
+	$cxx -std=c++17 -O3 -DNDEBUG -Wall -Wextra -pthread -o "$out/boost-peer" "$here/boost_fiber.cpp" \
 		-lboost_fiber -lboost_context 2>/dev/null && echo "$out/boost-peer" ||
 		note "no Boost.Fiber (Debian: libboost-fiber-dev), boost-peer left out"
 }
 
 build_epoll_server()
 {
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -o "$out/epoll-server" "$here/epoll_server.c"
+	$cc -std=gnu11 -O3 -g -Wall -Wextra -o "$out/epoll-server" "$here/epoll_server.c"
 	echo "$out/epoll-server"
 }
 
 build_tbb()
 {
-	"${CXX:-c++}" -std=c++17 -O3 -Wall -Wextra -o "$out/tbb-peer" "$here"/tbb/*.cpp "$out/libleaves.a" -ltbb \
+	$cxx -std=c++17 -O3 -Wall -Wextra -o "$out/tbb-peer" "$here"/tbb/*.cpp "$out/libleaves.a" -ltbb \
 		2>/dev/null &&
 		echo "$out/tbb-peer" || note "no oneTBB (Debian: libtbb-dev), tbb-peer left out"
 }
@@ -98,14 +100,14 @@ build_tbb()
 build_leaves()
 {
 	for name in arrays uts_tree; do
-		"${CC:-cc}" -std=gnu11 -O3 -Wall -Wextra -c -o "$out/$name.o" "$here/../$name.c"
+		$cc -std=gnu11 -O3 -Wall -Wextra -c -o "$out/$name.o" "$here/../$name.c"
 	done
 	ar rcs "$out/libleaves.a" "$out/arrays.o" "$out/uts_tree.o"
 }
 
 build_serial()
 {
-	"${CC:-cc}" -std=gnu11 -O3 -Wall -Wextra -o "$out/serial-peer" "$here/serial.c" "$out/libleaves.a" -lm
+	$cc -std=gnu11 -O3 -Wall -Wextra -o "$out/serial-peer" "$here/serial.c" "$out/libleaves.a" -lm
 	echo "$out/serial-peer"
 }
 
@@ -152,7 +154,7 @@ build_uv()
 		return
 	fi
 	# shellcheck disable=SC2046
-	"${CC:-cc}" -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uv-peer" "$here"/uv_*.c \
+	$cc -std=gnu11 -O3 -g -Wall -Wextra -pthread -o "$out/uv-peer" "$here"/uv_*.c \
 		$(pkg-config --cflags --libs libuv)
 	echo "$out/uv-peer"
 }
