@@ -100,6 +100,14 @@ static void fire(struct rota_op *op, int result)
 	rota__wake_batch_submit(&batch);
 }
 
+/* The call enters itself where a cancel or a close finds it. */
+static void enter_call(struct rota__poller *poller, struct rota__interruptible *self, const struct rota_op *op)
+{
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, self, op);
+	rota__spin_unlock(&poller->lock);
+}
+
 /* --- beside the pool ------------------------------------------------------------------------------------------------ */
 
 /* On the stack of the job, until it was taken over. */
@@ -117,9 +125,7 @@ static void call_beside(struct rota__beside *self)
 	struct rota_op *op = call->op;
 	struct rota__interruptible interruptible;
 
-	rota__spin_lock(&poller->lock);
-	rota__interrupts_enter(&poller->interrupts, &interruptible, op);
-	rota__spin_unlock(&poller->lock);
+	enter_call(poller, &interruptible, op);
 	rota__store(&call->taken, 1, RELEASE); /* it may be gone from here on. Partner: rota__poller_beside */
 	rota__sys_futex_wake(&call->taken, 1);
 	fire(op, perform_interruptibly(poller, op, &interruptible));
@@ -144,9 +150,7 @@ int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op)
 {
 	struct rota__interruptible self;
 
-	rota__spin_lock(&poller->lock);
-	rota__interrupts_enter(&poller->interrupts, &self, op);
-	rota__spin_unlock(&poller->lock);
+	enter_call(poller, &self, op);
 	return perform_interruptibly(poller, op, &self);
 }
 
