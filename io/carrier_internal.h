@@ -35,6 +35,9 @@ struct rota__carrier_ops {
 	uint16_t (*closes)(struct rota__carrier *carrier, int fd);
 	bool (*call_begin)(struct rota__carrier *carrier, int fd, uint16_t closes);
 	void (*call_end)(struct rota__carrier *carrier, int fd);
+
+	/* Whether operations wait for the descriptor. */
+	bool (*waited_for)(struct rota__carrier *carrier, int fd);
 };
 
 #define ROTA__OP_RESUME INT32_MIN
@@ -64,6 +67,15 @@ static inline bool rota__call_begin(int fd, uint16_t closes)
 	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
 
 	return carrier == NULL || carrier->ops->call_begin(carrier, fd, closes);
+}
+
+/* Whether operations wait for the descriptor, as the caller can know: a close has to end them. Any thread. */
+static inline bool rota__fd_waited_for(int fd)
+{
+	rota_runtime *rt = rota__runtime_self();
+	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+
+	return carrier != NULL && carrier->ops->waited_for(carrier, fd);
 }
 
 static inline void rota__call_end(int fd)

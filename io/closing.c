@@ -122,6 +122,12 @@ uint16_t rota__closing_closes(const struct rota__closing *closing, int fd)
 	return (uint16_t)rota__load(&closing->closes[fd], ACQUIRE); /* partner: rota__closing_begin */
 }
 
+bool rota__closing_counts(const struct rota__closing *closing, int fd)
+{
+	/* RELAXED: of what the caller does not know nothing is asked */
+	return (unsigned)fd < ROTA__COUNTED_FDS && rota__load(&closing->counts[fd], RELAXED) != 0;
+}
+
 bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes)
 {
 	return enter(closing, fd, true, closes);

@@ -191,6 +191,11 @@ static void epoll_call_end(struct rota__carrier *carrier, int fd)
 	rota__poller_call_end((struct rota__poller *)(void *)carrier, fd);
 }
 
+static bool epoll_waited_for(struct rota__carrier *carrier, int fd)
+{
+	return rota__poller_waited_for((struct rota__poller *)(void *)carrier, fd);
+}
+
 const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.start = epoll_start,
 	.resume = go_on,
@@ -200,4 +205,5 @@ const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.closes = epoll_closes,
 	.call_begin = epoll_call_begin,
 	.call_end = epoll_call_end,
+	.waited_for = epoll_waited_for,
 };

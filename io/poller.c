@@ -222,6 +222,20 @@ static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, 
 	} while (!done);
 }
 
+bool rota__poller_waited_for(struct rota__poller *poller, int fd)
+{
+	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+	const struct rota_op *op;
+
+	rota__spin_lock(&bucket->lock);
+	for (op = bucket->waiting.first; op != NULL; op = op->mail_next_) {
+		if (rota__op_is_about(op, fd))
+			break;
+	}
+	rota__spin_unlock(&bucket->lock);
+	return op != NULL;
+}
+
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)
 {
 	const int fd = closer->fd_;

@@ -85,6 +85,9 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker);
 int rota__poller_close_end(struct rota__poller *poller, const struct rota_op *closer);
 
+/* Whether operations wait for the descriptor to be ready. */
+bool rota__poller_waited_for(struct rota__poller *poller, int fd);
+
 /* How often the number was closed so far; an operation on it takes it down as it begins. */
 uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
 

@@ -16,6 +16,8 @@
 #include "../runtime/runtime_internal.h"
 #include "../runtime/spin_internal.h"
 #include "../runtime/sys_internal.h"
+#include "carrier_internal.h"
+#include "fd.h"
 #include "fd_hint_internal.h"
 #include "process_internal.h"
 #include "sys_process_internal.h"
@@ -54,13 +56,28 @@ int rota_process_kill(struct rota_process *process, int signo)
 	return rc;
 }
 
+static int close_as_others_do(void *fd)
+{
+	return rota_close((int)(intptr_t)fd);
+}
+
+/* What waits for it has to end first. That is left to a task, since the caller may not wait. */
 static void close_end(int *fd)
 {
 	if (*fd < 0)
 		return;
-	rota__fd_forget(*fd);
-	rota__sys_close(*fd);
+	if (!rota__fd_waited_for(*fd) || rota_spawn(NULL, close_as_others_do, (void *)(intptr_t)*fd) < 0) {
+		rota__fd_forget(*fd);
+		rota__sys_close(*fd);
+	}
 	*fd = -1;
+}
+
+/* Until its status is taken the number is the child's, and its group's, also when it has ended by itself. */
+static void kill_at_close(struct rota_process *process)
+{
+	if (process->flags_ & ROTA_PROCESS_KILL_ON_CLOSE && rota__sys_is_child(process->pid))
+		rota_process_kill(process, SIGKILL);
 }
 
 void rota_process_close(struct rota_process *process)
@@ -69,12 +86,11 @@ void rota_process_close(struct rota_process *process)
 
 	if (process->state_ == ROTA__PROCESS_CLOSED)
 		return;
+	kill_at_close(process);
 	close_end(&process->in);
 	close_end(&process->out);
 	close_end(&process->err);
 	if (rota__process_reap(process) == 0) {
-		if (process->flags_ & ROTA_PROCESS_KILL_ON_CLOSE)
-			rota_process_kill(process, SIGKILL);
 		orphan->pid = process->pid;
 		orphan->pidfd = process->pidfd_;
 		rota__orphan_leave(orphan);

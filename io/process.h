@@ -48,7 +48,7 @@ struct rota_process_stream {
 enum rota_process_flags {
 	ROTA_PROCESS_NEW_GROUP = 1,     /* a process group of its own, and signals below go to all of it */
 	ROTA_PROCESS_NEW_SESSION = 2,   /* a session, and so a group, of its own, without a terminal */
-	ROTA_PROCESS_KILL_ON_CLOSE = 4, /* rota_process_close kills it; else it goes on */
+	ROTA_PROCESS_KILL_ON_CLOSE = 4, /* rota_process_close kills it, with its group; else it goes on */
 	ROTA_PROCESS_KEEP_IGNORED = 8,  /* signals that this process ignores are ignored in the child, as after nohup */
 };
 
@@ -97,8 +97,10 @@ ROTA_API int rota_process_kill(struct rota_process *process, int signo);
  * any case. Results as rota_process_wait. */
 ROTA_API int rota_process_terminate(struct rota_process *process, uint64_t grace_ns, int *ret_status);
 
-/* Ends the handle: closes its pipe ends, kills the child if that was asked for, and leaves it to be waited for by rota.
- * Never waits; any thread. A handle that is closed stays so. */
+/* Ends the handle: closes its pipe ends, kills the child if that was asked for, and leaves it to be waited for by rota. The
+ * rest of a group of its own is killed with it, also when the child has ended by itself, unless it was waited for. Never
+ * waits; any thread. A handle that is closed stays so. A pipe end that operations of the runtime wait for is closed by a task
+ * of it, as by rota_close: they end with -ECANCELED, and the number is free when they have. */
 ROTA_API void rota_process_close(struct rota_process *process);
 
 /*

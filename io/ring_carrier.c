@@ -96,6 +96,11 @@ static void ring_call_end(struct rota__carrier *carrier, int fd)
 	rota__ring_call_end(ring_of(carrier), fd);
 }
 
+static bool ring_waited_for(struct rota__carrier *carrier, int fd)
+{
+	return rota__closing_counts(ring_of(carrier)->closing, fd);
+}
+
 const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.start = ring_start,
 	.resume = ring_resume,
@@ -105,4 +110,5 @@ const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.closes = ring_closes,
 	.call_begin = ring_call_begin,
 	.call_end = ring_call_end,
+	.waited_for = ring_waited_for,
 };

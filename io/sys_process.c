@@ -39,7 +39,9 @@ int rota__sys_dup_above(int fd, int least)
 {
 	int rc = rota__fault(ROTA__FAULT_SOCKET);
 
-	return rc < 0 ? rc : rota__sys_result(fcntl(fd, F_DUPFD_CLOEXEC, least));
+	if (rc == 0)
+		rc = rota__sys_result(fcntl(fd, F_DUPFD_CLOEXEC, least));
+	return rc == -EINVAL ? -EMFILE : rc; /* `least` is more than this process may have */
 }
 
 /* One that can be opened again: the other side of a pseudo-terminal would be another one's, each time. */
@@ -136,6 +138,13 @@ int rota__sys_reap(pid_t pid, int pidfd, int *ret_status)
 		return 0;
 	*ret_status = wait_status(&info);
 	return 1;
+}
+
+bool rota__sys_is_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 int rota__sys_kill(pid_t pid, int pidfd, bool group, int signo)

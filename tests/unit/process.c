@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "../../io/process.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "../../runtime/sys_internal.h"
@@ -124,6 +125,30 @@ static void refused_script(const struct place *place)
 UNIT_TEST(process, refused)
 {
 	everyhow(refused_script);
+}
+
+/* It is to have more descriptors than this process may. */
+static void many_script(const struct place *place)
+{
+	struct rota_process_config config = { .argv = ARGV("true"), .fd_count = ROTA_PROCESS_MAX_FDS };
+	int fds[ROTA_PROCESS_MAX_FDS], status = 0;
+	struct rlimit before, few;
+
+	for (int i = 0; i < ROTA_PROCESS_MAX_FDS; i++)
+		fds[i] = STDERR_FILENO;
+	config.fds = fds;
+	expect(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+	few = (struct rlimit){ .rlim_cur = ROTA_PROCESS_MAX_FDS, .rlim_max = before.rlim_max };
+	expect(setrlimit(RLIMIT_NOFILE, &few), ==, 0);
+	expect(carry_run(place, &config, &status), ==, -EMFILE);
+	expect(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+	expect(carry_run(place, &config, &status), ==, 0);
+	expect(status, ==, 0);
+}
+
+UNIT_TEST(process, more_descriptors_than_there_may_be)
+{
+	everyhow(many_script);
 }
 
 /* Each descriptor, allocation and system call on the way may fail: nothing stays behind. */
@@ -826,6 +851,113 @@ static void many_closed_script(const struct place *place)
 UNIT_TEST(process, many_closed_before_their_end)
 {
 	place_run(&place_kinds[1], 0, many_closed_script, NULL);
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* The leader of a group has ended, and nobody has waited for it: what it has started is killed all the same. */
+static void ended_leader_script(const struct place *place)
+{
+	struct rota_process_config config = {
+		.argv = SHELL("sleep 1000 & exit 0"),
+		.fd_count = 1,
+		.flags = ROTA_PROCESS_KILL_ON_CLOSE | ROTA_PROCESS_NEW_GROUP,
+	};
+	struct rota_process process;
+	int fds[2];
+	char byte;
+
+	(void)place;
+	plain_pipe(fds);
+	config.fds = &fds[1];
+	if (place->data != NULL)
+		rota__fault_arm(ROTA__FAULT_PIDFD, 1, -ENOSYS);
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	close(fds[1]);
+	expect_eventually(has_ended(process.pid));
+	rota_process_close(&process);
+	expect(rota_read(fds[0], &byte, 1), ==, 0); /* the last who had the other end is gone */
+	close(fds[0]);
+	expect(no_child(), ==, true);
+}
+
+UNIT_TEST(process, closed_when_the_leader_of_a_group_has_ended)
+{
+	for (int i = 0; i < PLACES_FOR_CALLS; i++) {
+		place_run(&place_kinds[i], 0, ended_leader_script, NULL);
+		place_run(&place_kinds[i], 0, ended_leader_script, "");
+	}
+}
+
+struct pipe_user {
+	int fd;
+	bool writes;
+};
+
+static int use_pipe(void *arg)
+{
+	static char bytes[1 << 20]; /* more than a pipe holds */
+	struct pipe_user *user = arg;
+
+	return (int)(user->writes ? rota_write(user->fd, bytes, sizeof(bytes)) : rota_read(user->fd, bytes, 1));
+}
+
+static int close_process(void *arg)
+{
+	rota_process_close(arg);
+	return 0;
+}
+
+/* Others wait for its pipe ends: they are not left to wait for what the child does with the other ends. */
+static void closed_pipes_script(const struct place *place)
+{
+	struct rota_process_config config = {
+		.argv = ARGV("sleep", "1000"),
+		.in = { ROTA_PROCESS_PIPE, 0 },
+		.out = { ROTA_PROCESS_PIPE, 0 },
+	};
+
+	(void)place;
+	for (int round = 0; round < 10; round++) {
+		const unsigned before = unit_own_descriptors();
+		struct pipe_user reader = { -1, false }, writer = { -1, true };
+		struct rota_process process;
+		rota_task *reads, *writes, *job;
+		pid_t pid;
+
+		expect(rota_process_spawn(&process, &config), ==, 0);
+		pid = process.pid;
+		reader.fd = process.out;
+		writer.fd = process.in;
+		plain_fill(writer.fd);
+		reads = unit_spawn(use_pipe, &reader);
+		writes = unit_spawn(use_pipe, &writer);
+		unit_until_resting(reads);
+		unit_until_resting(writes);
+		if (round % 2 == 0) {
+			rota_process_close(&process);
+		} else {
+			expect(rota_spawn_blocking(&job, close_process, &process), ==, 0);
+			unit_expect_join(job, 0);
+		}
+		unit_expect_join(reads, -ECANCELED);
+		unit_expect_join(writes, -ECANCELED);
+		expect(process.in, ==, -1);
+		expect(process.out, ==, -1);
+		expect(kill(pid, SIGKILL), ==, 0);
+		expect_eventually(rota_yield() == 0 && no_child());
+		expect_eventually(rota_yield() == 0 && unit_own_descriptors() == before);
+	}
+}
+
+UNIT_TEST(process, closed_while_others_wait_for_its_pipes)
+{
+	in_fibers(closed_pipes_script, 0);
 }
 
 static int leave(void *arg)
