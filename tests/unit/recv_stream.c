@@ -412,8 +412,16 @@ static void with_few_buffers(enum rota_backend backend, rota_fn *call)
 	}
 }
 
+/* tests/confined.c runs this where there are none. */
+static void skip_without_rings(void)
+{
+	if (getenv("ROTA_TEST_ON") != NULL)
+		cr_skip_test("no rings here");
+}
+
 UNIT_TEST(recv_stream, few_buffers)
 {
+	skip_without_rings();
 	rota__sys_ring_hide(0); /* without multishot requests nobody waits for a buffer */
 	with_few_buffers(ROTA_BACKEND_IO_URING, call_few);
 }
@@ -557,6 +565,7 @@ UNIT_TEST(recv_stream, idle_streams_hold_nothing)
 	const struct rota_config config = { .workers = 1, .backend = ROTA_BACKEND_IO_URING, .stall_ns = NO_STALLS };
 	rota_runtime *rt;
 
+	skip_without_rings();
 	unsetenv("ROTA_FLAVOR");
 	expect(rota_runtime_new(&rt, &config), ==, 0);
 	expect(rota_block_on(rt, call_idle, NULL), ==, 0);
