@@ -22,6 +22,7 @@
 #endif
 
 #define NSEC_PER_SEC 1000000000u
+#define KERNEL_THREADS 512u
 
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns)
 {
@@ -75,6 +76,18 @@ void rota__sys_unregister_memory(struct io_uring *ring)
 	syscall(__NR_io_uring_register, ring->ring_fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
 }
 
+/*
+ * Names and files are worked on by threads of the kernel's. By itself it makes 4 of them for each CPU, or as many as the
+ * ring has entries, and each open of a FIFO keeps one for as long as the other side does not come: then all that is
+ * behind them would wait. So it may make as many as a pool has by default.
+ */
+static void allow_kernel_threads(struct io_uring *ring)
+{
+	unsigned most[2] = { KERNEL_THREADS, 0 }; /* 0: of the others, which are for sockets, as it is */
+
+	io_uring_register_iowq_max_workers(ring, most); /* may fail: then there are fewer */
+}
+
 int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring_params *params)
 {
 	int rc = rota__fault(ROTA__FAULT_RING);
@@ -83,6 +96,7 @@ int rota__sys_ring_init(struct io_uring *ring, unsigned entries, struct io_uring
 		rc = io_uring_queue_init_params(entries, ring, params);
 	if (rc < 0)
 		return rc;
+	allow_kernel_threads(ring);
 	rota__fence(SEQ_CST); /* see rota__sys_ring_exit */
 	ring->ring_fd = ring->enter_ring_fd = rota__sys_above_standard(ring->ring_fd);
 	if (ring->ring_fd >= 0)

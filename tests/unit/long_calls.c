@@ -41,6 +41,40 @@ static void remove_fifo(char *path)
 	expect(rmdir(path), ==, 0);
 }
 
+enum { STUCK = 20 };
+
+/* However many wait for the other sides of FIFOs, other calls on files are made. By itself the kernel would make a ring of
+ * one entry a single thread for both. */
+static void stuck_script(const struct place *place)
+{
+	struct opening openings[STUCK];
+	char path[256];
+	int fd;
+
+	(void)place;
+	make_fifo(path);
+	for (int i = 0; i < STUCK; i++) {
+		openings[i] = (struct opening){ .path = path };
+		openings[i].task = unit_spawn(open_it, &openings[i]);
+	}
+	for (int i = 0; i < STUCK; i++)
+		unit_until_resting(openings[i].task);
+	fd = rota_open("/dev/null", O_RDWR, 0);
+	expect(fd, >=, 0);
+	expect(rota_close(fd), ==, 0);
+	for (int i = 0; i < STUCK; i++) {
+		expect(rota_cancel(openings[i].task), ==, 0);
+		unit_expect_join(openings[i].task, -ECANCELED);
+	}
+	remove_fifo(path);
+}
+
+UNIT_TEST(long_calls, hold_up_no_other_file)
+{
+	in_fibers(stuck_script, 0);
+	in_fibers(stuck_script, 1);
+}
+
 /* Spins, so that the moments lie close to each other. */
 static void wait_ns(uint64_t ns)
 {
