@@ -55,7 +55,7 @@ bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op
 	if (!is_counted(op))
 		return true;
 	open = enter(closing, op->fd_, goes_on, op->closes_);
-	if (op->opcode_ == IORING_OP_SPLICE && !enter(closing, op->second_fd_, goes_on, op->second_closes_))
+	if (op->pair_ && !enter(closing, op->second_fd_, goes_on, op->second_closes_))
 		open = false;
 	return open;
 }
@@ -104,7 +104,7 @@ struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct 
 	if (!is_counted(op))
 		return NULL;
 	closer = leave(closing, op->fd_);
-	if (op->opcode_ != IORING_OP_SPLICE)
+	if (!op->pair_)
 		return closer;
 	second = leave(closing, op->second_fd_);
 	if (second == NULL)
@@ -176,8 +176,7 @@ static bool is_marked(const struct rota__closing *closing, int fd)
 
 bool rota__closing_marked(const struct rota__closing *closing, const struct rota_op *op)
 {
-	return is_counted(op) &&
-	       (is_marked(closing, op->fd_) || (op->opcode_ == IORING_OP_SPLICE && is_marked(closing, op->second_fd_)));
+	return is_counted(op) && (is_marked(closing, op->fd_) || (op->pair_ && is_marked(closing, op->second_fd_)));
 }
 
 int rota__closing_next(struct rota__closing *closing, uint32_t *seen)

@@ -12,8 +12,8 @@
  *                being closed. What it has not handed to the kernel yet, and what comes back to be made again, ends when
  *                the mark is seen. Since the mark is older than the sequence, and each ring has one owner, nothing gets in
  *                behind the cancel.
- *                Of splices the kernel finds only what has begun, by one of its descriptors: a ring lists those that it has
- *                in the kernel, and cancels them by address (ring_splices.c).
+ *                By the second descriptor of a pair the kernel finds nothing, and of splices only what has begun: a ring
+ *                lists those that it has in the kernel, and cancels them by address (pairs_internal.h).
  *   who ends     the last of them (the count falls to the bare mark) takes the close off the list, clears the mark, and
  *                mails it to its ring.
  *
@@ -53,7 +53,7 @@ void rota__closing_deinit(struct rota__closing *closing);
  * closed since that one began. */
 bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op);
 
-/* It has ended, or was not handed over after all. Returns the close that may now go to its ring, or NULL; a splice may have
+/* It has ended, or was not handed over after all. Returns the close that may now go to its ring, or NULL; a pair may have
  * kept two, linked by backlog_next_. */
 struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op);
 

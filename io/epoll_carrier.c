@@ -121,11 +121,13 @@ static rota_poll close_it(struct rota_op *op, const struct rota_waker *waker)
 
 static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 {
+	if (op->pair_)
+		rota__pairs_remove(&poller_of(op)->pairs, op);
 	for (;;) {
 		const struct rota__call *call = rota__sys_call(op);
 		int rc;
 
-		if (op->cancelled_)
+		if (op->cancelled_ || (op->pair_ && rota__poller_was_closed(poller_of(op), op)))
 			return finish(op, -ECANCELED);
 		if (call->kind == ROTA__CALL_BLOCKS || is_file(op, call))
 			return in_pool(op, waker);

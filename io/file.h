@@ -70,7 +70,7 @@ struct rota_pooled_op {
 	struct rota_op op_;
 	union {
 		struct rota_offload_op offload_;
-		struct rota_op *before_; /* of a splice, in its ring's list */
+		struct rota_op *links_[2]; /* of a splice, in a list of its back end's */
 	};
 	bool begun_, pooled_;
 };

@@ -195,7 +195,7 @@ static void take_result(struct rota_op *op)
 	if (op->opcode_ == IORING_OP_POLL_ADD && op->future.status > 0)
 		op->future.status = rota__op_asked_events(op, op->future.status);
 	learn(op, op->future.status);
-	if (op->opcode_ != IORING_OP_SPLICE) /* which has its second descriptor in that place */
+	if (!op->pair_) /* which has its second descriptor in that place */
 		op->future.status = rota__cached_result(op, op->future.status);
 }
 
@@ -321,6 +321,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->polling_ = ROTA__POLL_NEVER;
 	op->as_socket_ = 0;
 	op->changes_ = 0;
+	op->pair_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;

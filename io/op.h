@@ -27,7 +27,7 @@ struct rota_op {
 	uint8_t stage_;
 	union {
 		uint16_t ioprio_;
-		uint16_t second_closes_; /* of a splice */
+		uint16_t second_closes_; /* of a pair */
 	};
 	int32_t fd_;
 	uint64_t offset_;
@@ -37,7 +37,7 @@ struct rota_op {
 	/* private: the wait */
 	struct rota_atomic_u32 state_;
 	union {
-		int32_t second_fd_; /* of a splice */
+		int32_t second_fd_; /* of a pair */
 		uint32_t moved_;    /* of the others: what came before what is under way */
 	};
 	struct rota_waker waker_;
@@ -50,7 +50,7 @@ struct rota_op {
 	uint8_t mail_;
 	uint8_t cancelled_;
 	uint8_t polling_;
-	uint8_t as_socket_ : 1, changes_ : 1;
+	uint8_t as_socket_ : 1, changes_ : 1, pair_ : 1;
 	uint8_t entry_flags_;
 	uint8_t more_;
 	uint16_t closes_;

@@ -70,10 +70,10 @@ static inline void rota__op_goes_on(struct rota_op *op, uint16_t closes)
 	op->closes_ = closes;
 }
 
-/* Whether it is about the descriptor, which may be the second one of a splice. */
+/* Whether it is about the descriptor, which may be the second one of a pair (pairs_internal.h). */
 static inline bool rota__op_is_about(const struct rota_op *op, int fd)
 {
-	return op->fd_ == fd || (op->opcode_ == IORING_OP_SPLICE && op->second_fd_ == fd);
+	return op->fd_ == fd || (op->pair_ && op->second_fd_ == fd);
 }
 
 /* As recv(2) has them: what is asked of the error queue is there or is not, and nothing waits for it. */

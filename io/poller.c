@@ -40,7 +40,7 @@ uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
 bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op)
 {
 	return rota__poller_closes(poller, op->fd_) != op->closes_ ||
-	       (op->opcode_ == IORING_OP_SPLICE && rota__poller_closes(poller, op->second_fd_) != op->second_closes_);
+	       (op->pair_ && rota__poller_closes(poller, op->second_fd_) != op->second_closes_);
 }
 
 /* Its close waits for calls that were cut off, or is about to be made. Certain for who began when that was so. */
@@ -138,25 +138,38 @@ static int arm(struct rota__poller *poller, const struct rota__poller_bucket *bu
 	return any ? rota__sys_epoll_arm(poller->epoll_fd, fd, events) : 0;
 }
 
-int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+/* With the lock held. */
+static int wait_in(struct rota__poller *poller, struct rota__poller_bucket *bucket, struct rota_op *op,
+		   const struct rota_waker *waker)
 {
-	struct rota__poller_bucket *bucket = bucket_of(poller, op->fd_);
 	int rc;
 
-	rota__spin_lock(&bucket->lock);
-	if (rota__poller_was_closed(poller, op) || is_closing(poller, op->fd_)) {
-		rota__spin_unlock(&bucket->lock);
+	if (rota__poller_was_closed(poller, op) || is_closing(poller, op->fd_))
 		return -ECANCELED;
-	}
-	if (rota__load(&bucket->closing, ACQUIRE) != 0) { /* partner: the decrement in close_end */
-		rota__spin_unlock(&bucket->lock);
+	if (rota__load(&bucket->closing, ACQUIRE) != 0) /* partner: the decrement in close_end */
 		return -EAGAIN;
-	}
 	rota__op_list_leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
 	rc = arm(poller, bucket, op->fd_);
 	if (rc < 0)
 		rota__op_list_take_back(&bucket->waiting, op);
+	return rc;
+}
+
+int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	struct rota__poller_bucket *bucket = bucket_of(poller, op->fd_);
+	const bool pair = op->pair_;
+	int rc;
+
+	if (pair) { /* before it looks whether the second was closed; who finds it there looks whether it waits yet */
+		op->mail_next_ = op;
+		rota__pairs_add(&poller->pairs, op);
+	}
+	rota__spin_lock(&bucket->lock);
+	rc = wait_in(poller, bucket, op, waker);
 	rota__spin_unlock(&bucket->lock);
+	if (rc < 0 && pair)
+		rota__pairs_remove(&poller->pairs, op);
 	return rc;
 }
 
@@ -191,6 +204,14 @@ static bool report(struct rota__poller *poller, int fd, uint32_t events, struct 
 	return done;
 }
 
+/* Ends a wait before its time. */
+static void end_early(struct rota__op_list *list, struct rota_op *op, struct rota__wake_batch *batch)
+{
+	if (op->pair_)
+		op->cancelled_ = 1; /* its owner has to take it out of `pairs` */
+	rota__op_list_end(list, op, op->pair_ ? ROTA__OP_RESUME : -ECANCELED, batch);
+}
+
 /* Ends, with -ECANCELED, what waits in the list for this descriptor. With its lock held. false: the batch is full, come
  * again. */
 static bool cancel_all(struct rota__op_list *list, int fd, struct rota__wake_batch *batch)
@@ -203,7 +224,7 @@ static bool cancel_all(struct rota__op_list *list, int fd, struct rota__wake_bat
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
-		rota__op_list_end(list, op, -ECANCELED, batch);
+		end_early(list, op, batch);
 	}
 	return true;
 }
@@ -222,18 +243,66 @@ static void cancel_in(struct rota__op_list *list, struct rota_atomic_u32 *lock, 
 	} while (!done);
 }
 
-bool rota__poller_waited_for(struct rota__poller *poller, int fd)
+/* The same, of pairs whose second descriptor it is. With their lock held. false: the batch is full, come again. */
+static bool cancel_seconds(struct rota__poller *poller, int fd, struct rota__wake_batch *batch)
+{
+	for (struct rota_op *op = rota__pairs_polls(&poller->pairs, fd); op != NULL; op = rota__pairs_next(op)) {
+		struct rota__poller_bucket *bucket = bucket_of(poller, op->fd_);
+
+		if (op->second_fd_ != fd)
+			continue;
+		if (rota__wake_batch_full(batch))
+			return false;
+		rota__spin_lock(&bucket->lock);
+		if (rota__op_is_listed(op))
+			end_early(&bucket->waiting, op, batch);
+		rota__spin_unlock(&bucket->lock);
+	}
+	return true;
+}
+
+static void cancel_pairs(struct rota__poller *poller, int fd)
+{
+	struct rota__wake_batch batch;
+	bool done;
+
+	rota__wake_batch_init(&batch);
+	do {
+		rota__spin_lock(&poller->pairs.lock);
+		done = cancel_seconds(poller, fd, &batch);
+		rota__spin_unlock(&poller->pairs.lock);
+		rota__wake_batch_submit(&batch);
+	} while (!done);
+}
+
+static bool is_first_of_any(struct rota__poller *poller, int fd)
 {
 	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
 	const struct rota_op *op;
 
 	rota__spin_lock(&bucket->lock);
-	for (op = bucket->waiting.first; op != NULL; op = op->mail_next_) {
-		if (rota__op_is_about(op, fd))
-			break;
-	}
+	op = bucket->waiting.first;
+	while (op != NULL && op->fd_ != fd)
+		op = op->mail_next_;
 	rota__spin_unlock(&bucket->lock);
 	return op != NULL;
+}
+
+static bool is_second_of_any(struct rota__poller *poller, int fd)
+{
+	struct rota_op *op;
+
+	rota__spin_lock(&poller->pairs.lock);
+	op = rota__pairs_polls(&poller->pairs, fd);
+	while (op != NULL && op->second_fd_ != fd)
+		op = rota__pairs_next(op);
+	rota__spin_unlock(&poller->pairs.lock);
+	return op != NULL;
+}
+
+bool rota__poller_waited_for(struct rota__poller *poller, int fd)
+{
+	return is_first_of_any(poller, fd) || is_second_of_any(poller, fd);
 }
 
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)
@@ -250,6 +319,7 @@ bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *close
 		rota__fetch_add(&bucket->closes, 1, SEQ_CST); /* partner: rota__poller_call_begin */
 	rota__spin_unlock(&bucket->lock);
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
+	cancel_pairs(poller, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
 	cancel_in(&poller->for_pool, &poller->lock, fd);
 	return rota__poller_cut_off(poller, closer, waker);
@@ -342,7 +412,7 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 	rota__spin_lock(lock);
 	listed = rota__op_is_listed(op);
 	if (listed)
-		rota__op_list_end(list, op, -ECANCELED, &batch);
+		end_early(list, op, &batch);
 	else if (op->mail_ == ROTA__PLACE_LONG_CALL)
 		interrupted = rota__interrupts_ask(&poller->interrupts, op);
 	rota__spin_unlock(lock);

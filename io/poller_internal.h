@@ -25,6 +25,10 @@
  * number may be another one's already, and who wants to wait naps. Numbers that share a list are not counted: who shares it
  * with a close naps.
  *
+ * A pair (pairs_internal.h) waits for its first descriptor in the list of that one, and stands in `pairs` so that a close of the
+ * second finds it. It stays there until its owner goes on, who does so in any case: what ends its wait, be it a cancel or a
+ * close, marks it as cancelled and has it resumed.
+ *
  * Calls of pool threads: poller_pool_internal.h.
  */
 #ifndef ROTA_IO_POLLER_INTERNAL_H
@@ -33,6 +37,7 @@
 #include "carrier_internal.h"
 #include "interrupt_internal.h"
 #include "op_list_internal.h"
+#include "pairs_internal.h"
 #include "reactor_internal.h"
 
 #define ROTA__POLLER_BUCKETS ((unsigned)1 << 20)
@@ -46,6 +51,7 @@ struct rota__poller {
 	int epoll_fd, wake_fd;
 	struct rota__poller_bucket *buckets;
 	struct rota__reactor reactor;
+	struct rota__pairs pairs; /* that wait for their first descriptor, or did; their owners take them out */
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified; /* a wake is on its way */
 	struct rota_atomic_u32 memory_taken; /* rota_register_memory was called */

@@ -138,9 +138,10 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 	if (op->changes_)
 		sqe->len = IORING_POLL_ADD_MULTI;
 	sqe->user_data = (uintptr_t)op;
-	if (op->opcode_ == IORING_OP_SPLICE) {
-		sqe->splice_fd_in = op->second_fd_;
-		rota__ring_splice_begins(ring, op);
+	if (op->pair_) {
+		if (op->opcode_ == IORING_OP_SPLICE)
+			sqe->splice_fd_in = op->second_fd_;
+		rota__pairs_add(&ring->pairs, op);
 		return;
 	}
 	if (op->polling_ != ROTA__POLL_NOW) {

@@ -59,6 +59,27 @@ static bool put_cancel_of_all(struct rota__ring *ring, int fd)
 	return true;
 }
 
+/* While the letter is out the operation cannot end, nor before it was taken out of the list. */
+static void mail_cancel(struct rota__ring *ring, struct rota_op *op, int fd)
+{
+	if (!rota__op_is_about(op, fd))
+		return;
+	rota__slot_take(&op->state_);
+	if (op->mail_ == ROTA__MAIL_NONE)
+		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+}
+
+void rota__ring_cancel_pairs(struct rota__ring *ring, int fd)
+{
+	rota__spin_lock(&ring->pairs.lock);
+	for (struct rota_op *op = ring->pairs.splices; op != NULL; op = rota__pairs_next(op))
+		mail_cancel(ring, op, fd);
+	for (struct rota_op *op = rota__pairs_polls(&ring->pairs, fd); op != NULL; op = rota__pairs_next(op))
+		mail_cancel(ring, op, fd);
+	rota__spin_unlock(&ring->pairs.lock);
+}
+
 void rota__ring_cancel_for_closes(struct rota__ring *ring)
 {
 	while (rota__ring_closes_unseen(ring)) {
@@ -68,7 +89,7 @@ void rota__ring_cancel_for_closes(struct rota__ring *ring)
 		if (fd >= 0 && !put_cancel_of_all(ring, fd))
 			return; /* again in the next turn */
 		if (fd >= 0)
-			rota__ring_cancel_splices(ring, fd);
+			rota__ring_cancel_pairs(ring, fd);
 		ring->closing_seen = seen;
 	}
 }

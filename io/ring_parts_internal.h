@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the five files of a ring share: ring.c, the owner's turn and its entries; ring_mail.c, what waits to become one;
- * ring_reap.c, completions; ring_splices.c, splices for the sake of closes; ring_rescue.c, all of it in a stuck owner's place.
+ * What the four files of a ring share: ring.c, the owner's turn and its entries; ring_mail.c, what waits to become one;
+ * ring_reap.c, completions; ring_rescue.c, all of it in a stuck owner's place.
  */
 #ifndef ROTA_IO_RING_PARTS_INTERNAL_H
 #define ROTA_IO_RING_PARTS_INTERNAL_H
@@ -80,17 +80,9 @@ void rota__ring_take_mail(struct rota__ring *ring);
 void rota__ring_submit_backlog(struct rota__ring *ring);
 void rota__ring_cancel_for_closes(struct rota__ring *ring);
 
-/* --- splices that the kernel has: ring_splices.c -------------------------------------------------------------------- */
-
-/* One is about to be published. Owner. */
-void rota__ring_splice_begins(struct rota__ring *ring, struct rota_op *op);
-
-/* There is a completion for it, which may have to wait and be met again. Who reaps, before it takes the slot. */
-void rota__ring_splice_ended(struct rota__ring *ring, struct rota_op *op);
-
-/* The descriptor is being closed: mails a cancel of each that is about it. The owner, or in its place; the mail is taken
- * afterwards. */
-void rota__ring_cancel_splices(struct rota__ring *ring, int fd);
+/* The descriptor is being closed: mails a cancel of each pair in the kernel that no cancel by this descriptor finds. The owner, or
+ * in its place; the mail is taken afterwards. */
+void rota__ring_cancel_pairs(struct rota__ring *ring, int fd);
 
 /* --- completions: ring_reap.c ---------------------------------------------------------------------------------------- */
 

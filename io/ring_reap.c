@@ -80,8 +80,8 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 	enum rota__op_mail again;
 	int res = cqe->res;
 
-	if (op->opcode_ == IORING_OP_SPLICE)
-		rota__ring_splice_ended(ring, op);
+	if (op->pair_ && !(cqe->flags & IORING_CQE_F_MORE))
+		rota__pairs_remove(&ring->pairs, op); /* also if it has to wait, and is met again */
 	rota__slot_take(&op->state_);
 	if (cqe->flags & IORING_CQE_F_MORE) { /* the kernel keeps the operation */
 		complete_in_part(ring, op, cqe, reaping);

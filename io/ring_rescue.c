@@ -29,7 +29,7 @@ static void cancel_for_closes_of(struct rota__ring *ring)
 		if (fd < 0)
 			continue;
 		rota__sys_cancel_for(&ring->uring, 0, fd);
-		rota__ring_cancel_splices(ring, fd);
+		rota__ring_cancel_pairs(ring, fd);
 	}
 }
 

@@ -20,6 +20,7 @@
 #include <poll.h>
 
 #include "carrier_internal.h"
+#include "pairs_internal.h"
 #include "pooled_op_internal.h"
 #include "splice_internal.h"
 #include "sys_internal.h"
@@ -33,9 +34,24 @@ static void prepare_call(struct rota_splice_op *op, size_t len)
 	rota__op_prepare(call, IORING_OP_SPLICE, op->to_, NULL, len, (uint64_t)op->to_offset_,
 			 op->flags_ | SPLICE_F_NONBLOCK);
 	call->addr_ = (uint64_t)op->from_offset_; /* not an address */
-	call->second_fd_ = op->from_;
-	call->second_closes_ = op->from_closes_;
+	rota__op_pair(call, op->from_, op->from_closes_);
 	rota__op_goes_on(call, op->to_closes_);
+}
+
+/* For one side; a close of the other ends it, too. */
+static void prepare_wait(struct rota_splice_op *op, enum rota__splice_side side)
+{
+	struct rota_op *wait = &op->call_.op_;
+
+	if (side == ROTA__SPLICE_FROM) {
+		rota_op_poll(wait, op->from_, POLLIN);
+		rota__op_pair(wait, op->to_, op->to_closes_);
+		rota__op_goes_on(wait, op->from_closes_);
+	} else {
+		rota_op_poll(wait, op->to_, POLLOUT);
+		rota__op_pair(wait, op->from_, op->from_closes_);
+		rota__op_goes_on(wait, op->to_closes_);
+	}
 }
 
 /* Until `leave` neither is closed, and calls that do not wait may be made. false: one of the two was. */
@@ -113,14 +129,10 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 		}
 		if (op->flags_ & SPLICE_F_NONBLOCK)
 			ROTA_ASYNC_RETURN(op, -EAGAIN);
-		if (side == ROTA__SPLICE_FROM)
-			rota_op_poll(&op->wait_, op->from_, POLLIN);
-		else
-			rota_op_poll(&op->wait_, op->to_, POLLOUT);
-		rota__op_goes_on(&op->wait_, side == ROTA__SPLICE_FROM ? op->from_closes_ : op->to_closes_);
-		ROTA_AWAIT(op, cx, &op->wait_.future);
-		if (op->wait_.future.status < 0)
-			ROTA_ASYNC_RETURN(op, op->wait_.future.status);
+		prepare_wait(op, side);
+		ROTA_AWAIT(op, cx, &op->call_.op_.future);
+		if (op->call_.op_.future.status < 0)
+			ROTA_ASYNC_RETURN(op, op->call_.op_.future.status);
 	}
 	ROTA_ASYNC_END(op);
 }

@@ -20,10 +20,9 @@ ROTA_BEGIN_DECLS
  *
  * Who may call, and what cancellation does: see fd.h. When both sides are ready, the caller makes the call itself
  * between pipes and sockets that are O_NONBLOCK; else a thread of the kernel's ring does, or one of the blocking pool, and
- * to a blocking socket 16 KiB at most go at a time. That call waits if somebody else takes the bytes or the room first: a
- * cancel, or rota_close of either side, ends it then. Before, it waits for one side at a time, and a close of that one ends it
- * at once; a close of the other is seen when the wait is over. In each case the result is -ECANCELED, and what was not moved is
- * still in `from`. O_NONBLOCK is never changed.
+ * to a blocking socket 16 KiB at most go at a time. That call waits if somebody else takes the bytes or the room first. A
+ * cancel, or rota_close of either side, ends it then, as it does before, while one side is waited for: the result is
+ * -ECANCELED, and what was not moved is still in `from`. O_NONBLOCK is never changed.
  */
 ROTA_API ssize_t rota_splice(int from, off_t from_offset, int to, off_t to_offset, size_t len,
 			     unsigned flags) ROTA_MUST_USE;
@@ -41,8 +40,7 @@ struct rota_splice_op {
 	unsigned flags_;
 	uint16_t from_closes_, to_closes_; /* of the two, when it began */
 	bool goes_on_;
-	struct rota_pooled_op call_;
-	struct rota_op wait_;
+	struct rota_pooled_op call_; /* or, of its operation, the poll that comes before */
 };
 ROTA_API void rota_op_splice(struct rota_splice_op *op, int from, off_t from_offset, int to, off_t to_offset,
 			     size_t len, unsigned flags);

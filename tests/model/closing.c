@@ -107,7 +107,7 @@ static void setup_splice(void)
 {
 	counts[0].value = closes[0].value = counts[1].value = closes[1].value = 0;
 	closing = (struct rota__closing){ .counts = counts, .closes = closes };
-	splicing = (struct rota_op){ .opcode_ = IORING_OP_SPLICE, .fd_ = 0, .second_fd_ = 1 };
+	splicing = (struct rota_op){ .opcode_ = IORING_OP_SPLICE, .fd_ = 0, .second_fd_ = 1, .pair_ = 1 };
 	close_first = (struct rota_op){ .fd_ = 0 };
 	close_from = (struct rota_op){ .fd_ = 1 };
 	made = from_made = 0;

@@ -312,7 +312,7 @@ static void begin_call(struct caller *c, enum by_itself kind, int fd)
 	default:
 		rota_op_splice(&c->splice, fd, -1, c->pipe[1], -1, 1, 0);
 		c->future = &c->splice.future;
-		c->wait = &c->splice.wait_;
+		c->wait = &c->splice.call_.op_;
 	}
 	expect(poll_now(c->future), ==, ROTA_PENDING);
 }

@@ -102,7 +102,7 @@ static void prepare_splice(struct rota_pooled_op *call, int from, int to)
 
 	rota__op_prepare(op, IORING_OP_SPLICE, to, NULL, 1, UINT64_MAX, 0);
 	op->addr_ = UINT64_MAX;
-	op->second_fd_ = from;
+	rota__op_pair(op, from, 0);
 }
 
 struct splices {
@@ -146,7 +146,7 @@ static void close_and_finish(struct splices *s, int fd, unsigned moments)
 		expect(finish(&s->ring, &s->calls[i].op_), ==, -ECANCELED);
 	expect(finish(&s->ring, &s->closer), ==, 0);
 	expect(fcntl(fd, F_GETFD), ==, -1);
-	expect_pointer(s->ring.splices, ==, NULL);
+	expect_pointer(s->ring.pairs.splices, ==, NULL);
 	rota__ring_deinit(&s->ring);
 	rota__closing_deinit(&s->closing);
 }
@@ -162,47 +162,6 @@ UNIT_TEST(ring_mail, splices_end_when_either_side_is_closed)
 		close(from ? s.pair[0] : s.fds[0]);
 		close(s.fds[1]);
 		close(s.pair[1]);
-	}
-}
-
-/* Those that are in the list, the latest first. */
-static unsigned listed(const struct rota__ring *ring, const struct rota_pooled_op calls[3])
-{
-	const struct rota_op *last = NULL;
-	unsigned set = 0;
-
-	for (const struct rota_op *op = ring->splices; op != NULL; last = op, op = op->backlog_next_) {
-		expect(last == NULL || op < last, ==, true);
-		for (unsigned i = 0; i < 3; i++)
-			set |= (unsigned)(op == &calls[i].op_) << i;
-	}
-	return set;
-}
-
-/* A completion that has to wait is met again. */
-static void end_splice(struct rota__ring *ring, struct rota_pooled_op calls[3], unsigned which, unsigned *left)
-{
-	*left &= ~(1u << which);
-	for (unsigned i = 0; i < 2; i++) {
-		rota__ring_splice_ended(ring, &calls[which].op_);
-		expect(listed(ring, calls), ==, *left);
-	}
-}
-
-UNIT_TEST(ring_mail, splices_end_in_any_order)
-{
-	for (unsigned first = 0; first < 3; first++) {
-		for (unsigned turn = 1; turn <= 2; turn++) {
-			struct rota__ring ring = { .splices = NULL };
-			struct rota_pooled_op calls[3];
-			unsigned left = 7;
-
-			for (unsigned i = 0; i < 3; i++)
-				rota__ring_splice_begins(&ring, &calls[i].op_);
-			expect(listed(&ring, calls), ==, left);
-			for (unsigned i = 0; i < 3; i++)
-				end_splice(&ring, calls, (first + i * turn) % 3, &left);
-		}
 	}
 }
 

@@ -127,7 +127,7 @@ static void *leave_over(void *arg)
 	count_and_submit(left, &left->closed);
 	rota__op_prepare(&left->spliced.op_, IORING_OP_SPLICE, left->other[1], NULL, 1, UINT64_MAX, 0);
 	left->spliced.op_.addr_ = UINT64_MAX;
-	left->spliced.op_.second_fd_ = left->silent[0];
+	rota__op_pair(&left->spliced.op_, left->silent[0], 0);
 	count_and_submit(left, &left->spliced.op_);
 	rota__ring_turn(&left->ring, 0);
 	rota_op_poll(&left->filled_in, left->fds[1], POLLOUT);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "../../io/splice.h"
 
+#include "../../io/carrier_internal.h"
 #include "../../io/fd.h"
 #include "../../io/pipe.h"
 #include "../../io/sys_internal.h"
@@ -316,6 +317,112 @@ static void cancel_script(const struct place *place)
 UNIT_TEST(splice, given_up_while_it_waits)
 {
 	in_fibers(cancel_script, 0);
+}
+
+/* Closes one side of a splice that waits for one of them, be it that one or the other. */
+static void close_side(struct silent silent, bool from, bool by_job)
+{
+	const int side = from ? silent.from : silent.to;
+	rota_task *task;
+
+	if (by_job)
+		expect(rota_spawn_blocking(&task, splice_it, &silent), ==, 0);
+	else
+		task = unit_spawn(splice_it, &silent);
+	if (by_job)
+		expect_eventually(rota_yield() == 0 && rota__fd_waited_for(silent.to) &&
+				  rota__fd_waited_for(silent.from));
+	else
+		unit_until_resting(task);
+	expect(rota_close(side), ==, 0);
+	expect(fcntl(side, F_GETFD), ==, -1);
+	unit_expect_join(task, -ECANCELED);
+	expect(rota__fd_waited_for(silent.from), ==, false);
+	expect(rota__fd_waited_for(silent.to), ==, false);
+}
+
+static void either_side_script(const struct place *place)
+{
+	(void)place;
+	for (int round = 0; round < 32; round++) {
+		const bool full = round & 1, from = round & 2, by_job = round & 4, blocking = round & 8;
+		struct silent silent;
+		int fds[2], pair[2];
+
+		plain_pipe(fds);
+		plain_pair(pair);
+		silent = (struct silent){ .from = plain_far(fds[0]), .to = plain_far(pair[0]) };
+		if (full) { /* then it waits for room, else for something to move */
+			expect(write(fds[1], "abc", 3), ==, 3);
+			plain_fill(silent.to);
+		}
+		if (blocking)
+			plain_block(silent.to);
+		else
+			plain_nonblock(silent.to);
+		close_side(silent, from, by_job);
+		close(from ? silent.to : silent.from);
+		close(fds[1]);
+		close(pair[1]);
+	}
+}
+
+UNIT_TEST(splice, ended_by_a_close_of_either_side)
+{
+	in_fibers(either_side_script, 0);
+}
+
+/* On rings of two entries some of them are in the backlog, or in a letter. */
+UNIT_TEST(splice, ended_in_the_backlog_by_a_close_of_either_side)
+{
+	in_fibers(either_side_script, 2);
+}
+
+enum { CROWD = 200 };
+
+/* Many wait for the same silent pipe, each for a socket of its own; those whose socket is closed end, the others do not. */
+static void crowd_script(const struct place *place)
+{
+	static struct silent silent[CROWD];
+	static rota_task *tasks[CROWD];
+	static int peers[CROWD];
+	int fds[2], pair[2];
+
+	(void)place;
+	plain_pipe(fds);
+	fds[0] = plain_far(fds[0]);
+	for (int i = 0; i < CROWD; i++) {
+		plain_pair(pair);
+		peers[i] = pair[1];
+		silent[i] = (struct silent){ fds[0], pair[0] };
+		tasks[i] = unit_spawn(splice_it, &silent[i]);
+	}
+	for (int i = 0; i < CROWD; i++)
+		unit_until_resting(tasks[i]);
+	for (int i = 0; i < CROWD; i += 2) {
+		expect(rota_close(silent[i].to), ==, 0);
+		unit_expect_join(tasks[i], -ECANCELED);
+	}
+	expect(write(fds[1], "0123456789", 10), ==, 10);
+	for (int i = 1; i < CROWD; i += 2)
+		rota_cancel(tasks[i]);
+	for (int i = 1, moved = 0; i < CROWD; i += 2) {
+		int status = 0;
+
+		expect(rota_join(tasks[i], &status), ==, 0);
+		expect(status == 10 || status == -ECANCELED, ==, true);
+		moved += status == 10;
+		expect(moved, <=, 1);
+		close(silent[i].to);
+	}
+	for (int i = 0; i < CROWD; i++)
+		close(peers[i]);
+	plain_close(fds);
+}
+
+UNIT_TEST(splice, ended_by_a_close_among_many)
+{
+	in_fibers(crowd_script, 0);
 }
 
 static void cancelled_before_script(const struct place *place)
