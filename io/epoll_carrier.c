@@ -139,8 +139,10 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 		rota__poller_call_end(poller_of(op), op->fd_);
 		if (rc == -EINTR || rota__op_was_no_socket(op, rc) || wants_more(op, rc))
 			continue;
-		if (rc == ROTA__CALL_UNSURE)
+		if (rc == ROTA__CALL_UNSURE) {
+			op->has_turn_ = op->opcode_ == IORING_OP_ACCEPT;
 			return in_pool(op, waker);
+		}
 		return must_wait(op, rc) ? wait(op, rc, waker) : finish(op, rc);
 	}
 }

@@ -68,6 +68,7 @@ bool rota__op_waits_for_ever(const struct rota_op *op)
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:
 	case IORING_OP_SPLICE:
+	case IORING_OP_ACCEPT:
 		return true;
 	default:
 		return rota__sys_call(op)->kind == ROTA__CALL_MOVES && op->offset_ == UINT64_MAX &&
@@ -110,11 +111,10 @@ bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota
 	return at != NULL;
 }
 
-/* Whether its call would move bytes to or from the descriptor: one that opens has a directory there. */
-static bool moves_bytes_of(const struct rota_op *op, int fd)
+/* Whether its call waits for the descriptor: one that opens has a directory there. */
+static bool waits_for(const struct rota_op *op, int fd)
 {
-	return rota__op_is_about(op, fd) &&
-	       (op->opcode_ == IORING_OP_SPLICE || rota__sys_call(op)->kind == ROTA__CALL_MOVES);
+	return rota__op_is_about(op, fd) && op->opcode_ != IORING_OP_OPENAT && op->opcode_ != IORING_OP_OPENAT2;
 }
 
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
@@ -122,7 +122,7 @@ bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
 	bool any = false;
 
 	for (struct rota__interruptible *at = interrupts->first; at != NULL; at = at->next) {
-		if (!moves_bytes_of(at->op, fd))
+		if (!waits_for(at->op, fd))
 			continue;
 		ask(interrupts, at);
 		any = the_signal != 0; /* else it goes on for as long as it likes */
@@ -134,7 +134,7 @@ bool rota__interrupts_going_on(const struct rota__interrupts *interrupts, int fd
 {
 	const struct rota__interruptible *at = interrupts->first;
 
-	while (at != NULL && !(at->asked && moves_bytes_of(at->op, fd)))
+	while (at != NULL && !(at->asked && waits_for(at->op, fd)))
 		at = at->next;
 	return at != NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls of threads that may wait for ever: the open of a FIFO without its other side, the read of a terminal, a splice
- * whose bytes or room somebody else has taken. A signal cuts them off.
+ * whose bytes or room somebody else has taken, an accept whose connection another process has taken. A signal cuts them off.
  *
  *   who makes the call  is in the list with its thread from before the call until after it, and lets the signal through in
  *                       between. When a call was interrupted it looks whether it was asked to end; else it calls again.
@@ -61,8 +61,8 @@ void rota__interrupts_let(bool through);
 /* Whether the operation was in the list; then it is told, and `again` is set. */
 bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota_op *op);
 
-/* The descriptor is being closed: the same for all operations in the list that move bytes to or from it. Whether there are any
- * that will end by it: there may be no signal to be had. */
+/* The descriptor is being closed: the same for all operations in the list that wait for it. Whether there are any that will
+ * end by it: there may be no signal to be had. */
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd);
 
 /* Whether one of these is still in the list. */

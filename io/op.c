@@ -194,6 +194,9 @@ static void take_result(struct rota_op *op)
 {
 	if (op->opcode_ == IORING_OP_POLL_ADD && op->future.status > 0)
 		op->future.status = rota__op_asked_events(op, op->future.status);
+	if (op->has_turn_)
+		rota__accept_turn_end(op->fd_);
+	op->has_turn_ = 0;
 	learn(op, op->future.status);
 	if (!op->pair_) /* which has its second descriptor in that place */
 		op->future.status = rota__cached_result(op, op->future.status);
@@ -322,6 +325,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->as_socket_ = 0;
 	op->changes_ = 0;
 	op->pair_ = 0;
+	op->has_turn_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;

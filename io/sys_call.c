@@ -194,10 +194,11 @@ static int is_listening(int fd)
 }
 
 /*
- * Accepts on a listener that is not O_NONBLOCK take turns, so that what was ready for one was not taken by another. The turn is
- * a bit of the number, since nobody waits for it as for a lock: it lasts for two system calls, the second of which waits where
- * another process was quicker. Who finds it taken waits as if there was no connection: the poll tells at once of one that is
- * there, so it tries again soon, and meanwhile others have the worker.
+ * Accepts on a listener that is not O_NONBLOCK take turns, so that what was ready for one was not taken by another, and so that
+ * one thread at most waits where another process was quicker. The turn is a bit of the number, since nobody waits for it as
+ * for a lock: it begins before the poll, and where there is a connection it is the operation's until that has ended. Who
+ * finds it taken waits as if there was no connection: the poll tells at once of one that is there, so it tries again soon,
+ * and meanwhile others have the worker.
  */
 #define TURNS (1u << 16) /* higher descriptors share them */
 static struct rota_atomic_u32 accept_turns[TURNS / 32];
@@ -231,11 +232,9 @@ static int accept_in_turn(const struct rota_op *op)
 		return -EAGAIN;
 	rc = ready_events(op->fd_, POLLIN);
 	if (rc > 0)
-		rc = accept_plainly(op);
-	else if (rc == 0)
-		rc = -EAGAIN;
+		return ROTA__CALL_UNSURE; /* with the turn */
 	rota__accept_turn_end(op->fd_);
-	return rc;
+	return rc < 0 ? rc : -EAGAIN;
 }
 
 static int make_accept(const struct rota_op *op, bool nowait)

@@ -55,7 +55,8 @@ const struct rota__call *rota__sys_call(const struct rota_op *op);
  * rule. */
 bool rota__sys_opens_file(const struct rota_op *op);
 
-/* The turn of an accept on a listener that is not O_NONBLOCK. false: somebody else has it. */
+/* The turn of an accept on a listener that is not O_NONBLOCK. false: somebody else has it. Who makes the call `nowait` and gets
+ * ROTA__CALL_UNSURE has it until the accept has ended. */
 bool rota__accept_turn_begin(int fd);
 void rota__accept_turn_end(int fd);
 

@@ -30,7 +30,8 @@ ROTA_API int rota_tcp_connect(const char *host, const char *port) ROTA_MUST_USE;
 /* The port that a socket is bound to, in host order, or a negative errno. Never waits. */
 ROTA_API int rota_local_port(int fd);
 
-/* Accepts a connection: a close-on-exec descriptor. addr and len as in accept(2), both may be NULL. */
+/* Accepts a connection: a close-on-exec descriptor. addr and len as in accept(2), both may be NULL. Other processes may accept
+ * from the same listener, be it O_NONBLOCK or not: who comes too late for a connection waits for the next one. */
 ROTA_API int rota_accept(int fd, struct sockaddr *addr, socklen_t *len) ROTA_MUST_USE;
 
 /* As connect(2). After an error, or a cancellation, close the socket: it is of no more use. */

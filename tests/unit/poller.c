@@ -19,10 +19,10 @@ static struct rota__poller *poller_here(void)
 	return (struct rota__poller *)(void *)rota_runtime_current()->io;
 }
 
-static void in_fiber_of(enum rota_flavor flavor, rota_fn *fn)
+static void in_fiber_with(unsigned workers, enum rota_flavor flavor, rota_fn *fn)
 {
 	const struct rota_config config = {
-		.workers = 2, .flavor = flavor, .backend = ROTA_BACKEND_EPOLL, .max_blocking_threads = 1
+		.workers = workers, .flavor = flavor, .backend = ROTA_BACKEND_EPOLL, .max_blocking_threads = 1
 	};
 	rota_runtime *rt;
 
@@ -31,6 +31,11 @@ static void in_fiber_of(enum rota_flavor flavor, rota_fn *fn)
 	expect(rota_block_on(rt, fn, NULL), ==, 0);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	rota_runtime_free(rt);
+}
+
+static void in_fiber_of(enum rota_flavor flavor, rota_fn *fn)
+{
+	in_fiber_with(2, flavor, fn);
 }
 
 static void in_fiber(rota_fn *fn)
@@ -324,6 +329,120 @@ UNIT_TEST(poller, nobody_spins_for_a_turn_to_accept)
 {
 	in_fiber(accept_out_of_turn);
 	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_out_of_turn);
+}
+
+/* --- a listener that another process accepts from, too -------------------------------------------------------------- */
+
+struct thief {
+	pid_t pid;
+	int listener, port, line;
+};
+
+/* Another process, which takes a connection whenever it is told to, and says when it has. */
+static void thief_start(struct thief *thief)
+{
+	int ends[2];
+	char byte;
+
+	thief->listener = plain_listen(4, &thief->port);
+	plain_pair(ends);
+	thief->pid = fork();
+	expect(thief->pid, >=, 0);
+	thief->line = ends[1];
+	if (thief->pid > 0) {
+		close(ends[0]);
+		return;
+	}
+	close(ends[1]);
+	while (read(ends[0], &byte, 1) == 1) {
+		close(accept(thief->listener, NULL, NULL));
+		if (write(ends[0], &byte, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void thief_stop(struct thief *thief)
+{
+	int status = -1;
+
+	close(thief->line);
+	expect(waitpid(thief->pid, &status, 0), ==, thief->pid);
+	expect(status, ==, 0);
+}
+
+static void steal(const struct thief *thief)
+{
+	char byte = 'x';
+
+	expect(write(thief->line, &byte, 1), ==, 1);
+	expect(read(thief->line, &byte, 1), ==, 1);
+}
+
+static struct thief thief;
+
+enum robbed { SERVED, CANCELLED, CLOSED };
+
+/* Two accepts find a connection, and before the call of the first is made it is gone: they wait for another one. Their worker,
+ * of which there is one, has time for others meanwhile. */
+static void be_robbed(enum robbed what)
+{
+	struct pool_holder holder = { 0, 0 };
+	rota_task *tasks[2], *job = take_pool(&holder);
+	int clients[3], status = 0;
+
+	clients[0] = plain_connect(thief.port);
+	for (unsigned i = 0; i < 2; i++) {
+		tasks[i] = unit_spawn(accept_one, &thief.listener);
+		unit_until_resting(tasks[i]);
+	}
+	steal(&thief);
+	__atomic_store_n(&holder.free, 1, __ATOMIC_RELEASE);
+	unit_expect_join(job, 0);
+	expect(rota_sleep(ROTA_MS(2)), ==, 0); /* the call is under way, as a rule */
+	if (what == CLOSED)
+		expect(rota_close(thief.listener), ==, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (what == SERVED)
+			clients[1 + i] = plain_connect(thief.port);
+		else if (what == CANCELLED)
+			rota_cancel(tasks[i]);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		expect(rota_join(tasks[i], &status), ==, 0);
+		if (what == SERVED) {
+			expect(status, >=, 0);
+			close(status);
+			close(clients[1 + i]);
+		} else {
+			expect(status, ==, -ECANCELED);
+		}
+	}
+	close(clients[0]);
+}
+
+static int accept_among_thieves(void *arg)
+{
+	(void)arg;
+	for (unsigned round = 0; round < 10; round++) {
+		be_robbed(SERVED);
+		be_robbed(CANCELLED);
+	}
+	be_robbed(CLOSED);
+	return 0;
+}
+
+static void robbed_in(enum rota_flavor flavor)
+{
+	thief_start(&thief);
+	in_fiber_with(1, flavor, accept_among_thieves);
+	thief_stop(&thief);
+}
+
+UNIT_TEST(poller, an_accept_whose_connection_another_process_takes)
+{
+	robbed_in(ROTA_FLAVOR_MULTI_THREAD);
+	robbed_in(ROTA_FLAVOR_CURRENT_THREAD);
 }
 
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
