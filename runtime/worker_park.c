@@ -45,6 +45,8 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 	worker->look_every = tasks_in(LOOK_TARGET_NS, mean);
 	worker->look_at = runs + worker->look_every;
 	rota__worker_disturb(worker);
+	if (__builtin_expect(now >= rota__load(&worker->rt->monitor.renew_at, RELAXED), 0))
+		rota__monitor_renew(worker, now);
 	worker->polled_runs = runs;
 	worker->fresh_runs = 0;
 	worker->polled_at = now;

@@ -36,7 +36,21 @@ static void wake_reactor(rota_runtime *rt)
 	reactor_woken++;
 }
 
-static const struct rota__driver driver = { .rescue = rescue, .wake = wake, .wake_reactor = wake_reactor };
+static bool can_put_off;
+static unsigned put_offs;
+static uint64_t put_off_by;
+
+static bool put_off(rota_runtime *rt, uint64_t ns)
+{
+	(void)rt;
+	put_offs += can_put_off;
+	put_off_by = ns;
+	return can_put_off;
+}
+
+static const struct rota__driver driver = {
+	.rescue = rescue, .wake = wake, .wake_reactor = wake_reactor, .put_off = put_off
+};
 static struct rota_runtime runtime = {
 	.driver = &driver,
 	.worker_count = WORKERS,
@@ -335,4 +349,139 @@ UNIT_TEST(monitor, has_nothing_to_do_where_nobody_else_may_run_tasks)
 	expect(look(), ==, ROTA_NEVER);
 	expect(rescued[0], ==, 0);
 	runtime.config.flavor = ROTA_FLAVOR_MULTI_THREAD;
+}
+
+/* --- looks that are put off ------------------------------------------------------------------------------------------- */
+
+#define PAUSE (4 * STALL)
+
+/* Looks, in a calm that has lasted. Worker 1 is awake, too, and has run a task since. */
+static void look_calmly(void)
+{
+	can_put_off = true;
+	wake_up(1);
+	have_run_one(0);
+	have_run_one(1);
+	expect(look(), ==, now + 2 * STALL);
+	now += STALL;
+	have_run_one(0);
+	have_run_one(1);
+	expect(put_offs, ==, 0);
+	expect(look(), ==, ROTA_NEVER);
+	expect(put_offs, ==, 1);
+	expect(put_off_by, ==, PAUSE);
+	reactor_woken = 0;
+}
+
+/* Worker `i` comes by when so much time has passed since the last look. */
+static void come_by(unsigned i, uint64_t after)
+{
+	if (now + after >= rota__load(&runtime.monitor.renew_at, RELAXED))
+		rota__monitor_renew(&workers[i], now + after);
+}
+
+UNIT_TEST(monitor, leaves_looks_to_workers_while_nobody_is_inside_a_task)
+{
+	look_calmly();
+	for (unsigned i = 1; i < 5; i++) {
+		have_run_one(1);
+		come_by(0, PAUSE / 2 - 1); /* too early */
+		expect(put_offs, ==, i);
+		come_by(0, PAUSE / 2);
+		come_by(0, PAUSE / 2); /* once is enough */
+		expect(put_offs, ==, i + 1);
+		now += PAUSE / 2;
+	}
+	expect(reactor_woken, ==, 0);
+	expect(rescued[0] + rescued[1], ==, 0);
+}
+
+UNIT_TEST(monitor, is_woken_by_a_worker_that_finds_another_one_stuck)
+{
+	look_calmly();
+	run_one(1);
+	come_by(0, PAUSE / 2);
+	expect(put_offs, ==, 2);
+	now += PAUSE / 2;
+	come_by(0, PAUSE / 2);
+	come_by(0, PAUSE / 2); /* once is enough */
+	expect(put_offs, ==, 2);
+	expect(reactor_woken, ==, 1);
+	now += PAUSE / 2;
+	have_run_one(0);
+	expect(rota__monitor_look(&runtime, now), ==, now + STALL); /* it has moved since the last look */
+	expect(rescued[1], ==, 0);
+	expect(look(), ==, now + STALL);
+	expect(rescued[1], ==, 1);
+}
+
+UNIT_TEST(monitor, finds_the_one_that_would_have_put_the_look_off)
+{
+	look_calmly();
+	run_one(0);
+	run_one(1);
+	now += PAUSE - STALL; /* the timer expires */
+	expect(look(), ==, now + STALL);
+	expect(rota__load(&runtime.monitor.renew_at, RELAXED), ==, ROTA_NEVER);
+	expect(look(), ==, now + STALL);
+	expect(rescued[0], ==, 1);
+	expect(rescued[1], ==, 1);
+}
+
+UNIT_TEST(monitor, leaves_looks_to_workers_while_others_sleep_and_wake)
+{
+	look_calmly();
+	fall_asleep(1);
+	come_by(0, PAUSE / 2);
+	expect(put_offs, ==, 2);
+	now += PAUSE / 2;
+	wake_up(1); /* has run nothing since, but not because it was stuck */
+	come_by(0, PAUSE / 2);
+	expect(put_offs, ==, 3);
+	expect(reactor_woken, ==, 0);
+}
+
+UNIT_TEST(monitor, goes_dormant_when_those_sleep_whom_it_left_its_looks)
+{
+	look_calmly();
+	fall_asleep(0);
+	fall_asleep(1);
+	now += PAUSE - STALL;
+	expect(look(), ==, ROTA_NEVER);
+	expect(rota__load(&runtime.monitor.dormant, RELAXED), ==, 1);
+	expect(rota__load(&runtime.monitor.renew_at, RELAXED), ==, ROTA_NEVER);
+}
+
+UNIT_TEST(monitor, is_woken_for_jobs_that_were_left_to_the_pool)
+{
+	look_calmly();
+	have_run_one(1);
+	rota__store(&runtime.blocking.left, 1, RELAXED);
+	come_by(0, PAUSE / 2);
+	expect(reactor_woken, ==, 1);
+	expect(put_offs, ==, 1);
+	rota__store(&runtime.blocking.left, 0, RELAXED);
+}
+
+UNIT_TEST(monitor, is_woken_for_a_worker_that_blocks)
+{
+	look_calmly();
+	have_run_one(1);
+	rota__store(&workers[1].blocked, 1, RELEASE);
+	come_by(0, PAUSE / 2);
+	expect(reactor_woken, ==, 1);
+	expect(put_offs, ==, 1);
+}
+
+UNIT_TEST(monitor, looks_itself_where_looks_cannot_be_put_off)
+{
+	look_calmly();
+	can_put_off = false;
+	have_run_one(0);
+	have_run_one(1);
+	come_by(0, PAUSE / 2);
+	expect(reactor_woken, ==, 1);
+	now += PAUSE - STALL;
+	expect(look(), ==, now + PAUSE);
+	expect(rota__load(&runtime.monitor.renew_at, RELAXED), ==, ROTA_NEVER);
 }
