@@ -21,6 +21,7 @@ static void forked(void)
 	forks++;
 	rota__alloc_forked();
 	rota__parkers_forked();
+	rota__bias_forked();
 	rota__worker_forked();
 	rota__runtime_forked();
 	rota__blocking_forked();

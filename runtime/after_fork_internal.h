@@ -16,6 +16,7 @@ int rota__after_fork_refuse(void);
 /* Locks of the process that other threads held. */
 void rota__alloc_forked(void);
 void rota__parkers_forked(void);
+void rota__bias_forked(void);
 
 /* The calling thread, the only one of the child, is none of the parent's runtime any more. */
 void rota__worker_forked(void);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 #include "atomic_internal.h"
+#include "log_internal.h"
 #include "opaque_internal.h"
+#include "rseq_internal.h"
 #include "spin_internal.h"
 #include "sys_internal.h"
 
@@ -387,6 +390,33 @@ int rota__sys_above_standard(int fd)
 	above = rota__sys_result(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 	close(fd);
 	return above;
+}
+
+bool rota__sys_has_sequences(void)
+{
+#ifdef ROTA__REPLACES
+	/* Of glibc, whose tunables can do without. */
+	return __rseq_size != 0 && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0 &&
+	       syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
+#else
+	return false;
+#endif
+}
+
+void rota__sys_cut_sequences(void)
+{
+	int rc;
+
+	while ((rc = rota__sys_result(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0))) < 0) {
+		if (rc == -ENOMEM) { /* a mask of CPUs, for a moment */
+			rota__sys_yield();
+			continue;
+		}
+		/* Allowed at first, and refused now, by a filter of seccomp(2). Who would go on could break a lock. */
+		rota__log("membarrier(2) is refused (%s), which was allowed when the runtime was started",
+			  strerror(-rc));
+		abort();
+	}
 }
 
 int rota__sys_eventfd(void)

@@ -112,6 +112,12 @@ struct rota__thread_times {
 void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret);
 uint64_t rota__sys_thread_cpu(pthread_t thread); /* the first of them alone: cheap */
 
+/* Whether there are restartable sequences (rseq_internal.h), of threads that the C library has made. Then
+ * rota__sys_cut_sequences may be called: it makes all other threads of the process pass a barrier, and cuts off those that are
+ * in a sequence. */
+bool rota__sys_has_sequences(void);
+void rota__sys_cut_sequences(void);
+
 int rota__sys_eventfd(void);
 
 /* A descriptor of rota's own that got the number of a standard stream, since the program goes without that one, gets another

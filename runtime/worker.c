@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "alloc_internal.h"
+#include "bias_internal.h"
 #include "cost_internal.h"
 #include "future_internal.h"
 #include "opaque_internal.h"
@@ -33,6 +34,8 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->rt = rt;
 	worker->index = index;
 	worker->spare = index >= rt->worker_count;
+	if (worker->bias == 0) /* a spare may be tried several times */
+		worker->bias = rota__bias_new();
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
@@ -68,6 +71,7 @@ ROTA__OPAQUE void rota__worker_leave(struct rota__worker *worker)
 {
 	rota__store(&worker->asleep, 1, SEQ_CST);
 	rota__worker_tls = NULL;
+	rota__replace_end();
 	rota__valgrind_thread_stop(worker->valgrind_stack);
 }
 

@@ -38,6 +38,7 @@ struct rota__worker {
 	unsigned index;
 	struct rota__fiber_host host;
 	rota_task *current; /* the task that runs, NULL between tasks */
+	uint64_t bias;      /* the mode of words that are the worker's: bias_internal.h */
 	enum rota__verdict verdict;
 	union {
 		rota_task *left; /* WAIT and YIELD are about this one */

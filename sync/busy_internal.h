@@ -1,52 +1,65 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A word that is both a primitive's state and the lock of its list of waiters, as in mutex.c: uncontended calls are one
- * compare-and-swap, everything else happens while BUSY is held. Nobody else changes the word then, and the one store that
+ * A word that is both a primitive's state and the lock of its list of waiters: uncontended calls change it once, everything
+ * else happens while BUSY is held. Nobody else changes the word then, save its mode (bias_internal.h), and the one store that
  * gives BUSY back also says what the state is now. That store is the last touch of a call that gives something away, so
  * whoever is given it may free the primitive.
  */
 #ifndef ROTA_SYNC_BUSY_INTERNAL_H
 #define ROTA_SYNC_BUSY_INTERNAL_H
 
+#include "../runtime/bias_internal.h"
 #include "../runtime/waitlist_internal.h"
 
 #define ROTA__BUSY ((uint64_t)1)
 #define ROTA__WAITERS ((uint64_t)2) /* the list is not empty */
-#define ROTA__BUSY_BITS 2u          /* the rest is the primitive's own */
+#define ROTA__BUSY_BITS 2u          /* those up to ROTA__OWN are the primitive's */
 
 /* Somebody has BUSY, or the word has changed. Apart, as most find it free. */
 static __attribute__((noinline, unused)) uint64_t rota__busy_take_slow(struct rota_atomic_u64 *word)
 {
-	uint64_t state = rota__load(word, RELAXED);
+	uint64_t state = rota__load(word, RELAXED), taken;
 	unsigned spins = 0;
 
 	for (;;) {
+		taken = rota__word_grown(state | ROTA__BUSY);
 		/* ACQUIRE, partner: as below. */
-		if (!(state & ROTA__BUSY) && rota__cas(word, &state, state | ROTA__BUSY, ACQUIRE))
-			return state;
+		if (!(state & ROTA__BUSY) && rota__word_put(word, &state, taken, ACQUIRE))
+			return taken - ROTA__BUSY;
 		if (state & ROTA__BUSY)
 			rota__spin_pause(&spins);
 		state = rota__load(word, RELAXED);
 	}
 }
 
-/* Takes BUSY; returns the state without it. */
+/* Takes BUSY; returns the word without it. */
 static inline uint64_t rota__busy_take(struct rota_atomic_u64 *word)
 {
-	uint64_t state = rota__load(word, RELAXED);
+	uint64_t state = rota__load(word, RELAXED), taken = rota__word_grown(state | ROTA__BUSY);
 
 	/* ACQUIRE, partner: rota__busy_give, and the RELEASE of whoever changed the word without BUSY. */
-	if (__builtin_expect(!(state & ROTA__BUSY) && rota__cas(word, &state, state | ROTA__BUSY, ACQUIRE), 1))
-		return state;
+	if (__builtin_expect(!(state & ROTA__BUSY) && rota__word_put(word, &state, taken, ACQUIRE), 1))
+		return taken - ROTA__BUSY;
 	return rota__busy_take_slow(word);
 }
 
-/* Gives BUSY back. WAITERS is set as the list is. */
+/* Gives BUSY back. `state` is what was taken, but for the primitive's part; WAITERS is set as the list is. */
 static inline void rota__busy_give(struct rota_atomic_u64 *word, uint64_t state, const struct rota_waitlist *list)
 {
+	uint64_t taken;
+
 	state &= ~(ROTA__BUSY | ROTA__WAITERS);
-	rota__store(word, state | (rota__waitlist_empty(list) ? 0 : ROTA__WAITERS),
-		    RELEASE); /* partner: the next take */
+	state |= rota__waitlist_empty(list) ? 0 : ROTA__WAITERS;
+	if ((state & ROTA__BIASED) != 0) {
+		taken = rota__load(word, RELAXED);
+		while (taken & ROTA__BIASED) {
+			if (rota__word_replace(word, &taken, state))
+				return;
+		}
+		state = rota__word_own(state) | ROTA__SHARED;
+	}
+	/* Nobody makes it biased meanwhile, as that is a change. RELEASE, partner: the next take. */
+	rota__store(word, state, RELEASE);
 }
 
 /* Waits until nobody has BUSY, and sees what was done meanwhile. Without BUSY. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The protocol. `state_` holds LOCKED, WAITERS, BUSY and WAKING. Uncontended, lock and unlock are one compare-and-swap each,
- * between 0 and LOCKED. Whatever concerns the list of waiters happens while BUSY is held: nobody else changes `state_` then,
- * and one store both gives BUSY back and says what the mutex is now. That store, or swap, is the last touch of an unlock, so
- * the next owner may free the mutex.
+ * The protocol. `state_` is a busy word (busy_internal.h) of LOCKED and WAKING. Uncontended, lock and unlock are one change of
+ * it each; whatever concerns the list of waiters happens while BUSY is held. The change, or the store that gives BUSY back, is
+ * the last touch of an unlock, so the next owner may free the mutex.
  *
  * Normally a waiter is only woken to try again (RETRY): whoever runs now may take the mutex first, which saves a switch
  * per hand-over. A waiter that tried again in vain goes to the front as STARVED, and is given the mutex itself (OWNED)
@@ -25,15 +24,14 @@
 #include <sched.h>
 
 #include "../runtime/await_internal.h"
+#include "busy_internal.h"
 #include "misuse_internal.h"
 #include "mutex_internal.h"
 #include "owner_internal.h"
 #include "until_internal.h"
 
-#define LOCKED 1u
-#define WAITERS 2u /* the list is not empty */
-#define BUSY 4u
-#define WAKING 8u /* a thread was told to try again, and has not done so yet */
+#define LOCKED ((uint64_t)1 << ROTA__BUSY_BITS)
+#define WAKING (LOCKED << 1) /* a thread was told to try again, and has not done so yet */
 
 enum { TAG_NONE, TAG_RETRY, TAG_WAKING, TAG_OWNED, TAG_STARVED };
 
@@ -44,24 +42,9 @@ void rota_mutex_init(struct rota_mutex *m)
 
 int rota_mutex_deinit(struct rota_mutex *m)
 {
-	if (rota__load(&m->state_, RELAXED) != 0) /* who ends it is alone with it */
+	if (rota__word_own(rota__load(&m->state_, RELAXED)) != 0) /* who ends it is alone with it */
 		return rota__sync_misuse("rota_mutex_deinit of a mutex that is locked", -EBUSY);
 	return 0;
-}
-
-/* Takes BUSY; returns the state without it. */
-static uint32_t take_busy(struct rota_mutex *m)
-{
-	uint32_t state = rota__load(&m->state_, RELAXED);
-	unsigned spins = 0;
-
-	for (;;) {
-		if (!(state & BUSY) && rota__cas(&m->state_, &state, state | BUSY, ACQUIRE)) /* partner: give_busy */
-			return state;
-		if (state & BUSY)
-			rota__spin_pause(&spins);
-		state = rota__load(&m->state_, RELAXED);
-	}
 }
 
 /* Whether the waiter can be left alone while a thread is WAKING. */
@@ -71,44 +54,40 @@ static bool may_be_held_back(const struct rota_waiter *waiter)
 }
 
 /* Gives BUSY back: the mutex is LOCKED or not, a thread is WAKING or not, its list is what it is. */
-static void give_busy(struct rota_mutex *m, uint32_t state)
+static void give_busy(struct rota_mutex *m, uint64_t state)
 {
 	const struct rota_waiter *first = m->waiters_.first_;
 
-	state &= LOCKED | WAKING;
 	if (first != NULL && !may_be_held_back(first))
 		state &= ~WAKING;
-	if (first != NULL)
-		state |= WAITERS;
-	rota__store(&m->state_, state, RELEASE); /* partner: take_busy, and the swaps of lock */
+	rota__busy_give(&m->state_, state, &m->waiters_);
 }
 
-/* Somebody waits, or has the mutex. */
-static __attribute__((noinline)) int trylock_past(struct rota_mutex *m, uint32_t state)
+static __attribute__((noinline)) int trylock_carefully(struct rota_mutex *m, uint64_t state)
 {
-	while (!(state & (LOCKED | BUSY))) {
-		if (rota__cas(&m->state_, &state, state | LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
+	while (!(state & (LOCKED | ROTA__BUSY))) {
+		/* ACQUIRE, partner: the RELEASE of unlock. */
+		if (rota__word_cas(&m->state_, &state, state | LOCKED, ACQUIRE))
 			return 0;
 	}
 	if (state & LOCKED)
 		return -EBUSY;
-	state = take_busy(m);
+	state = rota__busy_take(&m->state_); /* somebody is about to change the list */
 	give_busy(m, state | LOCKED);
 	return state & LOCKED ? -EBUSY : 0;
 }
 
-static inline int trylock(struct rota_mutex *m)
+/* As most find it. false: *ret_state is what it was. */
+static inline bool try_free(struct rota_mutex *m, uint64_t *ret_state)
 {
-	uint32_t state = 0;
-
-	if (rota__cas_strong(&m->state_, &state, LOCKED, ACQUIRE)) /* partner: the RELEASE of unlock */
-		return 0;
-	return trylock_past(m, state);
+	*ret_state = rota__word_guess(&m->state_, &m->waiters_.lock_, 0);
+	return rota__word_try(&m->state_, ret_state, 0, LOCKED, ACQUIRE); /* partner: the RELEASE of unlock */
 }
 
 int rota_mutex_trylock(struct rota_mutex *m)
 {
-	int rc = trylock(m);
+	uint64_t state;
+	int rc = try_free(m, &state) ? 0 : trylock_carefully(m, state);
 
 	if (rc == 0)
 		rota__owner_set(&m->owner_);
@@ -130,7 +109,7 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 
 	if (cancelled && rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_IDLE) /* its own doing: it never queued */
 		return ROTA_READY;
-	uint32_t state = take_busy(m);
+	uint64_t state = rota__busy_take(&m->state_);
 	const bool granted = rota__waiter_granted(waiter), locked = state & LOCKED;
 
 	if (granted && waiter->tag_ == TAG_WAKING)
@@ -164,7 +143,7 @@ void rota_mutex_lock_init(struct rota_mutex_lock_op *op, struct rota_mutex *m)
 	rota__waiter_init(&op->waiter_);
 }
 
-/* The mutex was taken a moment ago. Apart, so that the way of the others saves no registers. */
+/* The mutex was taken a moment ago. */
 static __attribute__((noinline)) void lock_contended(struct rota_mutex *m)
 {
 	struct rota_mutex_lock_op op;
@@ -179,17 +158,28 @@ static __attribute__((noinline)) void lock_contended(struct rota_mutex *m)
 	/* Inside the poll of a stackless task the wait is refused; to go on without the mutex would be worse than to block
 	 * the worker. */
 	while (rc < 0) {
-		rc = trylock(m);
+		rc = trylock_carefully(m, rota__load(&m->state_, RELAXED));
 		if (rc < 0)
 			sched_yield();
 	}
 }
 
-void rota_mutex_lock(struct rota_mutex *m)
+/* Apart, so that the way of most saves no registers. */
+static __attribute__((noinline)) void lock_carefully(struct rota_mutex *m, uint64_t state)
 {
-	if (trylock(m) < 0)
+	if (trylock_carefully(m, state) < 0)
 		lock_contended(m);
 	rota__owner_set(&m->owner_);
+}
+
+void rota_mutex_lock(struct rota_mutex *m)
+{
+	uint64_t state;
+
+	if (try_free(m, &state))
+		rota__owner_set(&m->owner_);
+	else
+		lock_carefully(m, state);
 }
 
 int rota_mutex_lock_until(struct rota_mutex *m, uint64_t deadline)
@@ -208,37 +198,42 @@ static __attribute__((noinline)) void unlock_contended(struct rota_mutex *m)
 {
 	struct rota_waitlist *list = &m->waiters_;
 	struct rota_waker claimed = { NULL, NULL };
-	uint32_t state = take_busy(m);
+	const uint64_t state = rota__busy_take(&m->state_);
 
 	if (rota__waitlist_empty(list) || state & WAKING) {
 		give_busy(m, state & ~LOCKED);
 	} else if (list->first_->tag_ == TAG_STARVED) {
 		claimed = rota__waitlist_grant_one(list, list->first_, TAG_OWNED);
-		give_busy(m, LOCKED);
+		give_busy(m, state);
 	} else if (list->first_->waker_.ops == &rota__thread_waker_ops) {
 		claimed = rota__waitlist_grant_one(list, list->first_, TAG_WAKING);
-		give_busy(m, WAKING);
+		give_busy(m, (state & ~LOCKED) | WAKING);
 	} else {
 		claimed = rota__waitlist_grant_one(list, list->first_, TAG_RETRY);
-		give_busy(m, 0);
+		give_busy(m, state & ~LOCKED);
 	}
 	rota__wake_claimed(claimed);
 }
 
-void rota__mutex_release(struct rota_mutex *m)
+static __attribute__((noinline)) void release_carefully(struct rota_mutex *m, uint64_t state)
 {
-	uint32_t state = LOCKED;
-
-	if (rota__cas_strong(&m->state_, &state, 0, RELEASE)) /* partner: the ACQUIRE of the next lock */
-		return;
-	while ((state & (LOCKED | BUSY | WAKING)) == (LOCKED | WAKING)) {
-		if (rota__cas(&m->state_, &state, state & ~LOCKED, RELEASE)) /* partner: as above */
+	while (state & LOCKED && !(state & ROTA__BUSY) && (!(state & ROTA__WAITERS) || state & WAKING)) {
+		/* RELEASE, partner: the ACQUIRE of the next lock. */
+		if (rota__word_cas(&m->state_, &state, state & ~LOCKED, RELEASE))
 			return;
 	}
 	if (state & LOCKED)
 		unlock_contended(m);
 	else
 		rota__sync_misuse("rota_mutex_unlock of a mutex that is not locked", -EPERM);
+}
+
+void rota__mutex_release(struct rota_mutex *m)
+{
+	uint64_t state = rota__word_guess(&m->state_, &m->waiters_.lock_, LOCKED);
+
+	if (!rota__word_try(&m->state_, &state, LOCKED, 0, RELEASE)) /* partner: the ACQUIRE of the next lock */
+		release_carefully(m, state);
 }
 
 void rota_mutex_unlock(struct rota_mutex *m)

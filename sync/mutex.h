@@ -12,9 +12,9 @@
 ROTA_BEGIN_DECLS
 
 struct rota_mutex {
-	struct rota_atomic_u32 state_;
+	struct rota_atomic_u64 state_;
 	struct rota_atomic_ptr owner_; /* if known */
-	struct rota_waitlist waiters_; /* its own lock is not used */
+	struct rota_waitlist waiters_; /* its lock_ is none, but the hint of rota__word_guess */
 };
 
 /* clang-format off */

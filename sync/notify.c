@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The protocol. `state_` is a busy word (busy_internal.h) that holds PERMIT, the notification that is kept. Without waiters
- * to notify and to take what was kept is one compare-and-swap. A permit and waiters are never there together: who waits has
+ * to notify and to take what was kept is one change of it. A permit and waiters are never there together: who waits has
  * looked for a permit while it held BUSY, and with waiters notify_one grants the first, notify_last the last one. To notify
  * all takes BUSY even when nobody waits, so that it and a waiter that queues come one after the other: who queues later sees
  * what was done before the notification. A grant is final: a waiter that is cancelled after it was granted reports 0, so a
@@ -51,7 +51,7 @@ static __attribute__((noinline)) rota_poll wait_busy(struct rota_notify_op *op, 
 		if (rota__waiter_queued(waiter))
 			rota__waitlist_remove(&n->waiters_, waiter);
 	} else if (state & PERMIT) {
-		state = 0;
+		state -= PERMIT;
 	} else {
 		rota__waitlist_wait(&n->waiters_, waiter, waker, false);
 		ready = ROTA_PENDING;
@@ -88,7 +88,11 @@ static bool take_permit(struct rota_notify *n)
 {
 	uint64_t state = rota__load(&n->state_, RELAXED);
 
-	return state == PERMIT && rota__cas_strong(&n->state_, &state, 0, ACQUIRE); /* partner: notify */
+	while (rota__word_own(state) == PERMIT) {
+		if (rota__word_cas(&n->state_, &state, state - PERMIT, ACQUIRE)) /* partner: notify */
+			return true;
+	}
+	return false;
 }
 
 /* Apart, so that who finds a permit makes no room for the wait. */
@@ -128,13 +132,12 @@ static __attribute__((noinline)) void notify_waiter(struct rota_notify *n, bool 
 {
 	struct rota_waitlist *list = &n->waiters_;
 	struct rota_waker claimed = { NULL, NULL };
-	uint64_t state = PERMIT;
+	uint64_t state = rota__busy_take(&n->state_);
 
-	rota__busy_take(&n->state_);
-	if (!rota__waitlist_empty(list)) {
-		state = 0;
+	if (rota__waitlist_empty(list))
+		state |= PERMIT;
+	else
 		claimed = rota__waitlist_grant_one(list, last ? list->last_ : list->first_, 0);
-	}
 	rota__busy_give(&n->state_, state, list);
 	rota__wake_claimed(claimed);
 }
@@ -146,7 +149,7 @@ static inline void notify(struct rota_notify *n, bool last)
 	/* Also when one is kept already: who takes it then sees what this caller has done. RELEASE, partner: take_permit, and
 	 * busy_take. */
 	while (!(state & (ROTA__BUSY | ROTA__WAITERS))) {
-		if (rota__cas(&n->state_, &state, PERMIT, RELEASE))
+		if (rota__word_cas(&n->state_, &state, state | PERMIT, RELEASE))
 			return;
 	}
 	notify_waiter(n, last);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The protocol. `state_` is a busy word (busy_internal.h): WRITER, or the number of readers. Without waiters every call is
- * one compare-and-swap, or two if a lock meets other readers. While WAITERS is set nobody comes in past the list; whoever
+ * one change of it. While WAITERS is set nobody comes in past the list; whoever
  * leaves serves it from its front: a writer when nobody is inside, or all readers up to the next writer. A grant is the lock
  * itself: a waiter that is cancelled after it has the lock and reports 0; one that is cancelled before may have kept out
  * those behind it, so the list is served again.
@@ -27,7 +27,7 @@ void rota_rwlock_init(struct rota_rwlock *l)
 
 int rota_rwlock_deinit(struct rota_rwlock *l)
 {
-	if (rota__load(&l->state_, RELAXED) != 0) /* who ends it is alone with it */
+	if (rota__word_own(rota__load(&l->state_, RELAXED)) != 0) /* who ends it is alone with it */
 		return rota__sync_misuse("rota_rwlock_deinit of a lock that is locked", -EBUSY);
 	return 0;
 }
@@ -46,7 +46,7 @@ static bool writes(struct rota_waiter *waiter)
 /* Whether one more may come in, as far as those inside are concerned. */
 static bool room(uint64_t state, bool write)
 {
-	return write ? state < WRITER : !(state & WRITER);
+	return write ? rota__word_own(state) < WRITER : !(state & WRITER);
 }
 
 /* With BUSY. Serves the list; true: the batch is full, and there may be more. */
@@ -92,7 +92,7 @@ static inline int try_once(struct rota_rwlock *l, uint64_t *state, bool write)
 	if (*state & ROTA__WAITERS || !room(*state, write))
 		return -EBUSY;
 	/* ACQUIRE, partner: the RELEASE of unlock. */
-	return rota__cas(&l->state_, state, *state + (write ? WRITER : READER), ACQUIRE) ? 0 : -EAGAIN;
+	return rota__word_cas(&l->state_, state, *state + (write ? WRITER : READER), ACQUIRE) ? 0 : -EAGAIN;
 }
 
 static int trylock(struct rota_rwlock *l, bool write)
@@ -198,15 +198,9 @@ static __attribute__((noinline)) int lock_carefully(struct rota_rwlock *l, bool 
 static inline int lock(struct rota_rwlock *l, bool write, uint64_t deadline)
 {
 	struct rota__worker *worker = rota__worker_self();
-	uint64_t state = 0; /* a guess: a swap that fails tells, too, and one that does not need not wait for a look */
-	int rc = -EAGAIN;
+	uint64_t state = rota__load(&l->state_, RELAXED);
 
-	if (rota__direct_at_once(worker)) {
-		rc = try_once(l, &state, write);
-		if (rc == -EAGAIN) /* it has other readers, as was seen */
-			rc = try_once(l, &state, write);
-	}
-	if (rc < 0)
+	if (!rota__direct_at_once(worker) || try_once(l, &state, write) < 0)
 		return lock_carefully(l, write, deadline);
 	rota__direct_charge(worker);
 	return 0;
@@ -248,8 +242,9 @@ static __attribute__((noinline)) void change_and_serve(struct rota_rwlock *l, ui
 static inline void change(struct rota_rwlock *l, uint64_t state, uint64_t less, uint64_t more)
 {
 	/* RELEASE, partner: the ACQUIRE of the next lock, or of busy_take. One reader of several serves nobody. */
-	while (!(state & ROTA__BUSY) && (!(state & ROTA__WAITERS) || (less == READER && state >= 2 * READER))) {
-		if (rota__cas(&l->state_, &state, state - less + more, RELEASE))
+	while (!(state & ROTA__BUSY) &&
+	       (!(state & ROTA__WAITERS) || (less == READER && rota__word_own(state) >= 2 * READER))) {
+		if (rota__word_cas(&l->state_, &state, state - less + more, RELEASE))
 			return;
 	}
 	change_and_serve(l, less, more);
@@ -259,7 +254,7 @@ int rota_rwlock_unlock(struct rota_rwlock *l)
 {
 	uint64_t state = rota__load(&l->state_, RELAXED); /* who has the lock sees its own part of it */
 
-	if (state < WRITER)
+	if (rota__word_own(state) < WRITER)
 		return rota__sync_misuse("rota_rwlock_unlock of a lock that is not locked", -EPERM);
 	if (state & WRITER && !rota__owner_clear(&l->owner_))
 		return rota__sync_misuse("rota_rwlock_unlock of a lock that another task locked", -EPERM);

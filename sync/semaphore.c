@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The protocol. `state_` is a busy word (busy_internal.h): CLOSED, and the permits that nobody has. Without waiters, to
- * acquire and to release is one compare-and-swap. While WAITERS is set nobody takes permits past the list: releasing
+ * acquire and to release is one change of it. While WAITERS is set nobody takes permits past the list: releasing
  * leaves them in the word and then serves the list from its front, as far as they go, so the first waiter collects what it
  * needs there.
  *
@@ -21,10 +21,16 @@
 #define CLOSED ((uint64_t)1 << ROTA__BUSY_BITS)
 #define SHIFT (ROTA__BUSY_BITS + 1)
 
+_Static_assert(ROTA_SEMAPHORE_MAX == ROTA__OWN >> SHIFT, "permits fill the word's content");
+
 enum { TAG_DONE, TAG_CLOSED };
 
 void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits)
 {
+	if (permits > ROTA_SEMAPHORE_MAX) {
+		rota__sync_misuse("rota_semaphore_init: more permits than ROTA_SEMAPHORE_MAX", -EOVERFLOW);
+		permits = ROTA_SEMAPHORE_MAX;
+	}
 	*s = (struct rota_semaphore)ROTA_SEMAPHORE_INIT(permits);
 }
 
@@ -49,7 +55,7 @@ static struct rota_semaphore_op *op_of_waiter(struct rota_waiter *waiter)
 /* With BUSY. Whether the permits go as far as the first waiter. */
 static inline bool enough(const struct rota_semaphore *s, uint64_t state)
 {
-	return state & CLOSED || state >> SHIFT >= op_of_waiter(s->waiters_.first_)->permits_;
+	return state & CLOSED || rota__word_own(state) >> SHIFT >= op_of_waiter(s->waiters_.first_)->permits_;
 }
 
 /* With BUSY. Serves the list from its front; true: the batch is full, and there may be more to do. */
@@ -91,9 +97,10 @@ static inline int try_once(struct rota_semaphore *s, uint64_t *state, uint64_t n
 		return -EBUSY;
 	if (*state & CLOSED)
 		return -EPIPE;
-	if (*state & ROTA__WAITERS || *state >> SHIFT < n)
+	if (*state & ROTA__WAITERS || rota__word_own(*state) >> SHIFT < n)
 		return -EAGAIN;
-	return rota__cas(&s->state_, state, *state - (n << SHIFT), ACQUIRE) ? 0 : -EBUSY; /* partner: release */
+	/* ACQUIRE, partner: release. */
+	return rota__word_cas(&s->state_, state, *state - (n << SHIFT), ACQUIRE) ? 0 : -EBUSY;
 }
 
 int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
@@ -131,7 +138,7 @@ static rota_poll acquire_poll(struct rota_future *self, struct rota_context *cx)
 			return ROTA_READY;
 		} else if (state & CLOSED && !rota__waiter_queued(waiter)) {
 			waiter->tag_ = TAG_CLOSED;
-		} else if (rota__waitlist_empty(&s->waiters_) && state >> SHIFT >= op->permits_) {
+		} else if (rota__waitlist_empty(&s->waiters_) && rota__word_own(state) >> SHIFT >= op->permits_) {
 			state -= op->permits_ << SHIFT;
 		} else {
 			rota__waitlist_wait(&s->waiters_, waiter, cx->waker, false);
@@ -207,7 +214,7 @@ static __attribute__((noinline)) int release_and_serve(struct rota_semaphore *s,
 {
 	uint64_t state = rota__busy_take(&s->state_);
 
-	if ((state >> SHIFT) + n > ROTA_SEMAPHORE_MAX) {
+	if ((rota__word_own(state) >> SHIFT) + n > ROTA_SEMAPHORE_MAX) {
 		rota__busy_give(&s->state_, state, &s->waiters_);
 		return overflow();
 	}
@@ -226,9 +233,10 @@ int rota_semaphore_release(struct rota_semaphore *s, uint64_t n)
 	if (n > ROTA_SEMAPHORE_MAX)
 		return overflow();
 	while (!(state & (ROTA__BUSY | ROTA__WAITERS))) {
-		if ((state >> SHIFT) + n > ROTA_SEMAPHORE_MAX)
+		if ((rota__word_own(state) >> SHIFT) + n > ROTA_SEMAPHORE_MAX)
 			return overflow();
-		if (rota__cas(&s->state_, &state, state + (n << SHIFT), RELEASE)) /* partner: acquire, busy_take */
+		/* RELEASE, partner: acquire, busy_take. */
+		if (rota__word_cas(&s->state_, &state, state + (n << SHIFT), RELEASE))
 			return 0;
 	}
 	return release_and_serve(s, n);
@@ -241,5 +249,5 @@ void rota_semaphore_close(struct rota_semaphore *s)
 
 uint64_t rota_semaphore_available(struct rota_semaphore *s)
 {
-	return rota__load(&s->state_, RELAXED) >> SHIFT; /* a number that may be old when it is read */
+	return rota__word_own(rota__load(&s->state_, RELAXED)) >> SHIFT; /* a number that may be old when it is read */
 }

@@ -11,7 +11,7 @@
 
 ROTA_BEGIN_DECLS
 
-#define ROTA_SEMAPHORE_MAX (UINT64_MAX >> 4) /* permits */
+#define ROTA_SEMAPHORE_MAX (UINT64_MAX >> 21) /* permits: 8.8e12 */
 
 struct rota_semaphore {
 	struct rota_atomic_u64 state_;
@@ -23,6 +23,7 @@ struct rota_semaphore {
 #define ROTA_SEMAPHORE_INIT(permits) { {(uint64_t)(permits) << 3}, {{0}, 0, NULL, NULL} }
 /* clang-format on */
 
+/* The same; more permits are reported (debug builds abort), and count as ROTA_SEMAPHORE_MAX. */
 ROTA_API void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits);
 
 /* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The protocol. `state_` is a busy word (busy_internal.h) that holds the count. To add, and to be done while others are
- * not, is one compare-and-swap. Who brings the count to zero while somebody waits begins the next generation and grants all
+ * not, is one change of it. Who brings the count to zero while somebody waits begins the next generation and grants all
  * of the former; when these are more than one batch of wakes, those that are left stay queued until they are granted
  * (waitlist_internal.h). So giving BUSY back after the last grant is its last touch of the group.
  */
@@ -32,19 +32,18 @@ void rota_wait_group_add(struct rota_wait_group *g, uint32_t n)
 	uint64_t state = rota__load(&g->state_, RELAXED);
 
 	while (!(state & ROTA__BUSY)) {
-		if (rota__cas(&g->state_, &state, state + n * ONE, RELAXED)) /* whoever spawns orders it */
+		if (rota__word_cas(&g->state_, &state, state + n * ONE, RELAXED)) /* whoever spawns orders it */
 			return;
 	}
 	state = rota__busy_take(&g->state_);
 	rota__busy_give(&g->state_, state + n * ONE, &g->waiters_);
 }
 
-/* Holds BUSY, and the count is zero. */
-static void wake_all(struct rota_wait_group *g)
+/* Holds BUSY since `state` was read; the count is zero there. */
+static void wake_all(struct rota_wait_group *g, uint64_t state)
 {
 	struct rota__wake_batch batch;
 	uint32_t generation = ++g->generation_;
-	uint64_t state = 0;
 	bool more;
 
 	rota__wake_batch_init(&batch);
@@ -63,17 +62,17 @@ int rota_wait_group_done(struct rota_wait_group *g)
 	uint64_t state = rota__load(&g->state_, RELAXED);
 
 	/* RELEASE, partner: the ACQUIRE of a wait. What each of them has done is seen, since all are rmw of one word. */
-	while (!(state & ROTA__BUSY) && (state >= 2 * ONE || (state >= ONE && !(state & ROTA__WAITERS)))) {
-		if (rota__cas(&g->state_, &state, state - ONE, RELEASE))
+	while (!(state & ROTA__BUSY) && rota__word_own(state) >= (state & ROTA__WAITERS ? 2 * ONE : ONE)) {
+		if (rota__word_cas(&g->state_, &state, state - ONE, RELEASE))
 			return 0;
 	}
 	state = rota__busy_take(&g->state_);
-	if (state < ONE) {
+	if (rota__word_own(state) < ONE) {
 		rota__busy_give(&g->state_, state, &g->waiters_);
 		return rota__sync_misuse("rota_wait_group_done: nothing is under way", -EINVAL);
 	}
-	if (state < 2 * ONE)
-		wake_all(g);
+	if (rota__word_own(state) < 2 * ONE)
+		wake_all(g, state - ONE);
 	else
 		rota__busy_give(&g->state_, state - ONE, &g->waiters_);
 	return 0;
@@ -81,7 +80,8 @@ int rota_wait_group_done(struct rota_wait_group *g)
 
 uint32_t rota_wait_group_count(struct rota_wait_group *g)
 {
-	return (uint32_t)(rota__load(&g->state_, RELAXED) >> ROTA__BUSY_BITS); /* may be old when it is read */
+	return (uint32_t)(rota__word_own(rota__load(&g->state_, RELAXED)) >>
+			  ROTA__BUSY_BITS); /* may be old when it is read */
 }
 
 static struct rota_wait_group_op *op_of(struct rota_future *future)
@@ -105,14 +105,14 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 		return ROTA_READY;
 	}
 	/* ACQUIRE, partner: done. The group may end as soon as this returns, so nothing is touched after it. */
-	if (first && (cancelled || rota__load(&g->state_, ACQUIRE) < ONE))
+	if (first && (cancelled || rota__word_own(rota__load(&g->state_, ACQUIRE)) < ONE))
 		return ROTA_READY;
 	state = rota__busy_take(&g->state_);
 	if (rota__waiter_granted(waiter)) {
 		self->status = 0;
 	} else if (rota__waiter_queued(waiter) && cancelled && waiter->tag_ == g->generation_) {
 		rota__waitlist_remove(&g->waiters_, waiter);
-	} else if (rota__waiter_queued(waiter) || state >= ONE) {
+	} else if (rota__waiter_queued(waiter) || rota__word_own(state) >= ONE) {
 		if (!rota__waiter_queued(waiter))
 			waiter->tag_ = g->generation_;
 		rota__waitlist_wait(&g->waiters_, waiter, cx->waker, false);

@@ -19,7 +19,7 @@ SOURCES = ["sync/*.[ch]"] + [f"runtime/{name}.[ch]" for name in (
 ORDERS = {"RELAXED": "rlx", "ACQUIRE": "acq", "RELEASE": "rel", "ACQ_REL": "acq_rel", "SEQ_CST": "SEQ_CST"}
 BY_NAME = {"busy word": {"acq", "rel", "rlx"}, "spin lock": {"acq", "rel", "rlx"}, "statistic": {"rlx"},
            "stamp of the broadcast": {"rlx", "rel", "acq"}}
-CALL = re.compile(r"\b(?:rota__(load|store|swap|fetch_\w+|cas|cas_strong|count)|__atomic_(load|store)_n)\(")
+CALL = re.compile(r"\b(?:rota__(load|store|swap|fetch_\w+|cas|cas_strong|count|word_cas|word_try|word_put)|__atomic_(load|store)_n)\(")
 
 # Accesses that do not name their field: (file, last name) -> the field, or several.
 ALIASES = {

@@ -17,6 +17,8 @@ static struct rota_cond_op first, second, third; /* they wait, in this order */
 static void setup(void)
 {
 	rota_mutex_init(&mutex);
+	model_share(&mutex.state_);
+	mutex.waiters_.lock_.value = 1; /* the hint */
 	rota_cond_init(&cond);
 	things = inside = 0;
 }

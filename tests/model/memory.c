@@ -64,10 +64,15 @@ void model__learn(struct knowledge *to, const struct knowledge *from)
 		to->clock[t] = to->clock[t] < from->clock[t] ? from->clock[t] : to->clock[t];
 }
 
+/* How often all threads were made to pass a barrier, and at which count each began the sequence that it is in, plus one. */
+static unsigned barriers, sequences[ALL_THREADS];
+
 void model__memory_reset(void)
 {
 	location_count = 0;
 	memset(order, 0, sizeof(order));
+	memset(sequences, 0, sizeof(sequences));
+	barriers = 0;
 }
 
 static uint64_t hash_seen(const uint8_t *seen)
@@ -82,7 +87,11 @@ static uint64_t hash_seen(const uint8_t *seen)
 
 uint64_t model__memory_hash(void)
 {
-	return hash_seen(order);
+	uint64_t hash = hash_seen(order);
+
+	for (unsigned i = 0; i < ALL_THREADS; i++) /* whether it is in a sequence, and cut off */
+		hash = model__mix(hash, sequences[i] == 0 ? 0 : sequences[i] == barriers + 1 ? 1 : 2);
+	return hash;
 }
 
 struct touched *model__touched(struct location *location)
@@ -345,6 +354,55 @@ void __tsan_atomic_thread_fence(int o)
 	self->history = model__mix(self->history, (uint64_t)'f' << 32 | (uint64_t)o);
 	self->history = model__mix(self->history, hash_seen(self->now.seen));
 	model__trace(HERE, "fence", NULL, 0, o, 0);
+}
+
+bool model_replace(uint64_t *word, uint64_t expected, uint64_t desired)
+{
+	uint64_t found_there = load(word, 8, __ATOMIC_RELAXED, HERE);
+
+	if (found_there != expected)
+		return false;
+	sequences[model__self] = barriers + 1;
+	model__step(word, true);
+	const bool cut_off = sequences[model__self] != barriers + 1;
+	struct location *l = find(word, 8);
+	sequences[model__self] = 0;
+	if (cut_off) {
+		model__threads[model__self].history = model__mix(model__threads[model__self].history, 'q');
+		model__trace(HERE, "cut off", word, expected, __ATOMIC_RELAXED, 0);
+		return false;
+	}
+	model__shadow_atomic(l->address, 8, true);
+	put(l, desired, __ATOMIC_RELEASE, NULL);
+	remember(l, l->count - 1, 'u', __ATOMIC_RELEASE);
+	model__trace(HERE, "replace", l->address, desired, __ATOMIC_RELEASE, 0);
+	return true;
+}
+
+/* Each thread passes a barrier, and who is in a sequence is cut off. */
+void model_barrier(void)
+{
+	struct thread *self = &model__threads[model__self];
+
+	model__step(NULL, true);
+	barriers++;
+	for (unsigned i = 0; i < ALL_THREADS; i++) {
+		model__learn(&self->now, &model__threads[i].now);
+		model__learn(&self->now, &model__threads[i].acquired);
+	}
+	raise_all(self->now.seen, order);
+	raise_all(order, self->now.seen);
+	for (unsigned i = 0; i < ALL_THREADS; i++) {
+		struct thread *thread = &model__threads[i];
+
+		if (thread != self)
+			model__learn(&thread->now, &self->now);
+		thread->now.clock[i]++; /* as in put */
+		thread->history = model__mix(thread->history, (uint64_t)'b' << 32);
+		thread->history = model__mix(thread->history, hash_seen(thread->now.seen));
+	}
+	self->released = self->now;
+	model__trace(HERE, "barrier", NULL, 0, __ATOMIC_SEQ_CST, 0);
 }
 
 void __tsan_atomic_signal_fence(int o);

@@ -67,5 +67,9 @@ void model_reset_seams(void);
 void model_spin(void);
 void model_futex_wait(const uint32_t *word, uint32_t expected, bool forever);
 void model_futex_wake(const uint32_t *word, unsigned count);
+/* What other threads do between the look of model_replace and its store is not looked at again, so it may be overwritten; but
+ * a barrier of another thread's cuts off who is between the two, and the store is not made. */
+bool model_replace(uint64_t *word, uint64_t expected, uint64_t desired);
+void model_barrier(void);
 
 #endif

@@ -10,10 +10,26 @@
 static struct rota_mutex mutex;
 static unsigned inside, turns, done;
 
-static void setup(void)
+static void setup_young(void)
 {
 	rota_mutex_init(&mutex);
 	inside = turns = done = 0;
+}
+
+/* As most are found, which saves the search what a young one goes through. */
+static void setup(void)
+{
+	setup_young();
+	model_share(&mutex.state_);
+	mutex.waiters_.lock_.value = 1; /* the hint */
+}
+
+/* The word is biased to the first thread. */
+static void setup_biased(void)
+{
+	setup_young();
+	mutex.state_.value = ROTA__BIASED | ROTA__OWNER(1);
+	model_workers = 1u << 1;
 }
 
 /* Held already, by whom nobody knows: the first thread unlocks it. */
@@ -156,9 +172,13 @@ static void nobody_inside(void)
 const struct model_scenario model_scenarios[] = {
 	{ "mutex: two", setup, { locker, locker }, one_turn_each, 0, 0, 0 },
 	{ "mutex: twice and once", setup, { locker_twice, locker }, three_turns, 0, 0, 2 },
+	{ "mutex: young", setup_young, { locker, locker }, one_turn_each, 0, 0, 0 },
+	{ "mutex: biased", setup_biased, { locker, locker }, one_turn_each, 0, 0, 2 },
+	{ "mutex: biased, cancel", setup_biased, { locker, canceller }, nobody_inside, 0x3, 0, 1 },
+	{ "mutex: biased, freed by the second", setup_biased, { locker_who_frees, locker_who_frees }, NULL, 0, 0, 1 },
 	{ "mutex: held, two wait", setup_held, { unlocker, awaiter, awaiter }, one_turn_each, 0, 0, 1 },
 	{ "mutex: held, one waits, locked again", setup_held, { unlocker_and_locker, awaiter }, one_turn_each, 0, 0, 0 },
-	{ "mutex: held, two wait, locked again", setup_queued, { unlocker_and_locker, both_queued }, three_turns, 0, 0, 2 },
+	{ "mutex: held, two wait, locked again", setup_queued, { unlocker_and_locker, both_queued }, three_turns, 0, 0, 1 },
 	{ "mutex: trylock", setup, { locker, trier }, nobody_inside, 0, 0, 0 },
 	{ "mutex: cancel", setup, { locker, canceller }, nobody_inside, 0x3, 0, 0 },
 	{ "mutex: cancel, another waits", setup_held, { unlocker, canceller, awaiter }, nobody_inside, 0x3, 0, 1 },

@@ -21,6 +21,14 @@ static void setup(void)
 	payload = 0;
 }
 
+/* The word is biased to the first thread. */
+static void setup_biased(void)
+{
+	setup();
+	notify.state_.value = ROTA__BIASED | ROTA__OWNER(1);
+	model_workers = 1u << 1;
+}
+
 static void wait_in_setup(struct rota_notify_op *op)
 {
 	rota_notify_wait_init(op, &notify);
@@ -208,6 +216,9 @@ const struct model_scenario model_scenarios[] = {
 	{ "notify: last, wait", setup, { tell_last, wait }, nothing_kept, 0, 0, 0 },
 	{ "notify: handed on", setup, { tell, wait_and_tell }, one_kept, 0, 0, 0 },
 	{ "notify: freed by who waits", setup, { tell, wait_and_free }, NULL, 0, 0, 0 },
+	{ "notify: biased to who tells", setup_biased, { tell, wait }, nothing_kept, 0, 0, 2 },
+	{ "notify: biased to who waits", setup_biased, { wait, tell }, nothing_kept, 0, 0, 2 },
+	{ "notify: biased to who waits and frees", setup_biased, { wait_and_free, tell }, NULL, 0, 0, 2 },
 	{ "notify: cancel", setup_one_waits, { tell, give_up_first }, one_kept, 0x3, 0, 0 },
 	{ "notify: last, cancel the first", setup_two_wait, { tell_last, give_up_first }, second_told, 0x2, 0, 0 },
 	{ "notify: cancel, another waits", setup_two_wait, { tell, give_up_first }, second_told, 0x3, 0, 0 },

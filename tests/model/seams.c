@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "../../runtime/after_fork_internal.h"
 #include "../../runtime/alloc_internal.h"
 #include "../../runtime/log_internal.h"
 #include "../../runtime/runtime_internal.h"
@@ -31,6 +32,7 @@ void model_reset_seams(void)
 	free_list = NULL;
 	free_lock.value = 0;
 	heap_used = 0;
+	rota__bias_forked();
 }
 
 void model_thread_ends(void)
@@ -111,6 +113,25 @@ void *model_owner_thread(void);
 void *model_owner_thread(void)
 {
 	return &model__threads[model__self];
+}
+
+/* --- words that are biased to a thread ------------------------------------------------------------------------------ */
+
+unsigned model_workers;
+
+uint64_t model_bias(void)
+{
+	return model_workers >> model__self & 1 ? ROTA__BIASED | ROTA__OWNER(model__self) : 0;
+}
+
+bool rota__sys_has_sequences(void)
+{
+	return true;
+}
+
+void rota__sys_cut_sequences(void)
+{
+	model_barrier();
 }
 
 /* --- tasks ------------------------------------------------------------------------------------------------------------ */

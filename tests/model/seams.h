@@ -3,6 +3,7 @@
 #ifndef TESTS_MODEL_SEAMS_H
 #define TESTS_MODEL_SEAMS_H
 
+#include "../../runtime/bias_internal.h"
 #include "../../runtime/park_internal.h"
 #include "../../runtime/task_internal.h"
 #include "model.h"
@@ -29,5 +30,14 @@ extern bool model_misuse_expected;
 
 /* What the system does at the end of a thread that has parked: its parker is free for the next one. */
 void model_thread_ends(void);
+
+/* As bits: threads that are workers, for what words are biased to. The setup says. */
+extern unsigned model_workers;
+
+/* What has been changed by several already. */
+static inline void model_share(struct rota_atomic_u64 *word)
+{
+	word->value |= ROTA__SHARED;
+}
 
 #endif

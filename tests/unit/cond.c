@@ -67,7 +67,7 @@ static void waits_script(const struct place *place)
 		}
 		rota_mutex_unlock(&b->mutex);
 		party_join(&party);
-		expect(b->mutex.state_.value, ==, 0);
+		expect(rota__word_own(b->mutex.state_.value), ==, 0);
 		expect(rota_cond_deinit(&b->cond), ==, 0);
 	}
 }

@@ -79,8 +79,8 @@ static void waits_script(const struct place *place)
 	rota_mutex_unlock(&mutex);
 	expect(rota_mutex_lock_until(&mutex, 0), ==, 0); /* free: had whatever the deadline */
 	rota_mutex_unlock(&mutex);
-	expect(mutex.state_.value, ==, 0);
-	expect(waiters_count(&mutex.waiters_), ==, 0);
+	expect(rota__word_own(mutex.state_.value), ==, 0);
+	expect(busy_waiters_count(&mutex.state_, &mutex.waiters_), ==, 0);
 }
 
 UNIT_TEST(mutex, waits_for_the_holder)
@@ -174,7 +174,7 @@ UNIT_TEST(mutex, one_at_a_time)
 	crowd_start(&crowd);
 	expect(crowd_join(&crowd, 0), ==, CROWD);
 	expect(shared.count, ==, CROWD * TURNS);
-	expect(shared.mutex.state_.value, ==, 0);
+	expect(rota__word_own(shared.mutex.state_.value), ==, 0);
 }
 
 struct contest {
@@ -381,8 +381,8 @@ UNIT_TEST(mutex, a_waiter_that_gives_up_passes_on)
 		expect(poll_by_hand(&second.future), ==, ROTA_READY);
 		expect(second.future.status, ==, 0);
 		rota_mutex_unlock(&mutex);
-		expect(mutex.state_.value, ==, 0);
-		expect(waiters_count(&mutex.waiters_), ==, 0);
+		expect(rota__word_own(mutex.state_.value), ==, 0);
+		expect(busy_waiters_count(&mutex.state_, &mutex.waiters_), ==, 0);
 	}
 }
 
@@ -407,7 +407,7 @@ static void not_a_cancellation_point_script(const struct place *place)
 	(void)place;
 	rota_mutex_lock(&mutex);
 	expect(rota_spawn(&task, lock_and_unlock, &mutex), ==, 0);
-	waiters_await(&mutex.waiters_, 1);
+	busy_waiters_await(&mutex.state_, &mutex.waiters_, 1);
 	expect(rota_cancel(task), ==, 0);
 	rota_sleep(ROTA_MS(1));
 	rota_mutex_unlock(&mutex);
@@ -442,9 +442,9 @@ static void cancelled_script(const struct place *place)
 	for (int i = 0; i < 100; i++) {
 		rota_mutex_lock(&mutex);
 		expect(rota_spawn(&first, lock_as_future, &mutex), ==, 0);
-		waiters_await(&mutex.waiters_, 1);
+		busy_waiters_await(&mutex.state_, &mutex.waiters_, 1);
 		expect(rota_spawn(&second, lock_as_future, &mutex), ==, 0);
-		waiters_await(&mutex.waiters_, 2);
+		busy_waiters_await(&mutex.state_, &mutex.waiters_, 2);
 		if (i % 2 == 0)
 			rota_mutex_unlock(&mutex);
 		expect(rota_cancel(first), ==, 0);
@@ -456,7 +456,7 @@ static void cancelled_script(const struct place *place)
 		expect(rota_join(second, &status), ==, 0);
 		expect(status, ==, 0);
 	}
-	expect(mutex.state_.value, ==, 0);
+	expect(rota__word_own(mutex.state_.value), ==, 0);
 }
 
 UNIT_TEST(mutex, a_cancelled_lock_passes_on)
@@ -529,7 +529,7 @@ static void in_place_script(const struct place *place)
 	expect(rota_block_in_place(lock_in_place, &mutex), ==, 0);
 	expect(rota_mutex_trylock(&mutex), ==, -EBUSY);
 	rota_mutex_unlock(&mutex);
-	expect(mutex.state_.value, ==, 0);
+	expect(rota__word_own(mutex.state_.value), ==, 0);
 }
 
 UNIT_TEST(mutex, a_task_that_blocks_in_place_is_the_same)
@@ -543,7 +543,7 @@ static struct rota_mutex twice = ROTA_MUTEX_INIT;
 
 static void *end_when_it_waits(void *arg)
 {
-	waiters_await(&twice.waiters_, 1);
+	busy_waiters_await(&twice.state_, &twice.waiters_, 1);
 	_exit(0);
 	return arg;
 }

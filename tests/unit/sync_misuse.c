@@ -250,6 +250,18 @@ static int release_too_many(void)
 	return rota_semaphore_release(&semaphore, ROTA_SEMAPHORE_MAX);
 }
 
+static int begin_with_too_many(void)
+{
+	rota_semaphore_init(&semaphore, (uint64_t)ROTA_SEMAPHORE_MAX + 1);
+	return 0;
+}
+
+static void all_permits_are_there(void)
+{
+	expect(rota_semaphore_available(&semaphore), ==, ROTA_SEMAPHORE_MAX);
+	rota_semaphore_init(&semaphore, 1);
+}
+
 static void one_permit_is_there(void)
 {
 	expect(rota_semaphore_available(&semaphore), ==, 1);
@@ -458,6 +470,7 @@ static const struct misuse {
 	  mutex_is_locked, NULL },
 	{ "rota_cond_deinit while somebody waits", wait_for_cond, end_cond, -EBUSY, mutex_is_had_again,
 	  &op.cond.future },
+	{ "rota_semaphore_init: more permits than", nothing, begin_with_too_many, 0, all_permits_are_there, NULL },
 	{ "rota_semaphore_release: more permits than", nothing, release_too_many, -EOVERFLOW, one_permit_is_there,
 	  NULL },
 	{ "rota_semaphore_deinit while somebody waits", wait_for_semaphore, end_semaphore, -EBUSY, one_permit_is_there,

@@ -80,7 +80,7 @@ UNIT_TEST(wait_group, cancel)
 	rota_future_cancel(&ops[1].future);
 	expect_ready(&ops[1], 0);
 	expect(rota_wait_group_done(&g), ==, 0);
-	expect(g.state_.value, ==, 0);
+	expect(rota__word_own(g.state_.value), ==, 0);
 }
 
 /* --- tasks ----------------------------------------------------------------------------------------------------------------- */
@@ -137,7 +137,7 @@ UNIT_TEST(wait_group, the_last_one_wakes_a_crowd)
 	expect(rota_wait_group_done(&g), ==, 0);
 	expect(rota_wait_group_done(&g), ==, 0);
 	expect(crowd_join(&crowd, 0), ==, CROWD);
-	expect(g.state_.value, ==, 0);
+	expect(rota__word_own(g.state_.value), ==, 0);
 }
 
 /* --- misuse ---------------------------------------------------------------------------------------------------------------- */
