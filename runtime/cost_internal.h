@@ -11,11 +11,16 @@
 #define ROTA__MEAN_MAX_NS 1000000u
 
 /* One long run among many short ones must not look like many long ones: a sample moves the mean at most to the double. */
-static inline uint64_t rota__moving_mean(uint64_t mean, uint64_t sample)
+static inline uint64_t rota__sample_limited(uint64_t mean, uint64_t sample)
 {
 	uint64_t most = 8 * mean < ROTA__MEAN_MAX_NS ? 8 * mean + 8 : ROTA__MEAN_MAX_NS;
 
-	return (mean * 7 + (sample < most ? sample : most)) / 8;
+	return sample < most ? sample : most;
+}
+
+static inline uint64_t rota__moving_mean(uint64_t mean, uint64_t sample)
+{
+	return (mean * 7 + rota__sample_limited(mean, sample)) / 8;
 }
 
 #endif

@@ -167,6 +167,8 @@ static void poll(struct rota__worker *worker)
 	uint64_t now = rota__turns_give_way(worker, rota__sys_clock());
 
 	rota__worker_account(worker, now);
+	if (worker->loot.from != NULL)
+		rota__worker_weigh_loot(worker, now);
 	rota__count(&worker->operations, worker->rt->driver->poll(worker));
 	rota__worker_take_mail(worker);
 	rota__wheel_expire(&worker->wheel, now);
@@ -239,7 +241,8 @@ static void look_after(struct rota__worker *worker, unsigned tasks)
 /* It is time: `task`, if it is not NULL, was to run next. Returns what is, NULL: from the worker's own queues. */
 static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 {
-	const bool due = rota__load(&worker->runs, RELAXED) >= worker->poll_at || rota__worker_stalled(worker);
+	const bool due = rota__load(&worker->runs, RELAXED) >= worker->poll_at || rota__worker_stalled(worker) ||
+			 rota__load(&worker->keeps_until, RELAXED) != worker->keeps_seen; /* a trial begins */
 	rota_task *guest = NULL;
 
 	if (!due && !rota__worker_has_guests(worker)) {

@@ -28,8 +28,10 @@ enum rota__verdict {
 struct rota__loot {
 	struct rota__worker *from; /* NULL: nothing since the last look */
 	unsigned tasks;
-	uint64_t at;             /* clock */
-	uint64_t runs, finished; /* the worker's own */
+	uint64_t at;                    /* clock */
+	uint64_t runs, finished, parks; /* the worker's own */
+	bool weighed;                   /* whether it pays to share was looked at */
+	uint64_t from_mean, from_runs, from_parks;
 };
 
 struct rota__worker {
@@ -69,7 +71,6 @@ struct rota__worker {
 	uint64_t woke_at;     /* clock at the end of the last park */
 	uint64_t woke_runs;   /* `runs` then */
 	uint64_t random;
-	struct rota__loot loot;    /* worker_search.c */
 	uint64_t next_id, last_id; /* block of task numbers */
 	rota_task *pinned_first, *pinned_last;
 	bool pinned_turn; /* where both wait, the last task that was taken was a pinned one, not one of the run queue */
@@ -84,12 +85,15 @@ struct rota__worker {
 	bool hushed;        /* it was called, and has blocked the signal */
 	bool writes;        /* it was called once, by whichever thread */
 	unsigned valgrind_stack;
+	uint64_t keeps_seen; /* `keeps_until` at the last account */
+	bool on_trial;       /* it was new then: the next account tells what tasks take that are left together */
 
 	/* the worker writes, others read */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */
-	struct rota_atomic_u64 fresh_mean; /* the same of tasks that had not run before */
-	struct rota_atomic_u32 fresh;      /* about how many such tasks are in the run queue */
-	struct rota_atomic_u64 runs;       /* tasks run; the monitor sees by it whether the worker moves */
+	struct rota_atomic_u64 fresh_mean;  /* the same of tasks that had not run before */
+	struct rota_atomic_u32 fresh;       /* about how many such tasks are in the run queue */
+	struct rota_atomic_u32 keeps_below; /* a thief's, as keeps_until: ... while `mean` is below */
+	struct rota_atomic_u64 runs;        /* tasks run; the monitor sees by it whether the worker moves */
 	struct rota_atomic_u64 looks;   /* times that a fiber which forks looked around; moves, too, for the monitor */
 	struct rota_atomic_ptr running; /* `current` for the monitor's reports: NULL before the task may be freed */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
@@ -100,14 +104,17 @@ struct rota__worker {
 
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
-	struct rota_atomic_ptr mail;       /* tasks sent to just this worker: a stack, linked by queue_next */
-	struct rota_atomic_u64 stalled_at; /* the monitor's: value of `runs` at which the worker counts as stalled */
-	struct rota_atomic_u64 keeps_until; /* a thief's: below this value of `runs` short tasks are not worth their way */
+	struct rota_atomic_ptr mail;        /* tasks sent to just this worker: a stack, linked by queue_next */
+	struct rota_atomic_u64 stalled_at;  /* the monitor's: value of `runs` at which the worker counts as stalled */
+	struct rota_atomic_u64 keeps_until; /* a thief's: below this value of `runs` tasks stay here ... */
 	struct rota_atomic_u32 on_duty;     /* the monitor's, of a spare (spare_internal.h) */
 	struct rota_atomic_u32 blocked;     /* the worker's: inside rota_block_in_place */
 	struct rota__capture capture;       /* stall_internal.h */
 	struct rota__wheel wheel;
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__deque deque;
+
+	/* the worker's own, seldom used; further up it moved `deque` to a multiple of 4 KiB: a yield took 2 ns more */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__loot loot; /* worker_search.c */
 };
 
 /* What rota__worker_self (context_internal.h) reads. */

@@ -16,7 +16,8 @@
 
 #define POLL_TARGET_NS 100000u /* and how long that should take, when they are longer */
 #define LOOK_TARGET_NS 10000u  /* the same for a look at the mail and the injection queue: no call of the kernel */
-#define SPARSE_WAKES 16u       /* so many wakes in a row for next to nothing: two such workers become one */
+#define TRIAL_RUNS 8u
+#define SPARSE_WAKES 16u /* so many wakes in a row for next to nothing: two such workers become one */
 
 /* So many tasks take about `target`, but not more than fit between two polls. */
 static unsigned tasks_in(uint64_t target, uint64_t mean)
@@ -24,16 +25,32 @@ static unsigned tasks_in(uint64_t target, uint64_t mean)
 	return mean * ROTA__POLL_INTERVAL <= target ? ROTA__POLL_INTERVAL : (unsigned)(target / mean) + 1;
 }
 
+/*
+ * Tasks are on trial that a thief leaves together: whether they take less now. What they took before, and until the trial
+ * began, is of no account. (`mean` is what decides, see keeps in worker_queue.c.)
+ */
+static void follow_trial(struct rota__worker *worker, uint64_t runs, uint64_t mean, uint64_t sample)
+{
+	const uint64_t until = rota__load(&worker->keeps_until, RELAXED);
+
+	if (worker->on_trial)
+		rota__store(&worker->mean, rota__sample_limited(mean, sample), RELAXED);
+	worker->on_trial = worker->keeps_seen != until;
+	worker->keeps_seen = until;
+	if (worker->on_trial)
+		rota__worker_poll_after(worker, runs, TRIAL_RUNS);
+}
+
 void rota__worker_account(struct rota__worker *worker, uint64_t now)
 {
 	const uint64_t runs = rota__load(&worker->runs, RELAXED);
 	const uint64_t since = runs - worker->polled_runs;
-	uint64_t mean;
+	const uint64_t mean_before = rota__load(&worker->mean, RELAXED);
+	uint64_t mean, sample = 0;
 
 	if (since > 0) {
-		uint64_t sample = (now - worker->polled_at) / since;
-
-		rota__store(&worker->mean, rota__moving_mean(rota__load(&worker->mean, RELAXED), sample), RELAXED);
+		sample = (now - worker->polled_at) / since;
+		rota__store(&worker->mean, rota__moving_mean(mean_before, sample), RELAXED);
 		if (worker->fresh_runs > 0)
 			rota__store(&worker->fresh_mean,
 				    rota__moving_mean(rota__load(&worker->fresh_mean, RELAXED), sample), RELAXED);
@@ -44,6 +61,8 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 	worker->poll_at = runs + tasks_in(POLL_TARGET_NS, mean);
 	worker->look_every = tasks_in(LOOK_TARGET_NS, mean);
 	worker->look_at = runs + worker->look_every;
+	if (since > 0 && (worker->on_trial || worker->keeps_seen != rota__load(&worker->keeps_until, RELAXED)))
+		follow_trial(worker, runs, mean_before, sample);
 	rota__worker_disturb(worker);
 	if (__builtin_expect(now >= rota__load(&worker->rt->monitor.renew_at, RELAXED), 0))
 		rota__monitor_renew(worker, now);

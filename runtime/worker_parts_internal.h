@@ -94,6 +94,16 @@ static inline void rota__worker_look_after(struct rota__worker *worker, uint64_t
 	worker->look_at = look_at < worker->poll_at ? look_at : worker->poll_at;
 }
 
+/* The next poll is after so many tasks, if it is not sooner. */
+static inline void rota__worker_poll_after(struct rota__worker *worker, uint64_t runs, unsigned tasks)
+{
+	if (runs + tasks < worker->poll_at)
+		worker->poll_at = runs + tasks;
+	if (worker->poll_at < worker->look_at)
+		worker->look_at = worker->poll_at;
+	rota__worker_disturb(worker);
+}
+
 /* Whether something must be looked at before any task may run again: the ring, the timers, what others left. */
 static inline bool rota__worker_is_due(struct rota__worker *worker)
 {
@@ -175,6 +185,9 @@ rota_task *rota__worker_take_injected(struct rota__worker *worker);
 
 /* A task that is somebody else's yet. NULL: none is worth the way. */
 rota_task *rota__worker_search(struct rota__worker *worker);
+
+/* When there is loot: sees at `now` whether it pays to share it, and gives it back if not. */
+void rota__worker_weigh_loot(struct rota__worker *worker, uint64_t now);
 
 /* The worker has something to run. If it was the last one that searched, somebody may have relied on it for more. */
 void rota__worker_found(struct rota__worker *worker);

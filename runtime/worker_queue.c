@@ -21,12 +21,11 @@ static bool stays_here(const struct rota__worker *worker)
 	return rota__load(&worker->fresh, RELAXED) > 0 && rota__load(&worker->fresh_mean, RELAXED) < HAND_COST_NS;
 }
 
-/* Whether thieves have found that its tasks are shorter than their way to another worker, and want to make it again each
- * time that they run. */
+/* Whether thieves have found that its tasks are better left together (worker_search.c). */
 static bool keeps(const struct rota__worker *worker, uint64_t runs)
 {
 	return runs < rota__load(&worker->keeps_until, RELAXED) &&
-	       rota__load(&worker->mean, RELAXED) < ROTA__FETCH_COST_NS;
+	       rota__load(&worker->mean, RELAXED) < rota__load(&worker->keeps_below, RELAXED);
 }
 
 void rota__worker_push_full(struct rota__worker *worker, rota_task *task)

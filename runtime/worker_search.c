@@ -10,6 +10,9 @@
 #define STEAL_COST_NS 2000u /* what waiting tasks must be worth before one that is awake takes them */
 #define LOOT_RUNS 4u        /* a stolen task that has run so often has paid for its way */
 #define KEEP_RUNS 256u      /* one that has not: so many runs before it is tried again */
+#define WEIGH_RUNS 8u /* after so many runs of thief and victim each it is seen whether they do more than one did */
+#define WEIGH_MAX_NS 32000u /* tasks that take longer are not left where they were */
+#define APART_NS 10000000u  /* what gains nothing by being shared stays together for so long before it is tried again */
 
 rota_task *rota__worker_take_injected(struct rota__worker *worker)
 {
@@ -34,6 +37,13 @@ rota_task *rota__worker_take_injected(struct rota__worker *worker)
 	return task;
 }
 
+/* For so many runs of the victim's, while these take less than `below` ns. */
+static void leave_together(struct rota__worker *from, uint64_t runs, uint32_t below)
+{
+	rota__store(&from->keeps_below, below, RELAXED);
+	rota__store(&from->keeps_until, rota__load(&from->runs, RELAXED) + runs, RELAXED);
+}
+
 /*
  * What was stolen last is gone. Tasks that were short, and have run about once since, were woken again where they came from, as
  * when one task wakes a crowd again and again: to fetch them each time costs more than they take. So there they stay for a
@@ -50,8 +60,50 @@ static void judge(struct rota__worker *worker)
 	if (finished > ran / 2)
 		return; /* new tasks, which have ended: they were not woken elsewhere */
 	if (ran < (uint64_t)loot->tasks * LOOT_RUNS && rota__sys_clock() - loot->at < 2 * ran * ROTA__FETCH_COST_NS)
-		rota__store(&from->keeps_until, rota__load(&from->runs, RELAXED) + (uint64_t)loot->tasks * KEEP_RUNS,
-			    RELAXED);
+		leave_together(from, (uint64_t)loot->tasks * KEEP_RUNS, ROTA__FETCH_COST_NS);
+}
+
+/* Whether thief and victim, each of which was busy all the while, have run less than half of the tasks since the theft that the
+ * victim would have run alone. Of new tasks, which have ended, nobody knows how long they would have been. */
+static bool hinder_each_other(const struct rota__worker *worker, uint64_t elapsed, uint64_t ran, uint64_t from_ran)
+{
+	const struct rota__loot *const loot = &worker->loot;
+
+	return !loot->from->spare && rota__load(&worker->finished, RELAXED) - loot->finished <= ran / 2 &&
+	       rota__load(&worker->parks, RELAXED) == loot->parks &&
+	       rota__load(&loot->from->parks, RELAXED) == loot->from_parks && elapsed < ran * WEIGH_MAX_NS &&
+	       elapsed < from_ran * WEIGH_MAX_NS && 2 * (ran + from_ran) * loot->from_mean < elapsed;
+}
+
+/*
+ * Tasks that write the same memory all the time, as senders of one channel do, hinder each other on two workers: each
+ * runs several times as long as it did when one worker ran them all. And the longer they run, the more they seem to be worth
+ * a thief. So a thief looks whether far less gets done than before; then it gives back what it took, and the tasks stay together
+ * for a while. That shows whether it was the sharing: those that take as long when they are alone may be stolen again
+ * (follow_trial in worker_park.c). The victim's mean is again what it was before the theft: a sample that is of the time with
+ * the thief in part at most doubles it (rota__moving_mean), so it stays below what two workers took for each until the trial
+ * tells.
+ */
+void rota__worker_weigh_loot(struct rota__worker *worker, uint64_t now)
+{
+	struct rota__loot *const loot = &worker->loot;
+	struct rota__worker *const from = loot->from;
+	const uint64_t ran = rota__load(&worker->runs, RELAXED) - loot->runs;
+	const uint64_t from_ran = rota__load(&from->runs, RELAXED) - loot->from_runs;
+	const uint64_t way = (uint64_t)loot->tasks * ROTA__FETCH_COST_NS; /* once, which is no hindrance */
+	const uint64_t elapsed = now - loot->at < way ? 0 : now - loot->at - way;
+	rota_task *task;
+
+	if (loot->weighed || ran < WEIGH_RUNS || ran < loot->tasks || from_ran < WEIGH_RUNS)
+		return;
+	loot->weighed = true;
+	if (!hinder_each_other(worker, elapsed, ran, from_ran))
+		return;
+	loot->from = NULL;
+	rota__store(&from->mean, loot->from_mean, RELAXED);
+	leave_together(from, APART_NS / (loot->from_mean + 1), (uint32_t)(elapsed / (ran + from_ran)));
+	for (unsigned left = loot->tasks; left > 0 && (task = rota__deque_pop(&worker->deque)) != NULL; left--)
+		rota__worker_send_mail(from, task);
 }
 
 static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *victim)
@@ -73,7 +125,12 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 		.at = rota__sys_clock(),
 		.runs = rota__load(&worker->runs, RELAXED),
 		.finished = rota__load(&worker->finished, RELAXED),
+		.parks = rota__load(&worker->parks, RELAXED),
+		.from_mean = rota__load(&victim->mean, RELAXED),
+		.from_runs = rota__load(&victim->runs, RELAXED),
+		.from_parks = rota__load(&victim->parks, RELAXED),
 	};
+	rota__worker_poll_after(worker, worker->loot.runs, WEIGH_RUNS); /* which weighs it */
 	return task;
 }
 
