@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One sender, one receiver, one channel: one by one, and in batches. One task that fills a channel and then takes
- * everything out again; and a channel that is made, has one element or none, and is destroyed (tokio's sync_mpsc:
- * uncontended, create, send).
+ * One sender, one receiver, one channel: one by one, in batches, and in batches on two workers. One task that fills a
+ * channel and then takes everything out again; and a channel that is made, has one element or none, and is destroyed
+ * (tokio's sync_mpsc: uncontended, create, send).
  */
 #include <errno.h>
 #include <string.h>
@@ -71,6 +71,49 @@ static int receive_all(void *arg)
 static int channel_step(void *arg)
 {
 	return crowd_run(1, send_all, receive_all, arg);
+}
+
+/* ---- the two on two workers, which they do not leave ---- */
+
+struct side {
+	rota_fn *fn;
+	struct works *works;
+	_Atomic unsigned *there;
+};
+
+/* Two at once that do not wait are on two workers. */
+static int on_a_worker_of_its_own(void *arg)
+{
+	const struct side *side = arg;
+	rota_task *task;
+	int status, rc;
+
+	atomic_fetch_add(side->there, 1);
+	while (atomic_load(side->there) < 2)
+		;
+	rc = rota_spawn_local(&task, side->fn, side->works);
+	if (rc == 0)
+		rc = rota_join(task, &status);
+	return rc < 0 ? rc : status;
+}
+
+static int across_step(void *arg)
+{
+	_Atomic unsigned there = 0;
+	struct side sender = { send_all, arg, &there }, receiver = { receive_all, arg, &there };
+	struct rota_scope scope;
+	int rc = rota_scope_open(&scope, 0);
+
+	if (rc < 0)
+		return rc;
+	rc = rota_scope_spawn(&scope, NULL, on_a_worker_of_its_own, &sender);
+	if (rc == 0)
+		rc = rota_scope_spawn(&scope, NULL, on_a_worker_of_its_own, &receiver);
+	if (rc < 0) { /* who came alone need not wait for another */
+		atomic_store(&there, 2);
+		rota_scope_cancel(&scope);
+	}
+	return rota_scope_close(&scope) < 0 && rc == 0 ? -EBADMSG : rc;
 }
 
 enum { FILL = 1000, MADE = 100 };
@@ -200,13 +243,13 @@ static int measure_making(void)
 	return rc;
 }
 
-static int measure(const char *name, struct works *works, size_t batch)
+static int measure(const char *name, int (*step)(void *arg), struct works *works, size_t batch)
 {
 	double ns = 0;
 	int rc;
 
 	works->batch = batch;
-	rc = bench_time(channel_step, works, &ns);
+	rc = bench_time(step, works, &ns);
 	if (rc == 0)
 		bench_report(name, (double)works->messages * 1e9 / ns, "elements/s");
 	return rc;
@@ -214,10 +257,12 @@ static int measure(const char *name, struct works *works, size_t batch)
 
 static int inside(void *arg)
 {
-	int rc = measure("channel", arg, 1);
+	int rc = measure("channel", channel_step, arg, 1);
 
 	if (rc == 0)
-		rc = measure("channel_batches", arg, BATCH);
+		rc = measure("channel_batches", channel_step, arg, BATCH);
+	if (rc == 0 && !bench_plain() && bench_param("workers") >= 2)
+		rc = measure("channel_across", across_step, arg, BATCH);
 	if (rc == 0)
 		rc = bench_time_each("channel_alone", alone_step, arg, FILL);
 	if (rc == 0)
