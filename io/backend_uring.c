@@ -5,7 +5,6 @@
 
 #include "../runtime/alloc_internal.h"
 #include "../runtime/runtime_internal.h"
-#include "../runtime/sys_internal.h"
 #include "reactor_internal.h"
 #include "ring_internal.h"
 #include "sys_internal.h"
@@ -25,11 +24,9 @@ static int reactor_open(void *part, rota_runtime *rt)
 	struct reactor_ring *own = part;
 	int rc = rota__ring_init(&own->ring, rt->config.ring_entries, false);
 
-	if (rc < 0)
-		return rc;
-	rota__ring_set_closing(&own->ring, &own->closing);
-	own->ring.timer_fd = rota__sys_timerfd();
-	return 0;
+	if (rc == 0)
+		rota__ring_set_closing(&own->ring, &own->closing);
+	return rc;
 }
 
 static unsigned reactor_turn(void *part, uint64_t timeout_ns)
@@ -82,8 +79,6 @@ static void reactor_stop(rota_runtime *rt)
 
 	rota__reactor_stop(&own->reactor);
 	rota__ring_deinit(&own->ring);
-	if (own->ring.timer_fd >= 0)
-		rota__sys_close(own->ring.timer_fd);
 	rota__closing_deinit(&own->closing);
 	rt->io = NULL;
 	rota__free(own, sizeof(*own), ROTA__CACHE_LINE);
@@ -162,13 +157,6 @@ static void wake_reactor(rota_runtime *rt)
 	rota__ring_wake(rt->io);
 }
 
-static bool put_off(rota_runtime *rt, uint64_t ns)
-{
-	const struct reactor_ring *own = rt->io;
-
-	return own->ring.timer_fd >= 0 && rota__sys_timerfd_set(own->ring.timer_fd, ns);
-}
-
 const struct rota__driver rota__driver_uring = {
 	.backend = ROTA_BACKEND_IO_URING,
 	.start = reactor_start,
@@ -182,7 +170,6 @@ const struct rota__driver rota__driver_uring = {
 	.wake = worker_wake,
 	.rescue = worker_rescue,
 	.wake_reactor = wake_reactor,
-	.put_off = put_off,
 };
 
 int rota__uring_try(void)

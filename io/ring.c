@@ -29,7 +29,7 @@ int rota__ring_init(struct rota__ring *ring, unsigned entries, bool shared)
 	};
 	int rc;
 
-	*ring = (struct rota__ring){ .carrier = { &rota__ring_carrier_ops }, .timer_fd = -1, .exclusive = !shared };
+	*ring = (struct rota__ring){ .carrier = { &rota__ring_carrier_ops }, .exclusive = !shared };
 	ring->wake_fd = rota__sys_eventfd();
 	if (ring->wake_fd < 0)
 		return ring->wake_fd;
@@ -110,14 +110,14 @@ void rota__ring_publish(struct rota__ring *ring)
 	io_uring_smp_store_release(sq->ktail, sq->sqe_tail); /* partner: the kernel's, in whose thread it may be */
 }
 
-static bool arm(struct rota__ring *ring, int fd, uint64_t user_data)
+static bool arm_wake(struct rota__ring *ring)
 {
 	struct io_uring_sqe *sqe = rota__ring_entry(ring);
 
 	if (sqe == NULL)
 		return false;
-	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
-	sqe->user_data = user_data;
+	io_uring_prep_poll_multishot(sqe, ring->wake_fd, POLLIN);
+	sqe->user_data = ROTA__DATA_WAKE;
 	rota__ring_publish(ring);
 	return true;
 }
@@ -204,16 +204,13 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 	struct rota__reaping reaping = { .rescue = false };
 
 	if (!rota__load(&ring->wake_armed, RELAXED))
-		rota__store(&ring->wake_armed, arm(ring, ring->wake_fd, ROTA__DATA_WAKE), RELAXED);
-	if (ring->timer_fd >= 0 && !ring->timer_armed)
-		ring->timer_armed = arm(ring, ring->timer_fd, ROTA__DATA_TIMER);
+		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
 	rota__ring_take_mail(ring);
 	rota__ring_submit_backlog(ring);
 	rota__ring_cancel_for_closes(ring);
 	/* Who cannot be woken, has not submitted all, or has woken a task of its own, must not wait. */
-	if (!rota__load(&ring->wake_armed, RELAXED) || (ring->timer_fd >= 0 && !ring->timer_armed) ||
-	    rota__ring_has_mail(ring) || ring->backlog_first != NULL || ring->ended_here > 0 ||
-	    rota__ring_completed(ring) || rota__ring_closes_unseen(ring))
+	if (!rota__load(&ring->wake_armed, RELAXED) || rota__ring_has_mail(ring) || ring->backlog_first != NULL ||
+	    ring->ended_here > 0 || rota__ring_completed(ring) || rota__ring_closes_unseen(ring))
 		timeout_ns = 0;
 	rota__ring_enter(ring, timeout_ns);
 	rota__ring_reap(ring, &reaping);

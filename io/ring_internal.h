@@ -34,7 +34,6 @@ struct rota__ring {
 	struct io_uring uring;
 	unsigned features; /* of the kernel, for enter */
 	int wake_fd;
-	int timer_fd;                  /* the reactor's: when it expires the owner wakes up, too; -1: there is none */
 	bool exclusive;                /* one thread owns it for life */
 	struct rota__closing *closing; /* of the runtime; NULL: operations are not counted */
 	struct iovec memory;           /* that is registered with it; see ring_memory.c */
@@ -49,7 +48,6 @@ struct rota__ring {
 	unsigned ended_here;                          /* operations that ended in this turn without the kernel */
 	unsigned files;                               /* reads and writes at an offset since it was last entered */
 	uint32_t turn;                                /* its number */
-	bool timer_armed;                             /* a multishot poll of timer_fd is in the ring */
 	/* under cq_lock */
 	struct rota_atomic_u32 cq_lock;
 	struct rota_atomic_u32 wake_armed; /* the multishot poll is in the ring */

@@ -16,7 +16,6 @@
 /* user_data of what is not an operation; operations are aligned. */
 #define ROTA__DATA_WAKE 1u
 #define ROTA__DATA_IGNORE 2u
-#define ROTA__DATA_TIMER 3u
 
 /* --- entries: ring.c ---------------------------------------------------------------------------------------------- */
 

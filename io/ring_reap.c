@@ -152,8 +152,6 @@ static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
 
 		if (cqe->user_data == ROTA__DATA_WAKE)
 			taken = woken(ring, cqe, reaping);
-		else if (cqe->user_data == ROTA__DATA_TIMER) /* the reactor's own: nobody reaps that in its place */
-			ring->timer_armed = (cqe->flags & IORING_CQE_F_MORE) != 0;
 		else if (cqe->user_data != ROTA__DATA_IGNORE)
 			taken = complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe, reaping);
 		if (!taken)

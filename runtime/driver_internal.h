@@ -44,10 +44,6 @@ struct rota__driver {
 	/* Makes the reactor look at its timers and at the monitor again. Any thread. */
 	void (*wake_reactor)(rota_runtime *rt);
 
-	/* From now on the reactor wakes up for the monitor when so much time is over, and not before. Any thread but one that
-	 * may outlive the runtime. false: it cannot be had. NULL: it never can. */
-	bool (*put_off)(rota_runtime *rt, uint64_t ns);
-
 	/* What the back end asked for by rota__blocking_errand. On a pool thread. NULL: it never does. */
 	void (*errand)(rota_runtime *rt);
 };

@@ -22,11 +22,10 @@
 
 /* What the monitor remembers of a worker. */
 struct rota__watch {
-	uint64_t moves;              /* tasks run, and looks around, at the last look */
-	uint64_t counted;            /* `runs` of the last stall that was counted */
-	uint64_t cpu;                /* of a spare on duty: its CPU time at the last look */
-	unsigned starved;            /* of a spare on duty: looks at which it lacked a CPU, since it has moved */
-	struct rota_atomic_u64 beat; /* `moves` when a look was put off last; UINT64_MAX: it slept */
+	uint64_t moves;   /* tasks run, and looks around, at the last look */
+	uint64_t counted; /* `runs` of the last stall that was counted */
+	uint64_t cpu;     /* of a spare on duty: its CPU time at the last look */
+	unsigned starved; /* of a spare on duty: looks at which it lacked a CPU, since it has moved */
 	struct rota__stall_watch stall;
 };
 
@@ -38,7 +37,6 @@ struct sight {
 	bool spare_idle;  /* a spare on duty that sleeps */
 	bool waiting;     /* something waits behind who is stuck */
 	bool hurried;     /* somebody may be stuck by the next look, or is */
-	bool reporting;   /* a stall is about to be reported */
 	unsigned blocked; /* workers in rota_block_in_place */
 };
 
@@ -58,7 +56,6 @@ int rota__monitor_init(rota_runtime *rt)
 {
 	rt->monitor.watch = rota__alloc(watch_size(rt), ROTA__CACHE_LINE);
 	rota__store(&rt->monitor.dormant, 1, RELAXED);
-	rota__store(&rt->monitor.renew_at, ROTA_NEVER, RELAXED);
 	rt->monitor.pause = 1;
 	if (rt->monitor.watch == NULL)
 		return -ENOMEM;
@@ -171,18 +168,13 @@ static void note_cpu_time(rota_runtime *rt, const struct rota__worker *spare, st
 	pthread_mutex_unlock(&rt->spares.lock);
 }
 
-static uint64_t moves_of(const struct rota__worker *worker)
-{
-	return rota__load(&worker->runs, RELAXED) + rota__load(&worker->looks, RELAXED);
-}
-
 static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocked, struct sight *sight)
 {
 	struct rota__worker *worker = &rt->workers[i];
 	struct rota__watch *watch = &rt->monitor.watch[i];
 	const bool spare = i >= rt->worker_count;
 	const uint64_t runs = rota__load(&worker->runs, RELAXED);
-	const uint64_t moves = moves_of(worker);
+	const uint64_t moves = runs + rota__load(&worker->looks, RELAXED);
 	const bool blocked = rota__load(&worker->blocked, ACQUIRE); /* partner: rota_block_in_place */
 	const bool moved = moves != watch->moves || only_blocked;
 
@@ -216,7 +208,6 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 		rota__stall_moved(&watch->stall, now);
 	}
 	rota__stall_flush(rt, worker, &watch->stall, now);
-	sight->reporting |= watch->stall.wanted_at != 0;
 	sight->moved |= moved;
 	watch->moves = moves;
 }
@@ -269,67 +260,14 @@ static bool go_dormant(rota_runtime *rt)
 	return true;
 }
 
-/* --- when to look again -------------------------------------------------------------------------------------------- */
-
-/* Whether all sleep or have moved since this was asked last; `self`, if there is one, has. */
-static bool all_well(rota_runtime *rt, const struct rota__worker *self)
-{
-	const unsigned total = rota__worker_total(rt);
-
-	if (spares_serve(rt) || rota__load(&rt->blocking.left, RELAXED))
-		return false;
-	for (unsigned i = 0; i < total; i++) {
-		const struct rota__worker *worker = &rt->workers[i];
-		struct rota_atomic_u64 *const beat = &rt->monitor.watch[i].beat;
-		const uint64_t moves = asleep(worker) ? UINT64_MAX : moves_of(worker);
-
-		if (rota__load(&worker->blocked, RELAXED))
-			return false;
-		if (worker != self && moves != UINT64_MAX && moves == rota__load(beat, RELAXED))
-			return false;
-		rota__store(beat, moves, RELAXED);
-	}
-	return true;
-}
-
-/* The turn of one of the workers that come by; who is late for it does no harm, since the time that it sets counts from then. */
-void rota__monitor_renew(struct rota__worker *worker, uint64_t now)
-{
-	rota_runtime *rt = worker->rt;
-	const uint64_t pause = LONGEST_PAUSE * rt->config.stall_ns;
-	uint64_t at = rota__load(&rt->monitor.renew_at, RELAXED);
-
-	if (now < at || !rota__cas_strong(&rt->monitor.renew_at, &at, ROTA_NEVER, RELAXED))
-		return;
-	if (all_well(rt, worker) && rt->driver->put_off(rt, pause))
-		rota__store(&rt->monitor.renew_at, now + pause / 2, RELAXED);
-	else
-		rt->driver->wake_reactor(rt);
-}
-
-/* From here on the workers are to put the next look off, which is due now. */
-static bool leave_to_workers(rota_runtime *rt, uint64_t now, uint64_t pause)
-{
-	if (rt->driver->put_off == NULL || !rt->driver->put_off(rt, pause))
-		return false;
-	all_well(rt, NULL); /* from now on */
-	rota__store(&rt->monitor.renew_at, now + pause / 2, RELAXED);
-	return true;
-}
-
-/* When to look again after a look at `now`; ROTA_NEVER: when the reactor is woken. */
-static uint64_t next_look(rota_runtime *rt, uint64_t now, bool hurried, bool reporting)
+/* When to look again after a look at `now`. */
+static uint64_t next_look(rota_runtime *rt, uint64_t now, bool hurried)
 {
 	struct rota__monitor *monitor = &rt->monitor;
-	uint64_t pause;
 
 	if (hurried || spares_serve(rt))
 		monitor->pause = 1;
-	pause = monitor->pause * rt->config.stall_ns;
-	monitor->due = now + pause;
-	if (monitor->pause == LONGEST_PAUSE && !reporting && leave_to_workers(rt, now, pause))
-		return ROTA_NEVER;
-	rota__store(&monitor->renew_at, ROTA_NEVER, RELAXED);
+	monitor->due = now + monitor->pause * rt->config.stall_ns;
 	if (monitor->pause < LONGEST_PAUSE)
 		monitor->pause *= 2;
 	return monitor->due;
@@ -353,10 +291,10 @@ uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 		sight.moved = sight.hurried = true;
 	mind_spares(rt, now, &sight);
 	if (!sight.moved && all_asleep(rt) && go_dormant(rt)) {
-		next_look(rt, now, true, false);
+		next_look(rt, now, true);
 		return ROTA_NEVER;
 	}
-	return next_look(rt, now, sight.hurried, sight.reporting);
+	return next_look(rt, now, sight.hurried);
 }
 
 void rota__monitor_rouse(rota_runtime *rt)

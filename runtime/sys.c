@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -435,19 +434,6 @@ void rota__sys_eventfd_write(int fd)
 	/* EAGAIN: the counter is full, so whoever waits has been told. */
 	while (write(fd, &one, sizeof(one)) < 0 && rota__sys_errno() == EINTR) {
 	}
-}
-
-int rota__sys_timerfd(void)
-{
-	return rota__sys_above_standard(rota__sys_result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)));
-}
-
-bool rota__sys_timerfd_set(int fd, uint64_t ns)
-{
-	const struct itimerspec in = { .it_value = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
-						     .tv_nsec = (long)(ns % NSEC_PER_SEC) } };
-
-	return timerfd_settime(fd, 0, &in, NULL) == 0;
 }
 
 void rota__sys_close(int fd)

@@ -124,9 +124,6 @@ int rota__sys_eventfd(void);
  * number: what the program prints would end up in it. Returns the number; a negative errno: `fd` is closed, or was one. */
 int rota__sys_above_standard(int fd);
 void rota__sys_eventfd_write(int fd);
-
-int rota__sys_timerfd(void);                     /* it becomes readable when what it was set to last is over */
-bool rota__sys_timerfd_set(int fd, uint64_t ns); /* from now; not 0. Any thread */
 void rota__sys_close(int fd);
 void rota__sys_yield(void);
 

@@ -64,8 +64,6 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 	if (since > 0 && (worker->on_trial || worker->keeps_seen != rota__load(&worker->keeps_until, RELAXED)))
 		follow_trial(worker, runs, mean_before, sample);
 	rota__worker_disturb(worker);
-	if (__builtin_expect(now >= rota__load(&worker->rt->monitor.renew_at, RELAXED), 0))
-		rota__monitor_renew(worker, now);
 	worker->polled_runs = runs;
 	worker->fresh_runs = 0;
 	worker->polled_at = now;

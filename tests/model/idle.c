@@ -97,7 +97,6 @@ static void setup_for(unsigned worker_count, unsigned task_count)
 	rt.worker_count = worker_count;
 	rt.workers = workers;
 	rt.idle.sleepers = sleepers;
-	rt.monitor.renew_at.value = ROTA_NEVER;
 	for (unsigned i = 0; i < WORKERS; i++) {
 		rota__worker_init(&workers[i], &rt, i);
 		workers[i].asleep.value = 0;

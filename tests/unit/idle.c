@@ -29,7 +29,6 @@ static struct rota__idle *const idle = &runtime.idle;
 static void init(void)
 {
 	expect(rota__idle_init(idle, WORKERS), ==, 0);
-	rota__store(&runtime.monitor.renew_at, ROTA_NEVER, RELAXED); /* there is no monitor */
 }
 
 static void deinit(void)

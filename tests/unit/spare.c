@@ -129,30 +129,6 @@ UNIT_TEST(spare, helps_a_single_worker)
 	free_runtime(rt);
 }
 
-/* Until the worker itself puts the monitor's looks off, where that can be. */
-static int be_calm_then_compute(void *arg)
-{
-	rota_runtime *rt = arg;
-	const time_t start = expect_seconds_();
-
-	while (rt->driver->put_off != NULL && rota__load(&rt->monitor.renew_at, RELAXED) == ROTA_NEVER) {
-		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
-		expect(rota_sleep(ROTA_US(100)), ==, 0);
-	}
-	expect(rota_spawn(NULL, finish, NULL), ==, 0);
-	return compute(NULL);
-}
-
-UNIT_TEST(spare, helps_a_single_worker_that_was_calm_before)
-{
-	rota_task *hog;
-	rota_runtime *rt = new_runtime(1);
-
-	expect(rota_spawn_on(rt, &hog, be_calm_then_compute, rt), ==, 0);
-	unit_expect_join(hog, 0);
-	free_runtime(rt);
-}
-
 UNIT_TEST(spare, is_followed_by_another_when_it_is_stuck_itself)
 {
 	rota_task *hogs[2 * WORKERS - 1], *task;
