@@ -143,6 +143,8 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 			op->has_turn_ = op->opcode_ == IORING_OP_ACCEPT;
 			return in_pool(op, waker);
 		}
+		if (rc == ROTA__CALL_TAKEN)
+			return nap(op, waker);
 		return must_wait(op, rc) ? wait(op, rc, waker) : finish(op, rc);
 	}
 }

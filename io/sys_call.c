@@ -197,8 +197,7 @@ static int is_listening(int fd)
  * Accepts on a listener that is not O_NONBLOCK take turns, so that what was ready for one was not taken by another, and so that
  * one thread at most waits where another process was quicker. The turn is a bit of the number, since nobody waits for it as
  * for a lock: it begins before the poll, and where there is a connection it is the operation's until that has ended. Who
- * finds it taken waits as if there was no connection: the poll tells at once of one that is there, so it tries again soon,
- * and meanwhile others have the worker.
+ * finds it taken naps: to wait for a connection would not do, as the poll tells at once of the one that is there.
  */
 #define TURNS (1u << 16) /* higher descriptors share them */
 static struct rota_atomic_u32 accept_turns[TURNS / 32];
@@ -229,7 +228,7 @@ static int accept_in_turn(const struct rota_op *op)
 	int rc;
 
 	if (!rota__accept_turn_begin(op->fd_))
-		return -EAGAIN;
+		return ROTA__CALL_TAKEN;
 	rc = ready_events(op->fd_, POLLIN);
 	if (rc > 0)
 		return ROTA__CALL_UNSURE; /* with the turn */

@@ -37,7 +37,7 @@ void rota__sys_nudge_threads_register(void);
  */
 struct rota__call {
 	/* Makes the call. With `nowait` only as far as that needs no waiting: -EAGAIN when it would wait, ROTA__CALL_UNSURE
-	 * when only a thread that may block can find out. */
+	 * when only a thread that may block can find out, ROTA__CALL_TAKEN. */
 	int (*make)(const struct rota_op *op, bool nowait);
 	short events; /* what to poll for when the answer is "not now" */
 	enum rota__call_kind {
@@ -48,6 +48,8 @@ struct rota__call {
 	} kind;
 };
 #define ROTA__CALL_UNSURE (-4096) /* no errno */
+#define ROTA__CALL_TAKEN \
+	(-4097) /* nor this: somebody else has the turn, who may keep it for long; try again after a nap */
 
 const struct rota__call *rota__sys_call(const struct rota_op *op);
 
