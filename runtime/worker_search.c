@@ -72,14 +72,15 @@ static bool hinder_each_other(const struct rota__worker *worker, uint64_t elapse
 	return !loot->from->spare && rota__load(&worker->finished, RELAXED) - loot->finished <= ran / 2 &&
 	       rota__load(&worker->parks, RELAXED) == loot->parks &&
 	       rota__load(&loot->from->parks, RELAXED) == loot->from_parks && elapsed < ran * WEIGH_MAX_NS &&
-	       elapsed < from_ran * WEIGH_MAX_NS && 2 * (ran + from_ran) * loot->from_mean < elapsed;
+	       elapsed < from_ran * WEIGH_MAX_NS && loot->from_mean > 0 &&
+	       2 * (ran + from_ran) * loot->from_mean < elapsed;
 }
 
 /*
  * Tasks that write the same memory all the time, as senders of one channel do, hinder each other on two workers: each
  * runs several times as long as it did when one worker ran them all. And the longer they run, the more they seem to be worth
- * a thief. So a thief looks whether far less gets done than before; then it gives back what it took, and the tasks stay together
- * for a while. That shows whether it was the sharing: those that take as long when they are alone may be stolen again
+ * a thief. So a thief looks whether far less gets done than before; then it gives back as many as it took, which stay
+ * together for a while. That shows whether it was the sharing: those that take as long when they are alone may be stolen again
  * (follow_trial in worker_park.c). The victim's mean is again what it was before the theft: a sample that is of the time with
  * the thief in part at most doubles it (rota__moving_mean), so it stays below what two workers took for each until the trial
  * tells.
