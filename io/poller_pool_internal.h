@@ -42,8 +42,8 @@ bool rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const 
 /* Makes such a call in place: then only a close of its descriptor ends it. By a job of the pool. Returns the result. */
 int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op);
 
-/* Cuts off the calls that may wait for ever for the descriptor of a close. true: there are some, and the
- * close was left to wait for their end. */
+/* Cuts off the calls that may wait for ever for the descriptor of a close. true: there are some, and the close was left to wait
+ * for their end. */
 bool rota__poller_cut_off(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker);
 
 #endif

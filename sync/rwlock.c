@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The protocol. `state_` is a busy word (busy_internal.h): WRITER, or the number of readers. Without waiters every call is
- * one change of it. While WAITERS is set nobody comes in past the list; whoever
- * leaves serves it from its front: a writer when nobody is inside, or all readers up to the next writer. A grant is the lock
- * itself: a waiter that is cancelled after it has the lock and reports 0; one that is cancelled before may have kept out
- * those behind it, so the list is served again.
+ * one change of it. While WAITERS is set nobody comes in past the list; whoever leaves serves it from its front: a writer when
+ * nobody is inside, or all readers up to the next writer. A grant is the lock itself: a waiter that is cancelled after it has
+ * the lock and reports 0; one that is cancelled before may have kept out those behind it, so the list is served again.
  */
 #include "rwlock.h"
 
