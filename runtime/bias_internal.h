@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words that one worker changes without a locked instruction, as long as no other thread wants to.
+ * Words that one thread changes without a locked instruction, as long as no other wants to.
  *
  * The protocol. The upper bits of the word, its mode, say whose it is:
  *   young   at first, with these bits zero: changes are by compare-and-swap, which also counts how many in a row were made
- *           by one worker. The first one by somebody else makes it shared, STREAK of them make it biased.
- *   biased  to a worker: nobody else changes the word, so this one does it by a look and a store (rota__replace).
+ *           by one thread. The first one by another makes it shared, STREAK of them make it biased.
+ *   biased  to a thread: nobody else changes the word, so this one does it by a look and a store (rota__replace).
  *   shared  for ever: each change is a compare-and-swap.
  *
  * Who wants to change a word that is biased to another makes it shared (rota__bias_revoke), under the one lock that there is
@@ -17,14 +17,15 @@
  *
  * A word that is shared early costs what it would without all this. One that is revoked costs a barrier, of which all threads
  * of the process take notice; so as soon as more than half of the words that were made biased of late were revoked, of those
- * that come next but a few are (rota__bias_grant). Only workers have words of theirs, fewer than OWNERS at a time. Without
- * rseq(2) no word is ever biased; an owner whose thread is gone, also in a child of fork(2), is in nobody's way.
+ * that come next but a few are (rota__bias_grant). A thread is given a number when it first changes a young word, until it
+ * ends; fewer than OWNERS have one at a time, and half of the numbers are kept for workers. Without rseq(2) no word is ever
+ * biased; an owner whose thread is gone, also in a child of fork(2), is in nobody's way.
  */
 #ifndef ROTA_RUNTIME_BIAS_INTERNAL_H
 #define ROTA_RUNTIME_BIAS_INTERNAL_H
 
+#include "context_internal.h"
 #include "rseq_internal.h"
-#include "worker_internal.h"
 
 #define ROTA__MODE_SHIFT 46u
 #define ROTA__OWN ((UINT64_C(1) << ROTA__MODE_SHIFT) - 1) /* what is not the mode, but the word's content */
@@ -38,24 +39,30 @@
 #define ROTA__BIASED (UINT64_C(1) << 63)
 #define ROTA__STREAK 128u /* the count goes up to the next bit */
 
-/* The mode of words that are biased to the calling thread; 0: it can have none. */
+/* What threads without a number have for a mode; no word has it. */
+#define ROTA__UNASKED (ROTA__REVOKING | ROTA__SHARED)
+#define ROTA__NOBODY ROTA__REVOKING
+
+/* The mode of words that are biased to the calling thread, as rota__bias_self reads it. */
+extern _Thread_local uint64_t rota__bias_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
 #ifdef ROTA__MODEL
 uint64_t model_bias(void);
 #define rota__bias_self() model_bias()
 #else
-static inline uint64_t rota__bias_self(void)
+static inline __attribute__((always_inline)) uint64_t rota__bias_self(void)
 {
-	const struct rota__worker *worker = rota__worker_self();
+	uint64_t bias;
 
-	return worker != NULL ? worker->bias : 0;
+	ROTA__THREAD_WORD(rota__bias_tls, bias);
+	return bias;
 }
 #endif
 
-/* A mode for a worker, until it is given back. 0: there are none, or no more; that may be given back, too. */
-uint64_t rota__bias_new(void);
-void rota__bias_free(uint64_t bias);
+/* Gives the calling thread, which is UNASKED, a number if there is one: its mode from now on. */
+uint64_t rota__bias_ask(void);
 
-/* The mode of a word that would be biased with the next change: that of its worker, which is `bias`, or shared. */
+/* The mode of a word that would be biased with the next change: that of its thread, which is `bias`, or shared. */
 uint64_t rota__bias_grant(uint64_t bias);
 extern bool rota__bias_always; /* tests only: never shared */
 
@@ -91,7 +98,7 @@ static inline __attribute__((always_inline)) bool rota__word_try_biased(struct r
 #ifdef ROTA__REPLACES
 	const uint64_t self = rota__bias_self();
 
-	return self != 0 && seen == (self | from) && rota__replace(word, seen, self | to);
+	return seen == (self | from) && rota__replace(word, seen, self | to);
 #else
 	(void)word;
 	(void)seen;
@@ -109,8 +116,10 @@ static inline uint64_t rota__word_grown(uint64_t next)
 	if (__builtin_expect(next >= ROTA__SHARED, 1))
 		return next;
 	self = rota__bias_self();
+	if (__builtin_expect(self == ROTA__UNASKED, 0))
+		self = rota__bias_ask();
 	owner = next >> ROTA__MODE_SHIFT == 0 ? self & ROTA__OWNER_BITS : next & ROTA__OWNER_BITS;
-	if (self == 0 || (self & ROTA__OWNER_BITS) != owner)
+	if (!(self & ROTA__BIASED) || (self & ROTA__OWNER_BITS) != owner)
 		return rota__word_own(next) | ROTA__SHARED;
 	if (next / ROTA__COUNT == ROTA__STREAK - 1)
 		return rota__word_own(next) | rota__bias_grant(self);

@@ -44,7 +44,7 @@ static inline void rota__context_switch(void **save_sp, void *sp);
 #define ROTA__COME_BACK3(fn, a, b, c) ((fn)((a), (b), (c)))
 #endif
 
-/* ROTA__THREAD_WORD(name, ret_word): reads the thread-local pointer `name`. */
+/* ROTA__THREAD_WORD(name, ret_word): reads the thread-local word `name`. */
 
 /* An address that no other thread has at the same time. */
 static inline void *rota__thread_self(void);

@@ -61,15 +61,17 @@ differs:
 #endif
 #endif
 
-/* The kernel forgets where the calling thread's last sequence is described: the library may be unloaded after this. */
-static inline void rota__replace_end(void)
+/* Whether the calling thread is registered, so that the kernel cuts off its sequences. */
+static inline bool rota__replaces_here(void)
 {
-#if defined(ROTA__REPLACES) && !defined(ROTA__MODEL)
-	if (__rseq_size != 0)
-		__asm__ volatile("movq $0, %%fs:%c[sequence](%[thread])"
-				 :
-				 : [thread] "r"(__rseq_offset), [sequence] "i"(offsetof(struct rseq, rseq_cs))
-				 : "memory");
+#if defined(ROTA__MODEL)
+	return true;
+#elif defined(ROTA__REPLACES)
+	const struct rseq *area = (const void *)((const char *)__builtin_thread_pointer() + __rseq_offset);
+
+	return __rseq_size != 0 && (int32_t)area->cpu_id >= 0;
+#else
+	return false;
 #endif
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "alloc_internal.h"
-#include "bias_internal.h"
 #include "cost_internal.h"
 #include "log_internal.h"
 #include "opaque_internal.h"
@@ -151,8 +150,6 @@ static void runtime_free(rota_runtime *rt)
 		rota__worker_deinit(&rt->workers[i]);
 		rota__deque_deinit(&rt->workers[i].deque);
 	}
-	for (unsigned i = 0; rt->workers != NULL && i < rt->worker_places; i++)
-		rota__bias_free(rt->workers[i].bias);
 	rota__task_pool_deinit(&rt->tasks);
 	rota__stack_pool_deinit(&rt->stacks);
 	rota__fork_registry_deinit(&rt->forks);

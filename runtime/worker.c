@@ -28,14 +28,13 @@
  * linker that looks for this file in an archive does so for other reasons: what assembly names it learns too late. */
 __attribute__((used)) _Thread_local struct rota__worker *rota__worker_tls;
 __attribute__((used)) _Thread_local rota_task *rota__in_place_task;
+__attribute__((used)) _Thread_local uint64_t rota__bias_tls = ROTA__UNASKED;
 
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index)
 {
 	worker->rt = rt;
 	worker->index = index;
 	worker->spare = index >= rt->worker_count;
-	if (worker->bias == 0) /* a spare may be tried several times */
-		worker->bias = rota__bias_new();
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
@@ -71,7 +70,6 @@ ROTA__OPAQUE void rota__worker_leave(struct rota__worker *worker)
 {
 	rota__store(&worker->asleep, 1, SEQ_CST);
 	rota__worker_tls = NULL;
-	rota__replace_end();
 	rota__valgrind_thread_stop(worker->valgrind_stack);
 }
 

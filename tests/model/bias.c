@@ -18,7 +18,7 @@ static void begin(uint64_t state)
 	word.value = state;
 	memset(&list, 0, sizeof(list));
 	inside = turns = 0;
-	model_workers = 1u << 1 | 1u << 2;
+	model_owners = 1u << 1 | 1u << 2;
 }
 
 static void setup_biased(void)

@@ -29,7 +29,7 @@ static void setup_biased(void)
 {
 	setup_young();
 	mutex.state_.value = ROTA__BIASED | ROTA__OWNER(1);
-	model_workers = 1u << 1;
+	model_owners = 1u << 1;
 }
 
 /* Held already, by whom nobody knows: the first thread unlocks it. */

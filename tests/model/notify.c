@@ -26,7 +26,7 @@ static void setup_biased(void)
 {
 	setup();
 	notify.state_.value = ROTA__BIASED | ROTA__OWNER(1);
-	model_workers = 1u << 1;
+	model_owners = 1u << 1;
 }
 
 static void wait_in_setup(struct rota_notify_op *op)

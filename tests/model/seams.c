@@ -17,6 +17,8 @@ __attribute__((weak)) _Thread_local struct rota__worker *rota__worker_tls; /* NU
 
 __attribute__((weak)) _Thread_local rota_task *rota__in_place_task; /* of in_place.c: nobody blocks in place */
 
+__attribute__((weak)) _Thread_local uint64_t rota__bias_tls = ROTA__NOBODY; /* model_bias says it instead */
+
 static unsigned char heap[16384] __attribute__((aligned(ROTA__CACHE_LINE)));
 static size_t heap_used;
 
@@ -117,11 +119,11 @@ void *model_owner_thread(void)
 
 /* --- words that are biased to a thread ------------------------------------------------------------------------------ */
 
-unsigned model_workers;
+unsigned model_owners;
 
 uint64_t model_bias(void)
 {
-	return model_workers >> model__self & 1 ? ROTA__BIASED | ROTA__OWNER(model__self) : 0;
+	return model_owners >> model__self & 1 ? ROTA__BIASED | ROTA__OWNER(model__self) : ROTA__NOBODY;
 }
 
 bool rota__sys_has_sequences(void)

@@ -31,8 +31,8 @@ extern bool model_misuse_expected;
 /* What the system does at the end of a thread that has parked: its parker is free for the next one. */
 void model_thread_ends(void);
 
-/* As bits: threads that are workers, for what words are biased to. The setup says. */
-extern unsigned model_workers;
+/* As bits: threads that have a number, so that words can be biased to them. The setup says. */
+extern unsigned model_owners;
 
 /* What has been changed by several already. */
 static inline void model_share(struct rota_atomic_u64 *word)

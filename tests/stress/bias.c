@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words that are biased to a worker, which changes them without a locked instruction, while others take them away from it in
+ * Words that are biased to a thread, which changes them without a locked instruction, while others take them away from it in
  * the middle of that: no change is lost, and who has BUSY is alone. Each member has words of its own, one after the other,
- * which it changes often enough to make them its worker's, and now and then the others change the one that it is at.
+ * which it changes often enough to make them its thread's, and now and then the others change the one that it is at.
  */
 #define _GNU_SOURCE
 #include "crew.h"
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
 		}
 		crew_free(&crew);
 	}
-	printf("%u words were a worker's in the end\n", biased);
+	printf("%u words were biased in the end\n", biased);
 	expect(biased > 0, ==, rota__sys_has_sequences());
 	return 0;
 }

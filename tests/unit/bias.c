@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Words that are biased to a worker, as those of a mutex that only one has used: whose they become, and who takes them away. */
+/* Words that are biased to a thread, as those of a mutex that only one has used: whose they become, and who takes them away. */
 #define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -80,9 +81,9 @@ Test(bias, two_that_begin_share_it)
 
 	rota_mutex_init(&mutex);
 	lock_once();
-	expect(is_shared(), ==, true);
-	expect(rota_block_on(rt, lock_often, NULL), ==, 0);
 	expect(is_biased(), ==, false);
+	expect(rota_block_on(rt, lock_often, NULL), ==, 0);
+	expect(is_shared(), ==, true);
 	rota_runtime_free(rt);
 }
 
@@ -176,13 +177,167 @@ static void start_without_barrier(void *arg)
 	rota_runtime_free(rt);
 }
 
-Test(bias, without_a_barrier_no_word_is_a_workers)
+Test(bias, without_a_barrier_no_word_is_a_threads)
 {
 	struct unit_child child;
 
 	unit_child_run(&child, start_without_barrier, NULL);
 	expect(child.status, ==, 0);
 }
+
+static void *lock_in_thread(void *arg)
+{
+	lock_often(arg);
+	expect(is_biased(), ==, rota__sys_has_sequences());
+	lock_often(arg);
+	expect(is_biased(), ==, rota__sys_has_sequences());
+	return NULL;
+}
+
+static void run_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	expect(pthread_create(&thread, NULL, fn, arg), ==, 0);
+	expect(pthread_join(thread, NULL), ==, 0);
+}
+
+/* More than there are numbers: those of threads that have ended are given to others. */
+Test(bias, plain_threads_have_words_too)
+{
+	rota__bias_always = true;
+	for (unsigned i = 0; i < 3 * ROTA__OWNERS; i++) {
+		rota_mutex_init(&mutex);
+		run_thread(lock_in_thread, NULL);
+		expect(is_biased(), ==, rota__sys_has_sequences());
+		lock_once();
+		expect(is_shared(), ==, true);
+	}
+}
+
+struct crowd {
+	pthread_barrier_t changed, looked;
+	struct rota_atomic_u32 biased;
+};
+
+static void *lock_among_many(void *arg)
+{
+	struct crowd *crowd = arg;
+	struct rota_mutex own = ROTA_MUTEX_INIT;
+
+	for (unsigned i = 0; i < ROTA__STREAK; i++) {
+		rota_mutex_lock(&own);
+		rota_mutex_unlock(&own);
+	}
+	rota__fetch_add(&crowd->biased, (own.state_.value & ROTA__BIASED) != 0, RELAXED);
+	pthread_barrier_wait(&crowd->changed);
+	pthread_barrier_wait(&crowd->looked);
+	expect(rota_mutex_deinit(&own), ==, 0);
+	return NULL;
+}
+
+/* Half of the numbers, but for 0, are for threads that are no workers; what more of them change is shared. */
+Test(bias, many_threads_leave_numbers_for_workers)
+{
+	enum { THREADS = ROTA__OWNERS };
+	static pthread_t threads[THREADS];
+	struct crowd crowd = { .biased = { 0 } };
+	rota_runtime *rt;
+
+	rota__bias_always = true;
+	pthread_barrier_init(&crowd.changed, NULL, THREADS + 1);
+	pthread_barrier_init(&crowd.looked, NULL, THREADS + 1);
+	for (unsigned i = 0; i < THREADS; i++)
+		expect(pthread_create(&threads[i], NULL, lock_among_many, &crowd), ==, 0);
+	pthread_barrier_wait(&crowd.changed);
+	expect(rota__load(&crowd.biased, RELAXED), ==, rota__sys_has_sequences() ? ROTA__OWNERS / 2 - 1 : 0);
+	rt = runtime_that_locks();
+	pthread_barrier_wait(&crowd.looked);
+	for (unsigned i = 0; i < THREADS; i++)
+		expect(pthread_join(threads[i], NULL), ==, 0);
+	rota_runtime_free(rt);
+	pthread_barrier_destroy(&crowd.changed);
+	pthread_barrier_destroy(&crowd.looked);
+}
+
+static pthread_key_t late_key;
+
+/* A destructor of the thread, called after rota's the second time at the latest. */
+static void lock_late(void *times)
+{
+	lock_often(NULL);
+	if ((uintptr_t)times < 2)
+		pthread_setspecific(late_key, (void *)((uintptr_t)times + 1));
+}
+
+static void *lock_until_the_end(void *arg)
+{
+	pthread_setspecific(late_key, (void *)(uintptr_t)1);
+	return lock_in_thread(arg);
+}
+
+Test(bias, a_thread_that_ends_has_no_words)
+{
+	expect(pthread_key_create(&late_key, lock_late), ==, 0);
+	rota_mutex_init(&mutex);
+	run_thread(lock_until_the_end, NULL);
+	expect(is_shared(), ==, true);
+	expect(rota_mutex_deinit(&mutex), ==, 0);
+	expect(pthread_key_delete(late_key), ==, 0);
+}
+
+static void lock_own_in_child(void *arg)
+{
+	const bool biased = rota__sys_has_sequences();
+
+	expect(is_biased(), ==, biased);
+	lock_often(arg);
+	expect(is_biased(), ==, biased); /* the thread that has forked is this one */
+	run_thread(lock_among_many, arg);
+	lock_once();
+	expect(is_biased(), ==, biased); /* the new thread has another number */
+}
+
+static void *fork_from_thread(void *arg)
+{
+	struct unit_child child;
+	struct crowd crowd = { .biased = { 0 } };
+
+	lock_in_thread(arg);
+	pthread_barrier_init(&crowd.changed, NULL, 1);
+	pthread_barrier_init(&crowd.looked, NULL, 1);
+	unit_child_run(&child, lock_own_in_child, &crowd);
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+	return NULL;
+}
+
+Test(bias, a_thread_that_forks_keeps_its_words)
+{
+	rota_mutex_init(&mutex);
+	run_thread(fork_from_thread, NULL);
+}
+
+#ifdef ROTA__REPLACES
+static void *lock_unregistered(void *arg)
+{
+	struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
+
+	/* The size that the C library has told the kernel: 32, or what the kernel said. */
+	expect(syscall(SYS_rseq, area, __rseq_size < 32 ? 32 : __rseq_size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG), ==, 0);
+	lock_often(arg);
+	expect(is_shared(), ==, true);
+	return NULL;
+}
+
+/* The kernel would not cut off its sequences. */
+Test(bias, a_thread_without_sequences_has_no_words)
+{
+	rota_mutex_init(&mutex);
+	if (rota__sys_has_sequences())
+		run_thread(lock_unregistered, NULL);
+}
+#endif
 
 /* The compiler puts it apart from the others. */
 static __attribute__((cold, noinline)) int change_coldly(void *arg)
