@@ -83,7 +83,8 @@ ROTA__OPAQUE uint64_t rota__bias_ask(void)
 /* The process has one thread, which keeps its words. */
 ROTA__OPAQUE void rota__bias_forked(void)
 {
-	const unsigned n = rota__bias_tls & ROTA__BIASED ? (rota__bias_tls & ROTA__OWNER_BITS) >> ROTA__MODE_SHIFT : 0;
+	const uint64_t bias = rota__bias_tls;
+	const unsigned n = bias & ROTA__BIASED ? (unsigned)((bias & ROTA__OWNER_BITS) >> ROTA__MODE_SHIFT) : 0;
 
 	rota__store(&revoking, 0, RELAXED);
 	rota__store(&owners_lock, 0, RELAXED);
