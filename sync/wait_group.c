@@ -27,16 +27,27 @@ int rota_wait_group_deinit(struct rota_wait_group *g)
 	return 0;
 }
 
-void rota_wait_group_add(struct rota_wait_group *g, uint32_t n)
+static bool has_room(uint64_t state, uint32_t n)
+{
+	return (rota__word_own(state) >> ROTA__BUSY_BITS) + n <= ROTA_WAIT_GROUP_MAX;
+}
+
+int rota_wait_group_add(struct rota_wait_group *g, uint32_t n)
 {
 	uint64_t state = rota__load(&g->state_, RELAXED);
+	bool room = has_room(state, n);
 
-	while (!(state & ROTA__BUSY)) {
+	while (!(state & ROTA__BUSY) && room) {
 		if (rota__word_cas(&g->state_, &state, state + n * ONE, RELAXED)) /* whoever spawns orders it */
-			return;
+			return 0;
+		room = has_room(state, n);
 	}
-	state = rota__busy_take(&g->state_);
-	rota__busy_give(&g->state_, state + n * ONE, &g->waiters_);
+	if (state & ROTA__BUSY) {
+		state = rota__busy_take(&g->state_);
+		room = has_room(state, n);
+		rota__busy_give(&g->state_, room ? state + n * ONE : state, &g->waiters_);
+	}
+	return room ? 0 : rota__sync_misuse("rota_wait_group_add: more than ROTA_WAIT_GROUP_MAX", -EOVERFLOW);
 }
 
 /* Holds BUSY since `state` was read; the count is zero there. */

@@ -12,6 +12,8 @@
 
 ROTA_BEGIN_DECLS
 
+#define ROTA_WAIT_GROUP_MAX UINT32_MAX
+
 struct rota_wait_group {
 	struct rota_atomic_u64 state_;
 	struct rota_waitlist waiters_; /* its own lock is not used */
@@ -27,8 +29,9 @@ ROTA_API void rota_wait_group_init(struct rota_wait_group *g);
 /* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
 ROTA_API int rota_wait_group_deinit(struct rota_wait_group *g);
 
-/* n more things are under way. Any thread; never waits. */
-ROTA_API void rota_wait_group_add(struct rota_wait_group *g, uint32_t n);
+/* n more things are under way. Any thread; never waits. 0; -EOVERFLOW: there would be more than ROTA_WAIT_GROUP_MAX, which is
+ * reported (debug builds abort), and nothing has changed. */
+ROTA_API int rota_wait_group_add(struct rota_wait_group *g, uint32_t n);
 
 /* One has ended; the last one wakes all that wait, which may free the group at once. Any thread; never waits. 0; -EINVAL:
  * none was under way, which is reported (debug builds abort). */

@@ -108,6 +108,11 @@ static void wait_for_barrier(void)
 	waits(&op.barrier.future);
 }
 
+static void begin_one(void)
+{
+	expect(rota_wait_group_add(&group, 1), ==, 0);
+}
+
 static void wait_for_group(void)
 {
 	rota_wait_group_add(&group, 1);
@@ -290,6 +295,17 @@ static int done_with_nothing(void)
 static void nothing_is_under_way(void)
 {
 	expect(rota_wait_group_count(&group), ==, 0);
+}
+
+static int add_too_many(void)
+{
+	return rota_wait_group_add(&group, ROTA_WAIT_GROUP_MAX);
+}
+
+static void one_is_under_way(void)
+{
+	expect(rota_wait_group_count(&group), ==, 1);
+	expect(rota_wait_group_done(&group), ==, 0);
 }
 
 static int end_once(void)
@@ -479,6 +495,8 @@ static const struct misuse {
 	{ "rota_barrier_deinit while somebody waits", wait_for_barrier, end_barrier, -EBUSY, nothing,
 	  &op.barrier.future },
 	{ "rota_wait_group_done: nothing is under way", nothing, done_with_nothing, -EINVAL, nothing_is_under_way,
+	  NULL },
+	{ "rota_wait_group_add: more than ROTA_WAIT_GROUP_MAX", begin_one, add_too_many, -EOVERFLOW, one_is_under_way,
 	  NULL },
 	{ "rota_wait_group_deinit while somebody waits", wait_for_group, end_group, -EBUSY, nothing, &op.group.future },
 	{ "rota_once_end without a turn", nothing, end_without_a_turn, -EINVAL, once_is_not_done, NULL },

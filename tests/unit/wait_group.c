@@ -153,6 +153,22 @@ UNIT_TEST(wait_group, one_end_too_many_is_reported, .signal = UNIT_MISUSE_SIGNAL
 	expect(rota_wait_group_wait(&g), ==, 0);
 }
 
+UNIT_TEST(wait_group, more_than_it_can_count_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_wait_group g = ROTA_WAIT_GROUP_INIT;
+	struct unit_capture capture;
+
+	expect(rota_wait_group_add(&g, ROTA_WAIT_GROUP_MAX), ==, 0);
+	expect(rota_wait_group_add(&g, 0), ==, 0);
+	unit_capture_begin(&capture);
+	expect(rota_wait_group_add(&g, 1), ==, -EOVERFLOW);
+	expect_contains(unit_capture_end(&capture), "more than ROTA_WAIT_GROUP_MAX");
+	expect(rota_wait_group_count(&g), ==, ROTA_WAIT_GROUP_MAX);
+	expect(rota_wait_group_done(&g), ==, 0);
+	expect(rota_wait_group_add(&g, 1), ==, 0);
+	expect(rota_wait_group_count(&g), ==, ROTA_WAIT_GROUP_MAX);
+}
+
 UNIT_TEST(wait_group, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
 {
 	struct rota_wait_group g = ROTA_WAIT_GROUP_INIT;
