@@ -159,6 +159,38 @@ struct table {
 	bool begun;                  /* atomic: the thread that waits */
 };
 
+/* What is waited for, one after another: each once, those with a deadline that does not come, other ways to wait for the same. */
+enum step {
+	STEP_COND,
+	STEP_RDLOCK,
+	STEP_ACQUIRE,
+	STEP_NOTIFY,
+	STEP_BARRIER,
+	STEP_GROUP,
+	STEP_ONCE,
+	STEP_ONESHOT,
+	STEP_RECV,
+	STEP_SEND,
+	STEP_BROADCAST,
+	STEP_CHANGED,
+	STEP_ACQUIRE_UNTIL,
+	STEP_LOCK_UNTIL,
+	STEP_RDLOCK_UNTIL,
+	STEP_WRLOCK_UNTIL,
+	STEP_COND_UNTIL,
+	STEP_SEND_UNTIL,
+	STEP_RECV_UNTIL,
+	STEP_LOCK,
+	STEP_WRLOCK,
+	STEP_RESERVE,
+	STEP_SEND_MANY,
+	STEP_RECV_MANY,
+	STEP_MEETING_SEND,
+	STEP_MEETING_RECV,
+	STEP_WATCH_UNTIL_TWO,
+	STEPS
+};
+
 #define FAR (rota_now() + ROTA_SECONDS(3600))
 
 /* Waits with a deadline that does not come. */
@@ -168,27 +200,27 @@ static int wait_step_until(struct table *t, int step)
 	int rc = 0;
 
 	switch (step) {
-	case 12:
+	case STEP_ACQUIRE_UNTIL:
 		return rota_semaphore_acquire_until(&t->semaphore, 1, FAR);
-	case 13:
+	case STEP_LOCK_UNTIL:
 		rc = rota_mutex_lock_until(&t->held, FAR);
 		rota_mutex_unlock(&t->held);
 		return rc;
-	case 14:
+	case STEP_RDLOCK_UNTIL:
 		rc = rota_rwlock_rdlock_until(&t->written, FAR);
 		return rc < 0 ? rc : rota_rwlock_unlock(&t->written);
-	case 15:
+	case STEP_WRLOCK_UNTIL:
 		rc = rota_rwlock_wrlock_until(&t->read, FAR);
 		return rc < 0 ? rc : rota_rwlock_unlock(&t->read);
-	case 16:
+	case STEP_COND_UNTIL:
 		rota_mutex_lock(&t->mutex);
 		while (t->flag && rc == 0)
 			rc = rota_cond_wait_until(&t->cond, &t->mutex, FAR);
 		rota_mutex_unlock(&t->mutex);
 		return rc;
-	case 17:
+	case STEP_SEND_UNTIL:
 		return rota_channel_send_until(&t->full, &value, FAR);
-	default:
+	default: /* STEP_RECV_UNTIL */
 		return rota_channel_recv_until(&t->empty, &value, FAR);
 	}
 }
@@ -207,34 +239,32 @@ static int wait_step_otherwise(struct table *t, int step)
 	int rc;
 
 	switch (step) {
-	case 19:
+	case STEP_LOCK:
 		rota_mutex_lock(&t->held);
 		rota_mutex_unlock(&t->held);
 		return 0;
-	case 20:
+	case STEP_WRLOCK:
 		rc = rota_rwlock_wrlock(&t->read);
 		return rc < 0 ? rc : rota_rwlock_unlock(&t->read);
-	case 21:
+	case STEP_RESERVE:
 		rc = rota_channel_reserve(&t->full);
 		return rc < 0 ? rc : rota_channel_send_reserved(&t->full, values);
-	case 22:
+	case STEP_SEND_MANY:
 		n = rota_channel_send_many(&t->full, values, 2);
 		return n == 2 ? 0 : -EBADMSG;
-	case 23:
+	case STEP_RECV_MANY:
 		n = rota_channel_recv_many(&t->empty, values, 2);
 		return n == 1 ? 0 : -EBADMSG;
-	case 24:
+	case STEP_MEETING_SEND:
 		return rota_channel_send(&t->meeting, values);
-	case 25:
+	case STEP_MEETING_RECV:
 		return rota_channel_recv(&t->meeting, values);
-	case 26:
+	case STEP_WATCH_UNTIL_TWO:
 		return rota_watch_wait_for(&t->watcher, is_two, NULL, values);
 	default:
 		return -ENOENT;
 	}
 }
-
-enum { LAST_STEP = 26 };
 
 /* One step a call: waits for what the other one gives. */
 static int wait_step(struct table *t, int step)
@@ -244,39 +274,39 @@ static int wait_step(struct table *t, int step)
 	int rc = 0;
 
 	switch (step) {
-	case 0:
+	case STEP_COND:
 		rota_mutex_lock(&t->mutex);
 		while (!t->flag && rc == 0)
 			rc = rota_cond_wait(&t->cond, &t->mutex);
 		rota_mutex_unlock(&t->mutex);
 		return rc;
-	case 1:
+	case STEP_RDLOCK:
 		rc = rota_rwlock_rdlock(&t->rwlock);
 		return rc < 0 ? rc : rota_rwlock_unlock(&t->rwlock);
-	case 2:
+	case STEP_ACQUIRE:
 		return rota_semaphore_acquire(&t->semaphore, 1);
-	case 3:
+	case STEP_NOTIFY:
 		return rota_notify_wait(&t->notify);
-	case 4:
+	case STEP_BARRIER:
 		rc = rota_barrier_wait(&t->barrier);
 		return rc < 0 ? rc : 0;
-	case 5:
+	case STEP_GROUP:
 		return rota_wait_group_wait(&t->group);
-	case 6:
+	case STEP_ONCE:
 		rc = rota_once_run(&t->once, seven, NULL);
 		return rc == 5 ? 0 : -EBADMSG;
-	case 7:
+	case STEP_ONESHOT:
 		return rota_oneshot_recv(&t->oneshot, &sent);
-	case 8:
+	case STEP_RECV:
 		return rota_channel_recv(&t->empty, &value);
-	case 9:
+	case STEP_SEND:
 		return rota_channel_send(&t->full, &value);
-	case 10:
+	case STEP_BROADCAST:
 		return rota_broadcast_recv(&t->listener, &value);
-	case 11:
+	case STEP_CHANGED:
 		return rota_watch_changed(&t->watcher, &value);
 	default:
-		return step <= 18 ? wait_step_until(t, step) : wait_step_otherwise(t, step);
+		return step <= STEP_RECV_UNTIL ? wait_step_until(t, step) : wait_step_otherwise(t, step);
 	}
 }
 
@@ -291,9 +321,9 @@ static void hold_for_steps(struct table *t)
 /* Locks that are waited for once more, while the waiter is at a step between. */
 static void hold_again(struct table *t, int step)
 {
-	if (step == 17)
+	if (step == STEP_SEND_UNTIL)
 		rota_mutex_lock(&t->held);
-	else if (step == 18)
+	else if (step == STEP_RECV_UNTIL)
 		expect(rota_rwlock_rdlock(&t->read), ==, 0);
 }
 
@@ -303,83 +333,83 @@ static void give_step(struct table *t, int step)
 	uint64_t value = 1;
 
 	switch (step) {
-	case 13:
-	case 19:
+	case STEP_LOCK_UNTIL:
+	case STEP_LOCK:
 		rota_mutex_unlock(&t->held);
 		break;
-	case 14:
+	case STEP_RDLOCK_UNTIL:
 		expect(rota_rwlock_unlock(&t->written), ==, 0);
 		break;
-	case 15:
-	case 20:
+	case STEP_WRLOCK_UNTIL:
+	case STEP_WRLOCK:
 		expect(rota_rwlock_unlock(&t->read), ==, 0);
 		break;
-	case 16:
+	case STEP_COND_UNTIL:
 		rota_mutex_lock(&t->mutex);
 		t->flag = false;
 		rota_cond_signal(&t->cond);
 		rota_mutex_unlock(&t->mutex);
 		break;
-	case 17:
-	case 21:
+	case STEP_SEND_UNTIL:
+	case STEP_RESERVE:
 		expect(rota_channel_recv(&t->full, &value), ==, 0);
 		break;
-	case 22:
+	case STEP_SEND_MANY:
 		for (int i = 0; i < 2; i++)
 			expect(rota_channel_recv(&t->full, &value), ==, 0);
 		break;
-	case 18:
-	case 23:
+	case STEP_RECV_UNTIL:
+	case STEP_RECV_MANY:
 		expect(rota_channel_send(&t->empty, &value), ==, 0);
 		break;
-	case 24:
+	case STEP_MEETING_SEND:
 		expect(rota_channel_recv(&t->meeting, &value), ==, 0);
 		break;
-	case 25:
+	case STEP_MEETING_RECV:
 		expect(rota_channel_send(&t->meeting, &value), ==, 0);
 		break;
-	case 26:
+	case STEP_WATCH_UNTIL_TWO:
 		value = 2;
 		expect(rota_watch_send(&t->watch, &value), ==, 0);
 		break;
-	case 0:
+	case STEP_COND:
 		rota_mutex_lock(&t->mutex);
 		t->flag = true;
 		rota_cond_signal(&t->cond);
 		rota_mutex_unlock(&t->mutex);
 		break;
-	case 1:
+	case STEP_RDLOCK:
 		expect(rota_rwlock_unlock(&t->rwlock), ==, 0);
 		break;
-	case 2:
-	case 12:
+	case STEP_ACQUIRE:
+	case STEP_ACQUIRE_UNTIL:
 		expect(rota_semaphore_release(&t->semaphore, 1), ==, 0);
 		break;
-	case 3:
+	case STEP_NOTIFY:
 		rota_notify_one(&t->notify);
 		break;
-	case 4:
+	case STEP_BARRIER:
 		expect(rota_barrier_wait(&t->barrier), ==, ROTA_BARRIER_LEADER);
 		break;
-	case 5:
+	case STEP_GROUP:
 		expect(rota_wait_group_done(&t->group), ==, 0);
 		break;
-	case 6:
+	case STEP_ONCE:
 		expect(rota_once_end(&t->once, 5), ==, 0);
 		break;
-	case 7:
+	case STEP_ONESHOT:
 		expect(rota_oneshot_send(&t->oneshot, t), ==, 0);
 		break;
-	case 8:
+	case STEP_RECV:
 		expect(rota_channel_send(&t->empty, &value), ==, 0);
 		break;
-	case 9:
+	case STEP_SEND:
 		expect(rota_channel_recv(&t->full, &value), ==, 0);
 		break;
-	case 10:
+	case STEP_BROADCAST:
 		expect(rota_broadcast_send(&t->broadcast, &value), ==, 0);
 		break;
-	default:
+	default: /* STEP_CHANGED */
 		expect(rota_watch_send(&t->watch, &value), ==, 0);
 		break;
 	}
@@ -455,9 +485,9 @@ static void give_steps(struct table *t)
 {
 	int step;
 
-	for (int i = 0; i <= LAST_STEP; i++) {
+	for (int i = 0; i < STEPS; i++) {
 		rota_sleep(ROTA_MS(2)); /* most likely it waits by now; what is asked holds either way */
-		if (i == 0)
+		if (i == STEP_COND)
 			rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
 		hold_again(t, i);
 		give_step(t, i);
