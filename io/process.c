@@ -50,7 +50,8 @@ int rota_process_kill(struct rota_process *process, int signo)
 	int rc = -ESRCH;
 
 	rota__spin_lock(&process->lock_);
-	if (process->state_ == ROTA__PROCESS_RUNNING)
+	/* Until its status is taken the number is the child's, and its group's, also when it has ended by itself. */
+	if (process->state_ == ROTA__PROCESS_RUNNING && rota__sys_is_child(process->pid, process->pidfd_))
 		rc = rota__sys_kill(process->pid, process->pidfd_, group, signo);
 	rota__spin_unlock(&process->lock_);
 	return rc;
@@ -73,20 +74,14 @@ static void close_end(int *fd)
 	*fd = -1;
 }
 
-/* Until its status is taken the number is the child's, and its group's, also when it has ended by itself. */
-static void kill_at_close(struct rota_process *process)
-{
-	if (process->flags_ & ROTA_PROCESS_KILL_ON_CLOSE && rota__sys_is_child(process->pid))
-		rota_process_kill(process, SIGKILL);
-}
-
 void rota_process_close(struct rota_process *process)
 {
 	struct rota__orphan *orphan = process->orphan_;
 
 	if (process->state_ == ROTA__PROCESS_CLOSED)
 		return;
-	kill_at_close(process);
+	if (process->flags_ & ROTA_PROCESS_KILL_ON_CLOSE)
+		rota_process_kill(process, SIGKILL);
 	close_end(&process->in);
 	close_end(&process->out);
 	close_end(&process->err);

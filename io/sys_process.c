@@ -122,29 +122,36 @@ static int wait_status(const siginfo_t *info)
 	return info->si_code == CLD_DUMPED ? info->si_status | 0x80 : info->si_status;
 }
 
+/* By the pidfd where there is one, since the number may have become another child's. */
+static int look_for_end(pid_t pid, int pidfd, siginfo_t *ret_info, int flags)
+{
+	int rc = -EINVAL;
+
+	if (pidfd >= 0)
+		rc = rota__sys_result(waitid(P_PIDFD, (id_t)pidfd, ret_info, WEXITED | WNOHANG | flags));
+	if (rc == -EINVAL) /* also a kernel that knows pidfds, but not to wait by them */
+		rc = rota__sys_result(waitid(P_PID, (id_t)pid, ret_info, WEXITED | WNOHANG | flags));
+	return rc;
+}
+
 int rota__sys_reap(pid_t pid, int pidfd, int *ret_status)
 {
 	siginfo_t info = { .si_pid = 0 };
-	int rc = -1;
+	int rc = look_for_end(pid, pidfd, &info, 0);
 
-	if (pidfd >= 0)
-		rc = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
-	if (rc < 0 &&
-	    (pidfd < 0 || rota__sys_errno() == EINVAL)) /* a kernel that knows pidfds, but not to wait by them */
-		rc = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
 	if (rc < 0)
-		return -rota__sys_errno();
+		return rc;
 	if (info.si_pid == 0)
 		return 0;
 	*ret_status = wait_status(&info);
 	return 1;
 }
 
-bool rota__sys_is_child(pid_t pid)
+bool rota__sys_is_child(pid_t pid, int pidfd)
 {
 	siginfo_t info;
 
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+	return look_for_end(pid, pidfd, &info, WNOWAIT) == 0;
 }
 
 int rota__sys_kill(pid_t pid, int pidfd, bool group, int signo)

@@ -33,7 +33,7 @@ int rota__sys_pidfd(pid_t pid);
 int rota__sys_reap(pid_t pid, int pidfd, int *ret_status);
 
 /* Whether it has ended or not, nobody has taken its status, so that the number is not another's. */
-bool rota__sys_is_child(pid_t pid);
+bool rota__sys_is_child(pid_t pid, int pidfd);
 
 /* To the child, or to the group that it leads. */
 int rota__sys_kill(pid_t pid, int pidfd, bool group, int signo);

@@ -853,6 +853,34 @@ UNIT_TEST(process, many_closed_before_their_end)
 	place_run(&place_kinds[1], 0, many_closed_script, NULL);
 }
 
+/* Somebody else took its status, and then its number was given to another child: that one is not met. */
+static void stranger_script(const struct place *place)
+{
+	struct rota_process_config config = {
+		.argv = ARGV("true"),
+		.flags = ROTA_PROCESS_KILL_ON_CLOSE | ROTA_PROCESS_NEW_GROUP,
+	};
+	struct rota_process process, other;
+	int status;
+
+	(void)place;
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	expect(waitpid(process.pid, NULL, 0), ==, process.pid);
+	config.argv = ARGV("sleep", "1000");
+	expect(rota_process_spawn(&other, &config), ==, 0);
+	process.pid = other.pid; /* as the kernel might have it */
+	expect(rota_process_kill(&process, SIGTERM), ==, -ESRCH);
+	rota_process_close(&process);
+	expect(rota_process_terminate(&other, ROTA_NEVER, &status), ==, 0);
+	expect(WTERMSIG(status), ==, SIGTERM);
+	rota_process_close(&other);
+}
+
+UNIT_TEST(process, whose_number_is_another_childs)
+{
+	everywhere(stranger_script);
+}
+
 static bool has_ended(pid_t pid)
 {
 	siginfo_t info = { .si_pid = 0 };
