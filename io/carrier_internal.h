@@ -36,7 +36,9 @@ struct rota__carrier_ops {
 	bool (*call_begin)(struct rota__carrier *carrier, int fd, uint16_t closes);
 	void (*call_end)(struct rota__carrier *carrier, int fd);
 
-	/* Whether operations wait for the descriptor. */
+	/* For a close that is no operation: what goes on for the number ends with -ECANCELED from here on, as after one that is.
+	 * Whether operations, or calls, are under way on it. */
+	void (*count_close)(struct rota__carrier *carrier, int fd);
 	bool (*waited_for)(struct rota__carrier *carrier, int fd);
 };
 
@@ -69,13 +71,25 @@ static inline bool rota__call_begin(int fd, uint16_t closes)
 	return carrier == NULL || carrier->ops->call_begin(carrier, fd, closes);
 }
 
-/* Whether operations wait for the descriptor, as the caller can know: a close has to end them. Any thread. */
+/* Whether operations, or calls, are under way on the descriptor, as the caller can know: a close has to end them. Any thread;
+ * outside of a runtime nothing is known of them. */
 static inline bool rota__fd_waited_for(int fd)
 {
 	rota_runtime *rt = rota__runtime_self();
 	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
 
 	return carrier != NULL && carrier->ops->waited_for(carrier, fd);
+}
+
+/* The descriptor is about to be closed. true: in place, without an operation; what goes on for it ends from here on. */
+static inline bool rota__fd_may_close(int fd)
+{
+	rota_runtime *rt = rota__runtime_self();
+	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+
+	if (carrier != NULL)
+		carrier->ops->count_close(carrier, fd); /* before it looks */
+	return !rota__fd_waited_for(fd);
 }
 
 static inline void rota__call_end(int fd)

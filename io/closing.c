@@ -122,12 +122,6 @@ uint16_t rota__closing_closes(const struct rota__closing *closing, int fd)
 	return (uint16_t)rota__load(&closing->closes[fd], ACQUIRE); /* partner: rota__closing_begin */
 }
 
-bool rota__closing_counts(const struct rota__closing *closing, int fd)
-{
-	/* RELAXED: of what the caller does not know nothing is asked */
-	return (unsigned)fd < ROTA__COUNTED_FDS && rota__load(&closing->counts[fd], RELAXED) != 0;
-}
-
 bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes)
 {
 	return enter(closing, fd, true, closes);
@@ -140,15 +134,24 @@ struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd)
 
 /* --- closes ------------------------------------------------------------------------------------------------------- */
 
+void rota__closing_count(struct rota__closing *closing, int fd)
+{
+	if ((unsigned)fd < ROTA__COUNTED_FDS)
+		rota__fetch_add(&closing->closes[fd], 1, SEQ_CST); /* this and the next, partner: enter */
+}
+
+bool rota__closing_busy(const struct rota__closing *closing, int fd)
+{
+	return (unsigned)fd < ROTA__COUNTED_FDS && rota__load(&closing->counts[fd], SEQ_CST) != 0;
+}
+
 bool rota__closing_begin(struct rota__closing *closing, struct rota_op *closer)
 {
-	const unsigned fd = (unsigned)closer->fd_;
+	const int fd = closer->fd_;
 	bool waits = false;
 
-	if (fd >= ROTA__COUNTED_FDS)
-		return false;
-	rota__fetch_add(&closing->closes[fd], 1, SEQ_CST); /* this and the next, partner: enter */
-	if (rota__load(&closing->counts[fd], SEQ_CST) == 0)
+	rota__closing_count(closing, fd);
+	if (!rota__closing_busy(closing, fd))
 		return false;
 	rota__spin_lock(&closing->lock);
 	/* A second close of the same descriptor meets the mark, and is the program's mistake. */

@@ -60,13 +60,16 @@ struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct 
 /* How often the number was closed so far. */
 uint16_t rota__closing_closes(const struct rota__closing *closing, int fd);
 
-/* Whether operations, or calls, on the number are under way: what the caller has begun, or knows of. */
-bool rota__closing_counts(const struct rota__closing *closing, int fd);
-
 /* Around a call, which does not wait, by who has taken down `closes`. false: it was closed since, and there is no call
  * to make; the end, which is as rota__closing_leave, follows all the same. */
 bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes);
 struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd);
+
+/* The number is about to be closed, one time more. */
+void rota__closing_count(struct rota__closing *closing, int fd);
+
+/* Whether operations, or calls, on it are under way. After the above it is certain: who comes later sees that. */
+bool rota__closing_busy(const struct rota__closing *closing, int fd);
 
 /* A close is about to be handed to a ring. true: it has to wait until rota__closing_leave returns it; the caller wakes
  * all rings. */

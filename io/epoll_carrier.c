@@ -197,6 +197,11 @@ static void epoll_call_end(struct rota__carrier *carrier, int fd)
 	rota__poller_call_end((struct rota__poller *)(void *)carrier, fd);
 }
 
+static void epoll_count_close(struct rota__carrier *carrier, int fd)
+{
+	rota__poller_count_close((struct rota__poller *)(void *)carrier, fd);
+}
+
 static bool epoll_waited_for(struct rota__carrier *carrier, int fd)
 {
 	return rota__poller_waited_for((struct rota__poller *)(void *)carrier, fd);
@@ -211,5 +216,6 @@ const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.closes = epoll_closes,
 	.call_begin = epoll_call_begin,
 	.call_end = epoll_call_end,
+	.count_close = epoll_count_close,
 	.waited_for = epoll_waited_for,
 };

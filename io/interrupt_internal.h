@@ -65,7 +65,10 @@ bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota
  * end by it: there may be no signal to be had. */
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd);
 
-/* Whether one of these is still in the list. */
+/* Whether there are any such operations in the list. */
+bool rota__interrupts_any(const struct rota__interrupts *interrupts, int fd);
+
+/* Whether one of those that were told is still in the list. */
 bool rota__interrupts_going_on(const struct rota__interrupts *interrupts, int fd);
 
 /* The reactor, from time to time. */

@@ -275,16 +275,13 @@ static void cancel_pairs(struct rota__poller *poller, int fd)
 	} while (!done);
 }
 
-static bool is_first_of_any(struct rota__poller *poller, int fd)
+/* With the list's lock held. */
+static bool is_in(const struct rota__op_list *list, int fd)
 {
-	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
-	const struct rota_op *op;
+	const struct rota_op *op = list->first;
 
-	rota__spin_lock(&bucket->lock);
-	op = bucket->waiting.first;
-	while (op != NULL && op->fd_ != fd)
+	while (op != NULL && !rota__op_is_about(op, fd))
 		op = op->mail_next_;
-	rota__spin_unlock(&bucket->lock);
 	return op != NULL;
 }
 
@@ -300,9 +297,38 @@ static bool is_second_of_any(struct rota__poller *poller, int fd)
 	return op != NULL;
 }
 
+/* A pool thread has it, or will; or it waits for a moment. */
+static bool is_elsewhere(struct rota__poller *poller, int fd)
+{
+	bool is;
+
+	rota__spin_lock(&poller->lock);
+	is = is_in(&poller->naps, fd) || is_in(&poller->for_pool, fd) || rota__interrupts_any(&poller->interrupts, fd);
+	rota__spin_unlock(&poller->lock);
+	return is;
+}
+
 bool rota__poller_waited_for(struct rota__poller *poller, int fd)
 {
-	return is_first_of_any(poller, fd) || is_second_of_any(poller, fd);
+	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+	bool waits;
+
+	rota__spin_lock(&bucket->lock);
+	waits = is_in(&bucket->waiting, fd);
+	rota__spin_unlock(&bucket->lock);
+	return waits || is_second_of_any(poller, fd) || is_elsewhere(poller, fd) ||
+	       rota__load(&bucket->calls, SEQ_CST) != 0; /* partner: rota__poller_call_begin */
+}
+
+void rota__poller_count_close(struct rota__poller *poller, int fd)
+{
+	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+
+	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
+		return;
+	rota__spin_lock(&bucket->lock);
+	rota__fetch_add(&bucket->closes, 1, SEQ_CST); /* partner: rota__poller_call_begin */
+	rota__spin_unlock(&bucket->lock);
 }
 
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)

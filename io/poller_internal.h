@@ -91,7 +91,9 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker);
 int rota__poller_close_end(struct rota__poller *poller, const struct rota_op *closer);
 
-/* Whether operations wait for the descriptor to be ready. */
+/* A close that is made without these two: the number is about to be closed, one time more. Then, whether operations wait for
+ * it, or calls are being made on it: if so it takes the two to end them. */
+void rota__poller_count_close(struct rota__poller *poller, int fd);
 bool rota__poller_waited_for(struct rota__poller *poller, int fd);
 
 /* How often the number was closed so far; an operation on it takes it down as it begins. */

@@ -62,12 +62,12 @@ static int close_as_others_do(void *fd)
 	return rota_close((int)(intptr_t)fd);
 }
 
-/* What waits for it has to end first. That is left to a task, since the caller may not wait. */
+/* What is under way on it has to end first. That is left to a task, since the caller may not wait. */
 static void close_end(int *fd)
 {
 	if (*fd < 0)
 		return;
-	if (!rota__fd_waited_for(*fd) || rota_spawn(NULL, close_as_others_do, (void *)(intptr_t)*fd) < 0) {
+	if (rota__fd_may_close(*fd) || rota_spawn(NULL, close_as_others_do, (void *)(intptr_t)*fd) < 0) {
 		rota__fd_forget(*fd);
 		rota__sys_close(*fd);
 	}

@@ -99,8 +99,8 @@ ROTA_API int rota_process_terminate(struct rota_process *process, uint64_t grace
 
 /* Ends the handle: closes its pipe ends, kills the child if that was asked for, and leaves it to be waited for by rota. The
  * rest of a group of its own is killed with it, also when the child has ended by itself, unless it was waited for. Never
- * waits; any thread. A handle that is closed stays so. A pipe end that operations of the runtime wait for is closed by a task
- * of it, as by rota_close: they end with -ECANCELED, and the number is free when they have. */
+ * waits; any thread. A handle that is closed stays so. A pipe end on which operations of the runtime are under way is closed by
+ * a task of it, as by rota_close: they end with -ECANCELED, and the number is free when they have. */
 ROTA_API void rota_process_close(struct rota_process *process);
 
 /*

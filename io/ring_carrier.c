@@ -96,9 +96,14 @@ static void ring_call_end(struct rota__carrier *carrier, int fd)
 	rota__ring_call_end(ring_of(carrier), fd);
 }
 
+static void ring_count_close(struct rota__carrier *carrier, int fd)
+{
+	rota__closing_count(ring_of(carrier)->closing, fd);
+}
+
 static bool ring_waited_for(struct rota__carrier *carrier, int fd)
 {
-	return rota__closing_counts(ring_of(carrier)->closing, fd);
+	return rota__closing_busy(ring_of(carrier)->closing, fd);
 }
 
 const struct rota__carrier_ops rota__ring_carrier_ops = {
@@ -110,5 +115,6 @@ const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.closes = ring_closes,
 	.call_begin = ring_call_begin,
 	.call_end = ring_call_end,
+	.count_close = ring_count_close,
 	.waited_for = ring_waited_for,
 };

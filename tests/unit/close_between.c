@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "../../io/carrier_internal.h"
+#include "../../io/process.h"
 #include "../../io/recv_stream.h"
 #include "../../io/splice.h"
 #include "../../io/stream_copy.h"
@@ -136,9 +137,22 @@ static void let_the_first_end(struct row *row, int peer)
 		expect(rota_yield(), ==, 0);
 }
 
+/* As a pipe end of a child that has ended. */
+static void close_with_process(int fd)
+{
+	struct rota_process_config config = { .argv = (char *[]){ "true", NULL } };
+	struct rota_process process;
+
+	expect(rota_process_spawn(&process, &config), ==, 0);
+	expect(rota_process_wait(&process, NULL), ==, 0);
+	process.out = fd;
+	rota_process_close(&process);
+	expect_eventually(rota_yield() == 0 && fcntl(fd, F_GETFD) < 0); /* a task may have to do it */
+}
+
+/* place->data: by a process that is closed. */
 static void between_script(const struct place *place)
 {
-	(void)place;
 	for (int kind = 0; kind < KINDS; kind++) {
 		struct row row;
 		int fds[2], peer;
@@ -147,7 +161,10 @@ static void between_script(const struct place *place)
 		peer = fds[1];
 		begin(&row, (enum kind)kind, fds[0]);
 		let_the_first_end(&row, peer);
-		expect(rota_close(row.fd), ==, 0);
+		if (place->data != NULL)
+			close_with_process(row.fd);
+		else
+			expect(rota_close(row.fd), ==, 0);
 		open_for((enum kind)kind, fds);
 		expect(fds[0], ==, row.fd); /* the number is in use again */
 		if (reads(row.kind))
@@ -170,6 +187,11 @@ static void between_script(const struct place *place)
 UNIT_TEST(close_between, rows_of_operations)
 {
 	place_run(&place_kinds[2], 0, between_script, NULL);
+}
+
+UNIT_TEST(close_between, rows_of_operations_on_what_a_process_closes)
+{
+	place_run(&place_kinds[2], 0, between_script, "");
 }
 
 /* --- each operation that goes on for another ------------------------------------------------------------------------- */

@@ -193,18 +193,6 @@ static int read_it(void *arg)
 	return (int)rota_read(reading->fd, reading->line, sizeof(reading->line));
 }
 
-static int open_terminal(int *ret_slave)
-{
-	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-
-	expect(master, >=, 0);
-	expect(grantpt(master), ==, 0);
-	expect(unlockpt(master), ==, 0);
-	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	expect(*ret_slave, >=, 0);
-	return master;
-}
-
 /* Two wait for one line of a terminal. One of them has had it; the other one is ended. */
 static void expect_one_served(rota_task *one, rota_task *other)
 {
@@ -240,7 +228,7 @@ static void terminal_script(const struct place *place)
 	(void)place;
 	for (unsigned round = 0; round < 20; round++) {
 		struct reading readings[2];
-		int slave, master = open_terminal(&slave);
+		int slave, master = plain_terminal(&slave);
 
 		let_two_wait_for_one_line(readings, master, slave);
 		rota_sleep(round % 2 * ROTA_MS(1)); /* the other is on its way into the call, or there */
@@ -271,7 +259,7 @@ static void closed_script(const struct place *place)
 	for (unsigned round = 0; round < 10; round++) {
 		struct reading readings[2];
 		struct pollfd gone;
-		int slave, master = open_terminal(&slave);
+		int slave, master = plain_terminal(&slave);
 
 		let_two_wait_for_one_line(readings, master, slave);
 		rota_sleep(ROTA_MS(1)); /* the other one is in the call, as a rule */
@@ -297,7 +285,7 @@ static void job_script(const struct place *place)
 	(void)place;
 	for (unsigned round = 0; round < 10; round++) {
 		struct reading readings[2];
-		int slave, master = open_terminal(&slave);
+		int slave, master = plain_terminal(&slave);
 		unsigned ended = 0;
 
 		for (unsigned i = 0; i < 2; i++) {
@@ -458,7 +446,7 @@ static void spliced_terminal_script(const struct place *place)
 		const enum ending ending = (enum ending)(round % ENDINGS);
 		struct splicing splicings[2];
 		struct pollfd arrived[2];
-		int slave, master = open_terminal(&slave), pipes[2][2];
+		int slave, master = plain_terminal(&slave), pipes[2][2];
 
 		for (unsigned i = 0; i < 2; i++) {
 			plain_pipe(pipes[i]);
@@ -666,7 +654,7 @@ static void no_signal_script(const struct place *place)
 {
 	for (unsigned round = 0; round < 10; round++) {
 		struct reading readings[2];
-		int slave, master = open_terminal(&slave);
+		int slave, master = plain_terminal(&slave);
 
 		let_two_wait_for_one_line(readings, master, slave);
 		rota_sleep(round % 2 * ROTA_MS(1));

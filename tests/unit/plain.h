@@ -99,6 +99,19 @@ static inline void plain_block(int fd)
 	expect(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), ==, 0);
 }
 
+/* A terminal in its line mode: what is written to the master comes to the slave line by line. Returns the master. */
+static inline int plain_terminal(int *ret_slave)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	expect(master, >=, 0);
+	expect(grantpt(master), ==, 0);
+	expect(unlockpt(master), ==, 0);
+	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	expect(*ret_slave, >=, 0);
+	return master;
+}
+
 /* Bytes that wait to be read. */
 static inline int plain_waiting(int fd)
 {

@@ -988,6 +988,69 @@ UNIT_TEST(process, closed_while_others_wait_for_its_pipes)
 	in_fibers(closed_pipes_script, 0);
 }
 
+struct spliced {
+	int from, to;
+	bool done; /* atomic */
+};
+
+static int splice_to(void *arg)
+{
+	struct spliced *spliced = arg;
+	int rc = (int)rota_splice(spliced->from, -1, spliced->to, -1, 8, 0);
+
+	__atomic_store_n(&spliced->done, true, __ATOMIC_RELEASE);
+	return rc;
+}
+
+static bool is_done(const struct spliced *spliced)
+{
+	return __atomic_load_n(&spliced->done, __ATOMIC_ACQUIRE);
+}
+
+/* Two splices wait for a line of a terminal, and there is one: a thread that makes the call for the other one waits in it. */
+static void closed_pipe_of_call_script(const struct place *place)
+{
+	struct rota_process_config config = { .argv = ARGV("sleep", "1000"), .in = { ROTA_PROCESS_PIPE, 0 } };
+	struct rota_process process[2];
+	rota_task *tasks[2];
+
+	(void)place;
+	for (int round = 0; round < 10; round++) {
+		const unsigned before = unit_own_descriptors();
+		struct spliced spliced[2];
+		int slave, master = plain_terminal(&slave), status[2];
+		pid_t pids[2];
+
+		for (int i = 0; i < 2; i++) {
+			expect(rota_process_spawn(&process[i], &config), ==, 0);
+			pids[i] = process[i].pid;
+			spliced[i] = (struct spliced){ slave, process[i].in, false };
+			tasks[i] = unit_spawn(splice_to, &spliced[i]);
+			unit_until_resting(tasks[i]);
+		}
+		expect(write(master, "ab\n", 3), ==, 3);
+		expect_eventually(rota_yield() == 0 && (is_done(&spliced[0]) || is_done(&spliced[1])));
+		rota_sleep(round % 2 * ROTA_MS(1)); /* the other one is on its way into the call, or there */
+		for (int i = 0; i < 2; i++)
+			rota_process_close(&process[i]);
+		for (int i = 0; i < 2; i++)
+			expect(rota_join(tasks[i], &status[i]), ==, 0);
+		expect(status[0] == 3 ? status[1] : status[0], ==, -ECANCELED);
+		expect(status[0] == 3 || status[1] == 3, ==, true);
+		close(slave);
+		close(master);
+		for (int i = 0; i < 2; i++)
+			expect(kill(pids[i], SIGKILL), ==, 0);
+		expect_eventually(rota_yield() == 0 && no_child());
+		expect_eventually(rota_yield() == 0 && unit_own_descriptors() == before);
+	}
+}
+
+UNIT_TEST(process, closed_while_a_thread_makes_a_call_on_its_pipe)
+{
+	in_fibers(closed_pipe_of_call_script, 0);
+}
+
 static int leave(void *arg)
 {
 	struct rota_process_config config = { .argv = ARGV("sleep", "0.2") };
