@@ -58,6 +58,7 @@ static rota_poll copy_poll(struct rota_future *self, struct rota_context *cx)
 	if (!op->ends_)
 		ROTA_ASYNC_RETURN(op, 0);
 	rota_op_stream_shutdown(&op->shutdown_, op->to_);
+	op->shutdown_.io_.begun_[true] = true; /* with the copy */
 	ROTA_AWAIT(op, cx, &op->shutdown_.future);
 	op->error_ = op->shutdown_.future.status;
 	/* A terminal or a file has no half to close; a peer that is gone needs no telling. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "carrier_internal.h"
 #include "op_internal.h"
 #include "stream_internal.h"
 #include "sys_net_internal.h"
@@ -68,11 +69,19 @@ static rota_poll close_one(struct rota_op *op, bool *busy, int *fd, struct rota_
 static rota_poll fd_shutdown(void *source, struct rota_context *cx, int *ret)
 {
 	struct rota_stream *s = source;
+	const bool begins = !s->out_busy_;
 
-	if (s->out_fd_ != s->in_fd_)
-		return close_one(&s->out_op_, &s->out_busy_, &s->out_fd_, cx, ret);
-	*ret = rota__sys_shutdown(s->out_fd_, SHUT_WR);
-	return ROTA_READY;
+	if (begins && !rota__call_begin(s->out_fd_, s->out_closes_)) {
+		*ret = -ECANCELED; /* the number may be somebody else's */
+		return ROTA_READY;
+	}
+	if (s->out_fd_ == s->in_fd_)
+		*ret = rota__sys_shutdown(s->out_fd_, SHUT_WR);
+	if (begins)
+		rota__call_end(s->out_fd_);
+	if (s->out_fd_ == s->in_fd_)
+		return ROTA_READY;
+	return close_one(&s->out_op_, &s->out_busy_, &s->out_fd_, cx, ret);
 }
 
 static rota_poll fd_close(void *source, struct rota_context *cx, int *ret)

@@ -145,6 +145,7 @@ static rota_poll shutdown_poll(struct rota_future *self, struct rota_context *cx
 	struct rota_stream_op *op = op_of(self);
 
 	ROTA_ASYNC_BEGIN(op);
+	rota__stream_io_begin(&op->io_, op->stream_, true);
 	while (rota__half_filled(&op->stream_->out_) > 0) {
 		rota__stream_drain_init(&op->io_, op->stream_);
 		ROTA_AWAIT(op, cx, &op->io_.future);

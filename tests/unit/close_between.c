@@ -194,6 +194,52 @@ UNIT_TEST(close_between, rows_of_operations_on_what_a_process_closes)
 	place_run(&place_kinds[2], 0, between_script, "");
 }
 
+/* --- the end of one way, passed on ------------------------------------------------------------------------------------ */
+
+/* Two streams are joined; one has come to its end, and before that is passed on the other one's descriptor is closed. As
+ * place->data has it, that one has a descriptor of its own for writing. */
+static void end_script(const struct place *place)
+{
+	struct rota_stream one, other;
+	struct rota_stream_join_op join;
+	int ones[2], others[2], strangers[2], writes[2], out;
+	char byte;
+
+	plain_pair(ones);
+	plain_pair(others);
+	plain_pair(writes);
+	out = place->data != NULL ? writes[0] : others[0];
+	expect(rota_stream_init_fd(&one, ones[0], NULL), ==, 0);
+	expect(rota_stream_init_fds(&other, others[0], out, NULL), ==, 0);
+	rota_op_stream_join(&join, &one, &other);
+	expect(poll_now(&join.future), ==, ROTA_PENDING);
+	expect(shutdown(ones[1], SHUT_WR), ==, 0);
+	while (!rota__slot_fired(&one.in_op_.state_))
+		expect(rota_yield(), ==, 0);
+	expect(rota_close(out), ==, 0);
+	plain_pair(strangers);
+	expect(strangers[0], ==, out);
+	while (poll_now(&join.future) == ROTA_PENDING) {
+		expect(fcntl(strangers[0], F_GETFD), >=, 0);
+		expect(rota_yield(), ==, 0);
+	}
+	expect(join.future.status, ==, -ECANCELED);
+	expect(recv(strangers[1], &byte, 1, MSG_DONTWAIT), ==, -1); /* no end of what the stranger sends */
+	rota_stream_deinit(&one);
+	rota_stream_deinit(&other);
+	plain_close(ones);
+	plain_close(strangers);
+	close(others[1]);
+	close(writes[1]);
+	close(place->data != NULL ? others[0] : writes[0]);
+}
+
+UNIT_TEST(close_between, no_end_is_passed_on)
+{
+	place_run(&place_kinds[2], 0, end_script, NULL);
+	place_run(&place_kinds[2], 0, end_script, "");
+}
+
 /* --- each operation that goes on for another ------------------------------------------------------------------------- */
 
 enum next { READ_PIPE, READ_FILE, WRITE_FILE, RECEIVE, POLL, ACCEPT, NEXTS };
