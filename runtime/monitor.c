@@ -93,7 +93,7 @@ static bool all_asleep(rota_runtime *rt)
 
 static bool any_behind(rota_runtime *rt, struct rota__worker *worker)
 {
-	return rota__deque_length(&worker->deque) > 0 || rota__load(&worker->next, RELAXED) != NULL ||
+	return rota__deque_length(&worker->deque) > 0 || rota__next_waits(&worker->next) ||
 	       rota__inject_length(&rt->inject) > 0;
 }
 

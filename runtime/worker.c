@@ -36,6 +36,7 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->index = index;
 	worker->spare = index >= rt->worker_count;
 	worker->random = (rt->config.seed + index + 1) * 0x9e3779b97f4a7c15u;
+	worker->shares_next = ROTA__NEXT_SHARED;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
 	worker->poll_at = ROTA__POLL_INTERVAL;

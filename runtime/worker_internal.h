@@ -11,6 +11,7 @@
 #include "deque_internal.h"
 #include "extra_internal.h"
 #include "fiber_internal.h"
+#include "next_internal.h"
 #include "stack_internal.h"
 #include "stall_internal.h"
 #include "task_pool_internal.h"
@@ -39,8 +40,9 @@ struct rota__worker {
 	rota_runtime *rt;
 	unsigned index;
 	struct rota__fiber_host host;
-	rota_task *current; /* the task that runs, NULL between tasks */
-	uint64_t bias;      /* the mode of words that are the worker's: bias_internal.h */
+	rota_task *current;   /* the task that runs, NULL between tasks */
+	uint64_t bias;        /* the mode of words that are the worker's: bias_internal.h */
+	uint64_t shares_next; /* how tasks are put into the next slot: next_internal.h */
 	enum rota__verdict verdict;
 	union {
 		rota_task *left; /* WAIT and YIELD are about this one */
@@ -103,7 +105,7 @@ struct rota__worker {
 	void *io;                      /* the driver's part; set before the worker is published */
 
 	/* anybody */
-	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_ptr next; /* the task to run next; may be stolen */
+	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__next next; /* the task to run next; may be stolen */
 	struct rota_atomic_ptr mail;        /* tasks sent to just this worker: a stack, linked by queue_next */
 	struct rota_atomic_u64 stalled_at;  /* the monitor's: value of `runs` at which the worker counts as stalled */
 	struct rota_atomic_u64 keeps_until; /* a thief's: below this value of `runs` tasks stay here ... */

@@ -24,9 +24,7 @@ static inline void rota__worker_push_back(struct rota__worker *worker, rota_task
 
 static inline rota_task *rota__worker_take_next(struct rota__worker *worker)
 {
-	if (rota__load(&worker->next, RELAXED) == NULL)
-		return NULL;
-	return rota__swap(&worker->next, NULL, ACQUIRE); /* partner: the RELEASE in push_next */
+	return rota__next_take(&worker->next);
 }
 
 static inline rota_task *rota__worker_pop_pinned(struct rota__worker *worker)
@@ -44,7 +42,7 @@ static inline rota_task *rota__worker_pop_pinned(struct rota__worker *worker)
 /* Whether no other task waits here: then a task that yields goes on. The owner's view. */
 static inline bool rota__worker_alone(const struct rota__worker *worker)
 {
-	return rota__deque_length(&worker->deque) == 0 && rota__load(&worker->next, RELAXED) == NULL &&
+	return rota__deque_length(&worker->deque) == 0 && !rota__next_waits(&worker->next) &&
 	       worker->pinned_first == NULL;
 }
 

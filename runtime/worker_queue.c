@@ -57,11 +57,7 @@ static void push_next(struct rota__worker *worker, rota_task *task)
 		return;
 	}
 	rota__worker_disturb(worker);
-	if (rota__load(&worker->next, RELAXED) == NULL) {
-		rota__store(&worker->next, task, RELEASE); /* partner: the thief's swap */
-		return;
-	}
-	old = rota__swap(&worker->next, task, ACQ_REL);
+	old = rota__next_push(&worker->next, task, worker->shares_next);
 	if (old != NULL)
 		rota__worker_push_back(worker, old);
 }
@@ -205,12 +201,12 @@ void rota__task_submit(rota_task *task)
 
 	if (__builtin_expect(worker == NULL || worker->rt != task->rt || worker->current == NULL, 0) ||
 	    task->flags & ROTA__TASK_PINNED || worker->next_streak >= NEXT_STREAK_MAX ||
-	    rota__load(&worker->next, RELAXED) != NULL) {
+	    rota__next_waits(&worker->next)) {
 		submit_carefully(worker, task);
 		return;
 	}
 	rota__worker_disturb(worker);
-	rota__store(&worker->next, task, RELEASE); /* partner: as in push_next */
+	rota__next_fill(&worker->next, task, worker->shares_next);
 }
 
 /* The first one woken runs first: the others would only push each other out of the next slot. */
@@ -311,8 +307,8 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 	/* The first that a task spawns runs when that waits or ends, before what queues: its memory is in the cache,
 	 * and a task that waits for its child soon gives its stack back. Those after it queue, so they run in the order
 	 * of the spawns. */
-	if (worker->next_streak < NEXT_STREAK_MAX && rota__load(&worker->next, RELAXED) == NULL)
-		rota__store(&worker->next, task, RELEASE); /* partner: as in push_next */
+	if (worker->next_streak < NEXT_STREAK_MAX && !rota__next_waits(&worker->next))
+		rota__next_fill(&worker->next, task, worker->shares_next);
 	else
 		rota__worker_push_back(worker, task);
 	rota__count(&worker->fresh, 1);
@@ -324,7 +320,7 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 
 bool rota__worker_worth(const struct rota__worker *worker, uint64_t cost)
 {
-	const uint64_t waiting = rota__deque_length(&worker->deque) + (rota__load(&worker->next, RELAXED) != NULL);
+	const uint64_t waiting = rota__deque_length(&worker->deque) + rota__next_waits(&worker->next);
 	const uint64_t runs = rota__load(&worker->runs, RELAXED);
 
 	if (waiting == 0)

@@ -6,11 +6,10 @@
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
-#define INJECTED_MAX 128u   /* tasks that are taken from the injection queue at a time */
-#define STEAL_COST_NS 2000u /* what waiting tasks must be worth before one that is awake takes them */
-#define LOOT_RUNS 4u        /* a stolen task that has run so often has paid for its way */
-#define KEEP_RUNS 256u      /* one that has not: so many runs before it is tried again */
-#define WEIGH_RUNS 8u /* after so many runs of thief and victim each it is seen whether they do more than one did */
+#define INJECTED_MAX 128u /* tasks that are taken from the injection queue at a time */
+#define LOOT_RUNS 4u      /* a stolen task that has run so often has paid for its way */
+#define KEEP_RUNS 256u    /* one that has not: so many runs before it is tried again */
+#define WEIGH_RUNS 8u     /* after so many runs of thief and victim each it is seen whether they do more than one did */
 #define WEIGH_MAX_NS 32000u /* tasks that take longer are not left where they were */
 #define APART_NS 10000000u  /* what gains nothing by being shared stays together for so long before it is tried again */
 
@@ -112,11 +111,11 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 	unsigned moved = 1;
 	rota_task *task;
 
-	if (!rota__worker_worth(victim, STEAL_COST_NS))
+	if (!rota__worker_worth(victim, ROTA__STEAL_COST_NS))
 		return NULL;
 	task = rota__deque_steal(&victim->deque, &worker->deque, &moved);
-	if (task == NULL)
-		task = rota__worker_take_next(victim);
+	if (task == NULL && rota__worker_worth(victim, ROTA__STEAL_COST_NS)) /* still, and alone */
+		task = rota__next_steal(&victim->next);
 	if (task == NULL)
 		return NULL;
 	rota__count(&worker->steals, moved);

@@ -221,6 +221,12 @@ static void setup_next(void)
 	taken[0] = taken[1] = 0;
 }
 
+static void setup_own_next(void)
+{
+	setup_next();
+	workers[0].shares_next = 0;
+}
+
 static unsigned have(rota_task *task)
 {
 	if (task == NULL)
@@ -241,8 +247,8 @@ static void next_owner(void)
 
 static void next_thief(void)
 {
-	taken[1] += have(rota__worker_take_next(&workers[0]));
-	taken[1] += have(rota__worker_take_next(&workers[0]));
+	taken[1] += have(rota__next_steal(&workers[0].next));
+	taken[1] += have(rota__next_steal(&workers[0].next));
 }
 
 static void next_all_taken(void)
@@ -312,6 +318,7 @@ const struct model_scenario model_scenarios[] = {
 	{ "idle: two asleep, submit", setup_asleep, { sleeper_0, sleeper_1, submit_0 }, finish, 0, 0, 2 },
 	{ "idle: last searcher, submit", setup_searcher, { searcher, sleeper_1, submit_0 }, finish, 0, 0, 3 },
 	{ "next slot: push, take, thief", setup_next, { next_owner, next_thief }, next_all_taken, 0x7, 0, 0 },
+	{ "next slot: the same, own", setup_own_next, { next_owner, next_thief }, next_all_taken, 0x7, 0, 0 },
 	{ "monitor: look, rouse", setup_monitor, { monitor, awakes }, monitor_knows, 0x3, 0, 0 },
 	{ "monitor: look, job left", setup_monitor_and_job, { monitor, leaves_a_job }, monitor_knows, 0x3, 0, 0 },
 	{ .name = NULL },

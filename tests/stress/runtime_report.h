@@ -22,7 +22,7 @@ static inline void runtime_report_worker(const struct rota__worker *worker)
 		worker->index, rota__load(&worker->asleep, RELAXED),
 		(unsigned long long)rota__load(&worker->runs, RELAXED),
 		(unsigned long long)rota__load(&worker->parks, RELAXED), rota__deque_length(&worker->deque),
-		rota__load(&worker->next, RELAXED), (const void *)mail,
+		(const void *)rota__next_task(rota__load(&worker->next.task, RELAXED)), (const void *)mail,
 		(unsigned long long)rota__wheel_next(&worker->wheel));
 }
 

@@ -80,7 +80,7 @@ static int nothing_is_left(void *arg)
 	const struct rota__worker *worker = arg;
 
 	expect(rota__deque_length(&worker->deque), ==, 0);
-	expect_pointer(rota__load(&worker->next, RELAXED), ==, NULL);
+	expect(rota__next_waits(&worker->next), ==, false);
 	expect(worker->unsubmitted, ==, false);
 	expect(rota__load(&worker->blocked, RELAXED), ==, 1);
 	return block_until(number(20));

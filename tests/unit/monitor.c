@@ -156,7 +156,7 @@ UNIT_TEST(monitor, wakes_a_peer_for_the_next_task)
 {
 	static rota_task task;
 
-	rota__store(&workers[0].next, &task, RELEASE);
+	rota__next_fill(&workers[0].next, &task, ROTA__NEXT_SHARED);
 	look();
 	expect(woken[2], ==, 1);
 }

@@ -4,7 +4,10 @@
  * that starves makes a test hang.
  */
 #define _GNU_SOURCE
+#include "../../runtime/bias_internal.h"
+#include "../../runtime/cost_internal.h"
 #include "../../runtime/runtime_internal.h"
+#include "../../runtime/sys_internal.h"
 #include "../../runtime/worker_parts_internal.h"
 #include "unit.h"
 
@@ -81,6 +84,54 @@ static rota_runtime *alone(enum rota_flavor flavor)
 		rota_runtime_free(rt); \
 	} \
 	static void name(void)
+
+/* --- the next slot ------------------------------------------------------------------------------------------------------- */
+
+/* Puts a task there that it may take without a locked instruction, and does not move before that has run. */
+static int stuck_before_its_next_task(void *arg)
+{
+	struct rota__worker *worker = rota__worker_self();
+	const uint64_t shared = worker->bias != 0 ? 0 : ROTA__NEXT_SHARED;
+	rota_task *task;
+
+	(void)arg;
+	worker->shares_next = shared;
+	worker->next_streak = 0;
+	task = unit_spawn(set_done, (void *)(intptr_t)5);
+	while (!is_done())
+		;
+	unit_expect_join(task, 5);
+	return 0;
+}
+
+UNIT_TEST(worker, has_its_next_task_stolen_while_it_is_stuck)
+{
+	const struct rota_config config = { .workers = 2 };
+	rota_runtime *rt;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, stuck_before_its_next_task, NULL), ==, 0);
+	rota_runtime_free(rt);
+}
+
+/* What no thief would want alone is the worker's own. */
+UNIT_TEST(worker, shares_its_next_task_while_tasks_are_long)
+{
+	rota_runtime rt = { .config = { .seed = 5 } };
+	struct rota__worker worker = { .index = 0 };
+
+	rota__worker_init(&worker, &rt, 1);
+	expect(worker.bias != 0, ==, rota__sys_has_sequences());
+	expect(worker.shares_next, ==, ROTA__NEXT_SHARED);
+	rota__store(&worker.mean, ROTA__STEAL_COST_NS - 1, RELAXED);
+	rota__worker_account(&worker, 1);
+	expect(worker.shares_next, ==, worker.bias != 0 ? 0 : ROTA__NEXT_SHARED);
+	rota__store(&worker.mean, ROTA__STEAL_COST_NS, RELAXED);
+	rota__worker_account(&worker, 2);
+	expect(worker.shares_next, ==, ROTA__NEXT_SHARED);
+	if (worker.bias != 0)
+		rota__bias_free(worker.bias);
+}
 
 /* --- order ---------------------------------------------------------------------------------------------------------------- */
 
