@@ -118,17 +118,20 @@ struct call_beside {
 	struct rota_atomic_u32 taken; /* futex */
 };
 
-static void call_beside(struct rota__beside *self)
+static void call_beside(struct rota__beside *self, struct rota__idler *thread)
 {
 	struct call_beside *call = (struct call_beside *)(void *)self;
 	struct rota__poller *poller = call->poller;
 	struct rota_op *op = call->op;
 	struct rota__interruptible interruptible;
+	int rc;
 
 	enter_call(poller, &interruptible, op);
 	rota__store(&call->taken, 1, RELEASE); /* it may be gone from here on. Partner: rota__poller_beside */
 	rota__sys_futex_wake(&call->taken, 1);
-	fire(op, perform_interruptibly(poller, op, &interruptible));
+	rc = perform_interruptibly(poller, op, &interruptible);
+	rota__blocking_beside_free(poller->rt, thread);
+	fire(op, rc);
 }
 
 bool rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)

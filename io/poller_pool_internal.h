@@ -15,8 +15,8 @@
  * A thread that may be kept (a job of the pool, one outside) makes the call in place, unless it may wait for ever, which the open
  * of what is a file does not, as a rule: such a thread may have more to wait for, whatever comes first, as a worker's tasks do.
  * One outside leaves it to the pool. A job must not, since all threads of the pool may be kept by jobs that wait for one more.
- * It has the call made by a thread of its own (rota__blocking_beside), and waits until that one has entered itself in
- * `interrupts`. Where there is none to be had it makes the call all the same.
+ * It has the call made by a thread beside the pool (rota__blocking_beside), and waits until that one has entered itself in
+ * `interrupts`. That one is free for the job's next call before the job is told of the end of this one. Where there is none to be had it makes the call all the same.
  *
  * A close waits for the calls that it has cut off: it is in `closers` from then on, under the same lock, and whoever takes the
  * last of them out of `interrupts` resumes it. For calls that wait for a disk no close waits. A pool thread looks before it
@@ -35,7 +35,7 @@ int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const 
 /* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
 void rota__poller_errand(struct rota__poller *poller);
 
-/* The same, of a call that may wait for ever, to a thread of its own. By a job of the pool. false: there is no thread, and the
+/* The same, of a call that may wait for ever, to a thread beside the pool. By a job of that. false: there is no thread, and the
  * operation was not left. */
 bool rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 

@@ -14,7 +14,8 @@
  * is one more thing to do, counted in `errands`; threads take jobs and errands in turn.
  *
  * A job that has to wait for a thread cannot wait for one of the pool: all of them may be kept by jobs that wait so. It has
- * its call made by a thread that is made for it, `beside` the pool.
+ * its call made by a thread `beside` the pool, which is made when none is free, and stays for others' calls as long as one of
+ * the pool stays.
  */
 #ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
 #define ROTA_RUNTIME_BLOCKING_INTERNAL_H
@@ -39,6 +40,7 @@ struct rota__blocking {
 	bool errand_before; /* what a thread took last */
 	bool stopping;
 	struct rota__idler *idlers;
+	struct rota__idler *beside_idlers;
 	uint64_t idle_ns;
 	uint64_t mean;                   /* recent run time of a job or errand, ns */
 	uint64_t taken, seen;            /* jobs and errands begun; the same when the monitor looked last */
@@ -93,13 +95,16 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 /* Has the driver's errand called once by a pool thread, soon. Any thread. 0, or a negative errno: there is no thread. */
 int rota__blocking_errand(rota_runtime *rt);
 
-/* Has `call` called once, by a thread that is made for it and does nothing else. It stays in place until that has begun, and
- * belongs to whoever waits for it then. By a job. 0, or a negative errno: there is no thread. */
+/* Has `call` called once, by a thread that does nothing else meanwhile. It stays in place until that has begun, and belongs to
+ * whoever waits for it then. By a job. 0, or a negative errno: there is no thread. */
 struct rota__beside {
 	rota_runtime *rt;
-	void (*call)(struct rota__beside *self);
+	void (*call)(struct rota__beside *self, struct rota__idler *thread);
 };
 int rota__blocking_beside(struct rota__beside *beside);
+
+/* From within the call, before it tells anybody of its end: then the thread is there for whoever was told. */
+void rota__blocking_beside_free(rota_runtime *rt, struct rota__idler *thread);
 
 /* The job that the calling thread runs, or NULL. */
 rota_task *rota__blocking_job(void);

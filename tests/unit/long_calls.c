@@ -5,6 +5,7 @@
  * handed out.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -572,6 +573,75 @@ UNIT_TEST(long_calls, several_by_a_job)
 	place_runtime_free(rt);
 	for (unsigned i = 0; i < 2; i++)
 		remove_fifo(fifos.paths[i]);
+}
+
+/* The thread that makes calls for jobs, by its number; 0: there is none, or more than one. */
+static int caller(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int found = 0, n = 0;
+
+	expect(tasks != NULL, ==, true);
+	for (const struct dirent *entry = readdir(tasks); entry != NULL; entry = readdir(tasks)) {
+		char path[300], name[16] = "";
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (read(fd, name, sizeof(name)) > 0 && strcmp(name, "rota-call\n") == 0) {
+			found = atoi(entry->d_name);
+			n++;
+		}
+		close(fd);
+	}
+	closedir(tasks);
+	return n == 1 ? found : 0;
+}
+
+/* To a socket that blocks: on the epoll back end another thread makes each call, always the same one. */
+static int splice_in_pieces(void *arg)
+{
+	char bytes[SPLICED];
+	int pipe[2], pair[2], first = 0;
+
+	(void)arg;
+	memset(bytes, 'x', sizeof(bytes));
+	plain_pipe(pipe);
+	plain_pair(pair);
+	for (unsigned piece = 0; piece < 100; piece++) {
+		expect(write(pipe[1], bytes, SPLICED), ==, SPLICED);
+		expect(rota_splice(pipe[0], -1, pair[0], -1, SPLICED, 0), ==, SPLICED);
+		expect(recv(pair[1], bytes, SPLICED, MSG_WAITALL), ==, SPLICED);
+		if (piece == 0)
+			first = caller();
+	}
+	expect(first, >, 0);
+	expect(caller(), ==, first);
+	plain_close(pipe);
+	plain_close(pair);
+	return 0;
+}
+
+static int splice_by_job(void *arg)
+{
+	rota_task *job;
+
+	(void)arg;
+	expect(rota_spawn_blocking(&job, splice_in_pieces, NULL), ==, 0);
+	unit_expect_join(job, 0);
+	return 0;
+}
+
+UNIT_TEST(long_calls, of_a_job_take_one_thread)
+{
+	const struct rota_config config = { .workers = 2, .backend = ROTA_BACKEND_EPOLL, .blocking_idle_ns = ROTA_NEVER };
+	rota_runtime *rt = NULL;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	expect(rota_block_on(rt, splice_by_job, NULL), ==, 0);
+	place_runtime_free(rt);
 }
 
 static void open_to_write(void *arg)
