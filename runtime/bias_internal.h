@@ -62,6 +62,13 @@ static inline __attribute__((always_inline)) uint64_t rota__bias_self(void)
 /* Gives the calling thread, which is UNASKED, a number if there is one: its mode from now on. */
 uint64_t rota__bias_ask(void);
 
+static inline uint64_t rota__bias_asked(void)
+{
+	const uint64_t self = rota__bias_self();
+
+	return __builtin_expect(self != ROTA__UNASKED, 1) ? self : rota__bias_ask();
+}
+
 /* The mode of a word that would be biased with the next change: that of its thread, which is `bias`, or shared. */
 uint64_t rota__bias_grant(uint64_t bias);
 extern bool rota__bias_always; /* tests only: never shared */
@@ -115,9 +122,7 @@ static inline uint64_t rota__word_grown(uint64_t next)
 
 	if (__builtin_expect(next >= ROTA__SHARED, 1))
 		return next;
-	self = rota__bias_self();
-	if (__builtin_expect(self == ROTA__UNASKED, 0))
-		self = rota__bias_ask();
+	self = rota__bias_asked();
 	owner = next >> ROTA__MODE_SHIFT == 0 ? self & ROTA__OWNER_BITS : next & ROTA__OWNER_BITS;
 	if (!(self & ROTA__BIASED) || (self & ROTA__OWNER_BITS) != owner)
 		return rota__word_own(next) | ROTA__SHARED;

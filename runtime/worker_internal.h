@@ -41,7 +41,7 @@ struct rota__worker {
 	unsigned index;
 	struct rota__fiber_host host;
 	rota_task *current;   /* the task that runs, NULL between tasks */
-	uint64_t bias;        /* the mode of words that are the worker's: bias_internal.h */
+	bool has_sequences;   /* of its thread: rseq_internal.h */
 	uint64_t shares_next; /* how tasks are put into the next slot: next_internal.h */
 	enum rota__verdict verdict;
 	union {

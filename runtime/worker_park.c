@@ -58,7 +58,7 @@ void rota__worker_account(struct rota__worker *worker, uint64_t now)
 			rota__store(&worker->fresh, 0, RELAXED); /* what was stolen is gone, too */
 	}
 	mean = rota__load(&worker->mean, RELAXED);
-	worker->shares_next = worker->bias != 0 && mean < ROTA__STEAL_COST_NS ? 0 : ROTA__NEXT_SHARED;
+	worker->shares_next = worker->has_sequences && mean < ROTA__STEAL_COST_NS ? 0 : ROTA__NEXT_SHARED;
 	worker->poll_at = runs + tasks_in(POLL_TARGET_NS, mean);
 	worker->look_every = tasks_in(LOOK_TARGET_NS, mean);
 	worker->look_at = runs + worker->look_every;

@@ -91,7 +91,7 @@ static rota_runtime *alone(enum rota_flavor flavor)
 static int stuck_before_its_next_task(void *arg)
 {
 	struct rota__worker *worker = rota__worker_self();
-	const uint64_t shared = worker->bias != 0 ? 0 : ROTA__NEXT_SHARED;
+	const uint64_t shared = worker->has_sequences ? 0 : ROTA__NEXT_SHARED;
 	rota_task *task;
 
 	(void)arg;
@@ -121,16 +121,16 @@ UNIT_TEST(worker, shares_its_next_task_while_tasks_are_long)
 	struct rota__worker worker = { .index = 0 };
 
 	rota__worker_init(&worker, &rt, 1);
-	expect(worker.bias != 0, ==, rota__sys_has_sequences());
 	expect(worker.shares_next, ==, ROTA__NEXT_SHARED);
-	rota__store(&worker.mean, ROTA__STEAL_COST_NS - 1, RELAXED);
-	rota__worker_account(&worker, 1);
-	expect(worker.shares_next, ==, worker.bias != 0 ? 0 : ROTA__NEXT_SHARED);
-	rota__store(&worker.mean, ROTA__STEAL_COST_NS, RELAXED);
-	rota__worker_account(&worker, 2);
-	expect(worker.shares_next, ==, ROTA__NEXT_SHARED);
-	if (worker.bias != 0)
-		rota__bias_free(worker.bias);
+	for (unsigned has = 0; has < 2; has++) {
+		worker.has_sequences = has;
+		rota__store(&worker.mean, ROTA__STEAL_COST_NS - 1, RELAXED);
+		rota__worker_account(&worker, 1);
+		expect(worker.shares_next, ==, has ? 0 : ROTA__NEXT_SHARED);
+		rota__store(&worker.mean, ROTA__STEAL_COST_NS, RELAXED);
+		rota__worker_account(&worker, 2);
+		expect(worker.shares_next, ==, ROTA__NEXT_SHARED);
+	}
 }
 
 /* --- order ---------------------------------------------------------------------------------------------------------------- */
