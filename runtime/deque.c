@@ -2,21 +2,39 @@
 #include "deque_internal.h"
 
 #include "alloc_internal.h"
+#include "rseq_internal.h"
+#include "sys_internal.h"
 #include "task_internal.h"
+
+#define OWNED ROTA__DEQUE_OWNED
+#define REVOKING ((uint64_t)1 << 62)
+#define MODE (OWNED | REVOKING)
+
+/* Pops after which the head becomes the owner's again. Each time it takes twice as many, up to a limit: so thieves' barriers
+ * cost less than what is saved between them. The model checker has fewer. */
+#ifndef ROTA__DEQUE_OWN_AFTER
+#define ROTA__DEQUE_OWN_AFTER 4096u
+#endif
+#define OWN_TIMES_MAX 8u
 
 static uint32_t real_of(uint64_t head)
 {
 	return (uint32_t)head;
 }
 
+static uint32_t behind(uint64_t head)
+{
+	return (uint32_t)((head & ~MODE) >> 32);
+}
+
 static uint32_t steal_of(uint64_t head)
 {
-	return (uint32_t)(head >> 32);
+	return real_of(head) - behind(head);
 }
 
 static uint64_t pack(uint32_t steal, uint32_t real)
 {
-	return (uint64_t)steal << 32 | real;
+	return (uint64_t)(real - steal) << 32 | real;
 }
 
 /* The slots of one ring. */
@@ -64,6 +82,16 @@ void rota__deque_deinit(struct rota__deque *deque)
 		ring = older;
 	}
 	rota__store(&deque->ring, NULL, RELAXED);
+}
+
+void rota__deque_enter(struct rota__deque *deque, bool may_own)
+{
+	uint64_t head = rota__load(&deque->head, RELAXED);
+
+	deque->may_own = may_own;
+	/* It was another thread's, whose looks and stores are over. RELAXED: the mode tells nothing else. */
+	while (!may_own && head & OWNED && !rota__cas(&deque->head, &head, head & ~MODE, RELAXED))
+		;
 }
 
 bool rota__deque_grow(struct rota__deque *deque)
@@ -121,8 +149,9 @@ bool rota__deque_push_ahead(struct rota__deque *deque, rota_task *first, uint32_
 		return false;
 	for (uint32_t i = real - n; i != real; i++, task = task->queue_next)
 		slot_set(slots, i, task);
-	/* Once: where head was moved to, slots may have been filled without knowing that its thief is done with them. */
-	return rota__cas_strong(&deque->head, &head, pack(real - n, real - n), ACQ_REL); /* partner: the thief's claim */
+	/* Once: where head was moved to, slots may have been filled without knowing that its thief is done with them. The mode
+	 * stays. Partner: the thief's claim. */
+	return rota__cas_strong(&deque->head, &head, (head & MODE) | pack(real - n, real - n), ACQ_REL);
 }
 
 /* Has the header of a task that will be popped soon brought to the cache. Another may have stolen it, and it may have ended:
@@ -131,6 +160,33 @@ static void fetch(const rota_task *task)
 {
 	__builtin_prefetch(task, 1);
 	__builtin_prefetch((const char *)task + ROTA__CACHE_LINE, 1);
+}
+
+/* Owner: whether the head, which is nobody's, is to be the owner's with this pop. */
+static bool becomes_owned(struct rota__deque *deque)
+{
+	if (!deque->may_own || ++deque->shared_pops < ROTA__DEQUE_OWN_AFTER << deque->times_owned)
+		return false;
+	deque->shared_pops = 0;
+	if (deque->times_owned < OWN_TIMES_MAX)
+		deque->times_owned++;
+	return true;
+}
+
+/* Owner: makes the head `next`, which has no mode. false: it was not *head any more; that is what it is now. */
+static inline bool move(struct rota__deque *deque, uint64_t *head, uint64_t next)
+{
+#ifdef ROTA__REPLACES
+	if ((*head & MODE) == OWNED) {
+		if (__builtin_expect(rota__replace(&deque->head, *head, OWNED | next), 1))
+			return true;
+		*head = rota__load(&deque->head, ACQUIRE); /* partner: as in push */
+		return false;
+	}
+#endif
+	if (behind(next) == 0 && becomes_owned(deque))
+		next |= OWNED;
+	return rota__cas(&deque->head, head, next, ACQ_REL); /* partner: the thief's CAS */
 }
 
 rota_task *rota__deque_pop(struct rota__deque *deque)
@@ -146,7 +202,7 @@ rota_task *rota__deque_pop(struct rota__deque *deque)
 			return NULL;
 		/* While a thief copies, its mark stays where it is. */
 		next = pack(steal_of(head) == real ? real + 1 : steal_of(head), real + 1);
-	} while (!rota__cas(&deque->head, &head, next, ACQ_REL));
+	} while (!move(deque, &head, next));
 	if (real + 1 != tail)
 		fetch(slot_get(own_slots(deque), real + 1));
 	return slot_get(own_slots(deque), real);
@@ -161,7 +217,7 @@ unsigned rota__deque_overflow(struct rota__deque *deque, rota_task **ret_first, 
 
 	if (steal_of(head) != real || rota__load(&deque->tail, RELAXED) - real <= slots.mask)
 		return 0;
-	if (!rota__cas_strong(&deque->head, &head, pack(real + n, real + n), ACQ_REL))
+	if (!rota__cas_strong(&deque->head, &head, (head & MODE) | pack(real + n, real + n), ACQ_REL))
 		return 0; /* a thief was faster: there is room now */
 	for (uint32_t i = 0; i + 1 < n; i++)
 		slot_get(slots, real + i)->queue_next = slot_get(slots, real + i + 1);
@@ -171,28 +227,52 @@ unsigned rota__deque_overflow(struct rota__deque *deque, rota_task **ret_first, 
 	return n;
 }
 
-/* Claims at most `most` tasks, at most half (rounded up): moves real, leaves steal. Returns how many. */
+/* Makes the head, which was the owner's, nobody's; *head is what it is then. false: another thief does. */
+static bool disown(struct rota__deque *from, uint64_t *head)
+{
+	if (rota__swap(&from->revoking, 1, ACQUIRE) != 0) /* partner: the store below */
+		return false;
+	*head = rota__load(&from->head, ACQUIRE); /* partner: as in claim */
+	while (*head & OWNED) {
+		if (!rota__cas(&from->head, head, *head | REVOKING, RELAXED)) /* the barrier orders it */
+			continue;
+		rota__sys_cut_sequences();
+		*head = rota__load(&from->head, ACQUIRE);
+		/* RELAXED: a claim follows. It fails if the owner was faster, who leaves nothing of the mode. */
+		if (*head & REVOKING && rota__cas_strong(&from->head, head, *head & ~MODE, RELAXED))
+			*head &= ~MODE;
+	}
+	rota__store(&from->revoking, 0, RELEASE); /* partner: the swap */
+	return true;
+}
+
+/* How many tasks a thief may claim that has seen `head` and wants at most `most`: at most half, rounded up. */
+static uint32_t share(const struct rota__deque *from, uint64_t head, uint32_t most)
+{
+	const uint32_t n = rota__load(&from->tail, ACQUIRE) - real_of(head); /* partner: the RELEASE in push */
+
+	if (behind(head) != 0 || n > ROTA__DEQUE_CAPACITY_MAX)
+		return 0; /* another thief; or head moved on between the two loads: the CAS would fail */
+	return n - n / 2 < most ? n - n / 2 : most;
+}
+
+/* Claims a share: moves real, leaves steal. Returns how many. */
 static uint32_t claim(struct rota__deque *from, uint32_t most, uint64_t *ret_head)
 {
 	uint64_t head = rota__load(&from->head, ACQUIRE);
-	uint64_t next;
 	uint32_t n;
 
-	do {
-		uint32_t real = real_of(head);
-
-		n = rota__load(&from->tail, ACQUIRE) - real; /* partner: the RELEASE in push */
-		if (steal_of(head) != real || n > ROTA__DEQUE_CAPACITY_MAX)
-			return 0; /* another thief; or head moved on between the two loads: the CAS would fail */
-		n -= n / 2;
-		if (n > most)
-			n = most;
-		if (n == 0)
-			return 0;
-		next = pack(real, real + n);
-	} while (!rota__cas(&from->head, &head, next, ACQ_REL));
-	*ret_head = next;
-	return n;
+	while ((n = share(from, head, most)) > 0) {
+		if (head & OWNED) {
+			if (!disown(from, &head))
+				return 0;
+			continue;
+		}
+		*ret_head = pack(real_of(head), real_of(head) + n);
+		if (rota__cas(&from->head, &head, *ret_head, ACQ_REL))
+			return n;
+	}
+	return 0;
 }
 
 /* The slots that were claimed are copied: the owner may use them again. */

@@ -5,12 +5,13 @@
  * bounded: what overflows goes through a lock, cold, to whichever worker comes first, and with a thousand busy connections
  * that was most of what was run.
  *
- * `head` is two 32-bit indices in one word: `real`, where the next pop takes, and `steal`, the first slot that a thief
- * is still copying from. They are equal when nobody steals. A thief moves `real` past its half (claims), copies, then
- * moves `steal` up to `real` (releases the slots). One thief at a time: a second one sees steal != real and leaves.
- * Indices wrap; only their differences, below 2^32, mean anything.
+ * `head` is two indices in one word: `real`, where the next pop takes, in 32 bits, and above it how far behind that is
+ * `steal`, the first slot that a thief is still copying from. They are equal when nobody steals. A thief moves `real` past its
+ * half (claims), copies, then moves `steal` up to `real` (releases the slots). One thief at a time: a second one sees steal !=
+ * real and leaves. Indices wrap; only their differences, below 2^32, mean anything.
  *
- *   owner   writes tail (RELEASE: the slot is filled) and moves head by CAS in pop, push_ahead and overflow.
+ *   owner   writes tail (RELEASE: the slot is filled) and moves head by CAS in pop, push_ahead and overflow; or in pop as
+ *           follows.
  *   thief   reads tail (ACQUIRE), moves head by CAS (ACQ_REL: its reads of slots end before they are free again).
  *   push    reads head (ACQUIRE: partner of the thief's second CAS) so that it never overwrites a slot being copied.
  *   ahead   head goes back, over slots that are free, by CAS (RELEASE: they are filled), and only when nobody steals. A
@@ -20,11 +21,23 @@
  *           is not written again, nor freed before the queue is: a thief may still copy from it. A thief reads `ring`
  *           (ACQUIRE) after its claim, so that the ring is not older than the `tail` below which it claimed; what it
  *           claimed lies in each later one too, since `steal` stays below it until it releases.
+ *
+ * Most queues are robbed seldom. So after many pops the owner makes the head its own (OWNED, in its upper bits): no thief
+ * changes it then save for these bits, and pop is a look and a store without a locked instruction (rota__replace). A thief that
+ * finds something sets REVOKING first, by CAS, under the lock `revoking`, for which it does not wait: who has it is another
+ * thief. The owner's looks fail from then on, but one that came before can still be followed by its store, and REVOKING is gone.
+ * So the thief has all threads pass a barrier, which cuts off who is between the look and the store
+ * (rota__sys_cut_sequences). If REVOKING stands after that, no such store can come any more, and the thief takes both bits away;
+ * if not, again. The owner does not wait for this: its own look and store are not under way when it sees REVOKING, and what it
+ * does by CAS takes the bits away, too, or leaves them as they are. What bias_internal.h does for words of sync/ is the same but
+ * for this, and for the way back.
  */
 #ifndef ROTA_RUNTIME_DEQUE_INTERNAL_H
 #define ROTA_RUNTIME_DEQUE_INTERNAL_H
 
 #include "atomic_internal.h"
+
+#define ROTA__DEQUE_OWNED ((uint64_t)1 << 63) /* of head */
 
 /* Of the first ring and of the largest. Powers of two. The model checker has smaller ones. */
 #ifndef ROTA__DEQUE_CAPACITY
@@ -39,15 +52,22 @@ struct rota__deque_ring {
 };
 
 struct rota__deque {
-	struct rota_atomic_u64 head; /* steal in the upper half, real in the lower */
-	unsigned char pad[ROTA__CACHE_LINE - sizeof(struct rota_atomic_u64)]; /* thieves write above, the owner below */
+	struct rota_atomic_u64 head; /* the mode, how far `steal` is behind, and `real` in the lower half */
+	struct rota_atomic_u32 revoking;
+	bool may_own;        /* the owner's, as are those below: see rota__deque_enter */
+	uint8_t times_owned; /* how often the head was made the owner's */
+	unsigned char pad[ROTA__CACHE_LINE - 2 * sizeof(struct rota_atomic_u64)]; /* thieves write above, the owner below */
 	struct rota_atomic_u32 tail;
+	uint32_t shared_pops;        /* since the head was the owner's */
 	struct rota_atomic_ptr ring; /* NULL: `first` */
 	struct rota_atomic_ptr first[ROTA__DEQUE_CAPACITY];
 };
 
 /* Frees what grow has allocated. Nobody uses the queue any more; zeroed, it is one again. */
 void rota__deque_deinit(struct rota__deque *deque);
+
+/* The calling thread is the owner from now on. `may_own`: it may use rota__replace; else the head will not be its own. */
+void rota__deque_enter(struct rota__deque *deque, bool may_own);
 
 /* How many tasks a pop or a thief could take. Any thread; a moment's view. */
 static inline uint32_t rota__deque_length(const struct rota__deque *deque)

@@ -63,6 +63,7 @@ ROTA__OPAQUE void rota__worker_enter(struct rota__worker *worker)
 	worker->polled_at = rota__sys_clock();
 	rota__worker_tls = worker;
 	worker->has_sequences = (rota__bias_asked() & ROTA__BIASED) != 0;
+	rota__deque_enter(&worker->deque, worker->has_sequences);
 	worker->self = pthread_self();
 	rota__store(&worker->asleep, 0, SEQ_CST);
 	rota__monitor_rouse(worker->rt);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The run queue, with a capacity of eight: the owner pushes and pops, and makes it larger, while one or two thieves take
- * halves, over the wrap of the ring and of the indices. Each task is had exactly once, and who has it may touch it.
+ * halves, over the wrap of the ring and of the indices, also while the head is the owner's. Each task is had exactly once, and who has it may touch it.
  */
 #include "../../runtime/deque_internal.h"
 
@@ -18,9 +18,9 @@ static unsigned pops, steals; /* of the finish */
 static void start_at(uint32_t index)
 {
 	victim = (struct rota__deque){ .tail = { index } };
-	victim.head.value = (uint64_t)index << 32 | index;
+	victim.head.value = index;
 	for (unsigned i = 0; i < 2; i++)
-		mine[i] = (struct rota__deque){ .tail = { 7 }, .head = { 7ull << 32 | 7 } };
+		mine[i] = (struct rota__deque){ .tail = { 7 }, .head = { 7 } };
 	/* A slot is not filled before a thief has read it, nor read before it is filled. */
 	model_ordered(victim.first, sizeof(victim.first));
 	model_ordered(mine[0].first, sizeof(mine[0].first));
@@ -247,6 +247,38 @@ static void finish_full_thief(void)
 		model_check(tasks[steals++].home == 1);
 }
 
+/* --- the head is the owner's, or becomes so (after two pops: meson.build) -------------------------------------------- */
+
+static void own_head(struct rota__deque *deque)
+{
+	rota__deque_enter(deque, true);
+	deque->head.value |= ROTA__DEQUE_OWNED;
+}
+
+static void setup_own_two(void)
+{
+	setup_two();
+	own_head(&victim);
+}
+
+static void setup_own_full(void)
+{
+	setup_full();
+	own_head(&victim);
+}
+
+static void setup_may_own(void)
+{
+	setup_full();
+	rota__deque_enter(&victim, true);
+}
+
+static void owner_pops_thrice(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		pops += pop();
+}
+
 static void finish(void)
 {
 	unsigned had = 0;
@@ -254,6 +286,7 @@ static void finish(void)
 	for (unsigned i = 0; i < pushed; i++)
 		had += tasks[i].home;
 	model_outcome(had == pushed ? 0 : 1);
+	model_check((victim.head.value & ~ROTA__DEQUE_OWNED) <= UINT32_MAX); /* no thief counts as at work */
 	while (pop()) {
 	}
 	while (steals < pushed)
@@ -277,6 +310,22 @@ const struct model_scenario model_scenarios[] = {
 	{ "deque: pop, ahead, thief twice", setup_two, { owner_comes_back, thief_twice }, finish, 0x3, 0, 0 },
 	{ "deque: ahead until full, thief", setup_two, { owner_pops_one_and_fills, thief_0 }, finish, 0x3, 1, 0 },
 	{ "deque: thief of a thief", setup_full, { owner_pops_and_pushes, thief_0, thief_of_thief }, finish, 0x2, 0, 2 },
+	{ "deque: own, pop, thief", setup_own_two, { owner_pops, thief_0 }, finish, 0x1, 1, 0 },
+	{ "deque: own, push, pop, thief", setup_own_two, { owner_pushes_and_pops, thief_0 }, finish, 0x3, 1, 0 },
+	{ "deque: own, push, pop, two thieves",
+	  setup_own_two,
+	  { owner_pushes_and_pops, thief_0, thief_1 },
+	  finish,
+	  0x3,
+	  0,
+	  2 },
+	{ "deque: own, pop, thief twice", setup_own_full, { owner_pops_and_pushes, thief_twice }, finish, 0x2, 0, 0 },
+	{ "deque: own, full, thief", setup_own_full, { owner_pushes_when_full, thief_0 }, finish, 0x2, 1, 0 },
+	{ "deque: own, ahead, pop, thief", setup_own_two, { owner_puts_ahead, thief_0 }, finish, 0x3, 1, 0 },
+	{ "deque: own, pop, ahead, thief twice", setup_own_two, { owner_comes_back, thief_twice }, finish, 0x3, 0, 0 },
+	{ "deque: becomes own, thief", setup_may_own, { owner_pops_thrice, thief_0 }, finish, 0x2, 1, 0 },
+	{ "deque: becomes own, thief twice", setup_may_own, { owner_pops_thrice, thief_twice }, finish, 0x3, 0, 0 },
+	{ "deque: becomes own, two thieves", setup_may_own, { owner_pops_thrice, thief_0, thief_1 }, finish, 0x3, 0, 2 },
 	{ "deque: into a full one, thief",
 	  setup_full_thief,
 	  { thief_into_full, thief_of_thief },

@@ -2,11 +2,12 @@
 /*
  * One owner and several thieves on one run queue, its indices about to wrap: each task is taken exactly once, whoever
  * takes it and however (pop, overflow, steal half, steal one), while the ring grows and some are put back ahead of the
- * others, and tasks of one thief's haul come in order.
+ * others and the head is its owner's now and then, and tasks of one thief's haul come in order.
  */
 #define _GNU_SOURCE
 #include "../../runtime/deque_internal.h"
 
+#include "../../runtime/sys_internal.h"
 #include "../../runtime/task_internal.h"
 #include "stress.h"
 
@@ -17,13 +18,13 @@
 static struct rota__deque deque;
 static rota_task tasks[TASKS];
 static struct rota_atomic_u32 taken[TASKS];
-static struct rota_atomic_u32 taken_count, stolen_count, overflow_count, grown_count, ahead_count;
+static struct rota_atomic_u32 taken_count, stolen_count, overflow_count, grown_count, ahead_count, own_count;
 
 static void reset(struct rota__deque *d, uint32_t start)
 {
 	rota__deque_deinit(d);
 	memset(d, 0, sizeof(*d));
-	rota__store(&d->head, (uint64_t)start << 32 | start, RELAXED);
+	rota__store(&d->head, start, RELAXED);
 	rota__store(&d->tail, start, RELAXED);
 }
 
@@ -132,6 +133,15 @@ static uint32_t put_back_ahead(uint32_t n, uint32_t last_popped)
 	return last_popped;
 }
 
+/* The next pop makes the head the owner's, if nobody steals just then. */
+static void have_enough_of_sharing(void)
+{
+	if (!(rota__load(&deque.head, RELAXED) & ROTA__DEQUE_OWNED))
+		deque.shared_pops = UINT32_MAX / 2;
+	else
+		rota__fetch_add(&own_count, 1, RELAXED);
+}
+
 static void own(struct stress_random *random)
 {
 	uint32_t next = 0, last_popped = 0;
@@ -148,6 +158,8 @@ static void own(struct stress_random *random)
 			last_popped = (uint32_t)(task - tasks + 1);
 			take(task);
 		}
+		if (stress_one_in(random, 4))
+			have_enough_of_sharing();
 		if (stress_one_in(random, 2))
 			last_popped = put_back_ahead(stress_below(random, 20), last_popped);
 		stress_pause(random);
@@ -165,6 +177,7 @@ static void round_of(struct stress_random *random)
 	rota__store(&taken_count, 0, RELAXED);
 	/* Half of the rounds cross the wrap somewhere. */
 	reset(&deque, stress_one_in(random, 2) ? (uint32_t)stress_next(random) : 0u - stress_below(random, TASKS));
+	rota__deque_enter(&deque, stress_one_in(random, 2) && rota__sys_has_sequences());
 	for (unsigned i = 0; i < THIEVES; i++) {
 		reset(&thieves[i].own, 0u - stress_below(random, 300));
 		thieves[i].random = stress_random_new(stress_next(random));
@@ -187,8 +200,8 @@ int main(int argc, char **argv)
 	random = stress_random_new(0);
 	for (unsigned round = 0; round < ROUNDS * stress_scale; round++)
 		round_of(&random);
-	printf("%u tasks: %u stolen, %u overflowed, %u put ahead, grown %u times\n", ROUNDS * stress_scale * TASKS,
-	       rota__load(&stolen_count, RELAXED), rota__load(&overflow_count, RELAXED),
-	       rota__load(&ahead_count, RELAXED), rota__load(&grown_count, RELAXED));
+	printf("%u tasks: %u stolen, %u overflowed, %u put ahead, grown %u times, seen the owner's %u times\n",
+	       ROUNDS * stress_scale * TASKS, rota__load(&stolen_count, RELAXED), rota__load(&overflow_count, RELAXED),
+	       rota__load(&ahead_count, RELAXED), rota__load(&grown_count, RELAXED), rota__load(&own_count, RELAXED));
 	return 0;
 }

@@ -24,7 +24,7 @@ static void reset(struct rota__deque *d, uint32_t start)
 {
 	rota__deque_deinit(d);
 	memset(d, 0, sizeof(*d));
-	rota__store(&d->head, (uint64_t)start << 32 | start, RELAXED);
+	rota__store(&d->head, start, RELAXED);
 	rota__store(&d->tail, start, RELAXED);
 }
 
@@ -44,12 +44,22 @@ static void expect_rest(struct rota__deque *d, uint32_t first, uint32_t n)
 	expect(rota__deque_length(d), ==, 0);
 }
 
+static void at(size_t start, uint64_t mode, void (*script)(void))
+{
+	reset(&deque, starts[start]);
+	reset(&other, starts[(start + 3) % (sizeof(starts) / sizeof(starts[0]))]);
+	rota__deque_enter(&deque, rota__sys_has_sequences());
+	rota__store(&deque.head, rota__load(&deque.head, RELAXED) | mode, RELAXED);
+	script();
+}
+
+/* And where the head is its owner's, and not. */
 static void at_each_start(void (*script)(void))
 {
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		reset(&deque, starts[i]);
-		reset(&other, starts[(i + 3) % (sizeof(starts) / sizeof(starts[0]))]);
-		script();
+		at(i, 0, script);
+		if (rota__sys_has_sequences())
+			at(i, ROTA__DEQUE_OWNED, script);
 	}
 }
 
@@ -267,14 +277,14 @@ static void stop_a_thief_at_work(uint32_t n)
 	uint64_t head = rota__load(&deque.head, RELAXED);
 	uint32_t real = (uint32_t)head;
 
-	rota__store(&deque.head, (uint64_t)real << 32 | (uint32_t)(real + n), RELAXED);
+	rota__store(&deque.head, (uint64_t)n << 32 | (uint32_t)(real + n), RELAXED);
 }
 
 static void let_the_thief_finish(void)
 {
 	uint32_t real = (uint32_t)rota__load(&deque.head, RELAXED);
 
-	rota__store(&deque.head, (uint64_t)real << 32 | real, RELAXED);
+	rota__store(&deque.head, real, RELAXED);
 }
 
 static void beside_a_thief(void)
@@ -309,7 +319,7 @@ static void grow_beside_a_thief(void)
 
 	fill(0, CAPACITY);
 	stop_a_thief_at_work(10);
-	real = (uint32_t)(rota__load(&deque.head, RELAXED) >> 32);
+	real = (uint32_t)rota__load(&deque.head, RELAXED) - 10;
 	expect(rota__deque_grow(&deque), ==, true);
 	fill(CAPACITY, CAPACITY);
 	/* What it has claimed is where it was, and in the new ring as well. */
@@ -328,6 +338,84 @@ static void grow_beside_a_thief(void)
 UNIT_TEST(deque, grows_while_a_thief_copies)
 {
 	at_each_start(grow_beside_a_thief);
+}
+
+/* Pushes and pops until the head is its owner's; how often. */
+static unsigned pops_until_owned(void)
+{
+	unsigned n = 0;
+
+	for (; !(rota__load(&deque.head, RELAXED) & ROTA__DEQUE_OWNED); n++) {
+		fill(n % CAPACITY, 1);
+		expect(rota__deque_pop(&deque) - tasks, ==, n % CAPACITY);
+	}
+	return n;
+}
+
+static void own_again(void)
+{
+	unsigned moved = 0, pops = pops_until_owned(), before;
+
+	for (int i = 0; i < 3; i++) {
+		expect_pointer(rota__deque_steal(&deque, &other, &moved), ==, NULL); /* which costs no barrier */
+		expect((rota__load(&deque.head, RELAXED) & ROTA__DEQUE_OWNED) != 0, ==, true);
+		fill(0, 4);
+		expect(rota__deque_steal(&deque, &other, &moved) - tasks, ==, 1);
+		expect((rota__load(&deque.head, RELAXED) & ROTA__DEQUE_OWNED) != 0, ==, false);
+		expect_rest(&other, 0, 1);
+		expect_rest(&deque, 2, 2);
+		before = pops;
+		pops = pops_until_owned();
+		expect(pops, >, before); /* theft is not to cost too much */
+	}
+}
+
+UNIT_TEST(deque, is_its_owners_after_many_pops_and_again_after_a_theft)
+{
+	if (rota__sys_has_sequences())
+		at(0, 0, own_again);
+}
+
+static void another_thread(void)
+{
+	unsigned moved = 0;
+
+	fill(0, 4);
+	rota__deque_enter(&deque, false);
+	expect((rota__load(&deque.head, RELAXED) & ROTA__DEQUE_OWNED) != 0, ==, false);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0);
+	expect(rota__deque_steal(&deque, &other, &moved) - tasks, ==, 2);
+	expect_rest(&other, 1, 1);
+	expect_rest(&deque, 3, 1);
+}
+
+UNIT_TEST(deque, is_no_thread_s_that_the_kernel_does_not_cut_off)
+{
+	if (rota__sys_has_sequences())
+		at(0, ROTA__DEQUE_OWNED, another_thread);
+}
+
+/* A thief that is about to make the head nobody's, and has not got further. */
+static void beside_a_revoker(void)
+{
+	unsigned moved = 0;
+
+	fill(0, 4);
+	rota__store(&deque.revoking, 1, RELAXED);
+	expect_pointer(rota__deque_steal(&deque, &other, &moved), ==, NULL);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0);
+	rota__store(&deque.head, rota__load(&deque.head, RELAXED) | (uint64_t)1 << 62, RELAXED);
+	expect_pointer(rota__deque_steal(&deque, &other, &moved), ==, NULL);
+	expect(rota__deque_length(&deque), ==, 3);
+	expect(rota__deque_push_ahead(&deque, &tasks[0], 1), ==, true);
+	expect(rota__deque_pop(&deque) - tasks, ==, 0); /* it does not wait for the thief */
+	expect_rest(&deque, 1, 3);
+}
+
+UNIT_TEST(deque, its_owner_waits_for_no_thief)
+{
+	if (rota__sys_has_sequences())
+		at(2, ROTA__DEQUE_OWNED, beside_a_revoker);
 }
 
 /* tasks[first..first+n), linked. */
