@@ -37,6 +37,7 @@ void rota__pairs_add(struct rota__pairs *pairs, struct rota_op *op)
 	if (*first != NULL)
 		links(*first)[BEFORE] = op;
 	*first = op;
+	rota__fetch_add(&pairs->count, 1, SEQ_CST); /* partner: rota__pairs_any */
 	rota__spin_unlock(&pairs->lock);
 }
 
@@ -51,6 +52,7 @@ static void take_out(struct rota__pairs *pairs, struct rota_op *op)
 	if (behind != NULL)
 		links(behind)[BEFORE] = before;
 	links(op)[BEFORE] = op;
+	rota__fetch_sub(&pairs->count, 1, RELAXED); /* who sees the former number looks in vain */
 }
 
 void rota__pairs_remove(struct rota__pairs *pairs, struct rota_op *op)

@@ -4,6 +4,8 @@
  * other one has to end, too. A back end lists those that it has, so that whoever closes either descriptor finds them: a poll by
  * its second one, a splice by looking through all of them, of which there are few.
  *
+ * Most closes concern none: a back end that has none of them takes no lock to find that out (rota__pairs_any).
+ *
  * Each is part of a pooled operation, which no pool has now: so there is room for the links. Order of locks: pairs, then
  * those of lists and slots.
  */
@@ -16,7 +18,8 @@
 #define ROTA__PAIRS_LISTS 64u
 
 struct rota__pairs {
-	struct rota_atomic_u32 lock; /* guards the rest, and the links */
+	struct rota_atomic_u32 lock;  /* guards the rest, and the links */
+	struct rota_atomic_u32 count; /* of all; written under the lock */
 	struct rota_op *splices;
 	struct rota_op *polls[ROTA__PAIRS_LISTS]; /* by the second descriptor */
 };
@@ -27,6 +30,13 @@ void rota__op_pair(struct rota_op *op, int second_fd, uint16_t second_closes);
 /* Without the lock. One that is in no list may be removed. */
 void rota__pairs_add(struct rota__pairs *pairs, struct rota_op *op);
 void rota__pairs_remove(struct rota__pairs *pairs, struct rota_op *op);
+
+/* Without the lock. Who closes a descriptor marks it, SEQ_CST, and then asks; who adds a pair looks for the mark, SEQ_CST, behind
+ * that: one of the two sees the other. */
+static inline bool rota__pairs_any(const struct rota__pairs *pairs)
+{
+	return rota__load(&pairs->count, SEQ_CST) != 0; /* partner: rota__pairs_add */
+}
 
 /* With the lock held: those whose second descriptor it may be, one after another. NULL: that was the last one. */
 static inline struct rota_op *rota__pairs_polls(const struct rota__pairs *pairs, int second_fd)

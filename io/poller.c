@@ -34,7 +34,7 @@ uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
 {
 	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
 		return 0;
-	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, ACQUIRE); /* partner: rota__poller_close_begin */
+	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST); /* partner: rota__poller_close_begin */
 }
 
 bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op)
@@ -161,7 +161,7 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 	const bool pair = op->pair_;
 	int rc;
 
-	if (pair) { /* before it looks whether the second was closed; who finds it there looks whether it waits yet */
+	if (pair) { /* SEQ_CST, before it looks whether the second was closed; who finds it there looks whether it waits yet */
 		op->mail_next_ = op;
 		rota__pairs_add(&poller->pairs, op);
 	}
@@ -266,6 +266,8 @@ static void cancel_pairs(struct rota__poller *poller, int fd)
 	struct rota__wake_batch batch;
 	bool done;
 
+	if (!rota__pairs_any(&poller->pairs))
+		return; /* who adds one now sees the close: rota__poller_wait */
 	rota__wake_batch_init(&batch);
 	do {
 		rota__spin_lock(&poller->pairs.lock);

@@ -25,6 +25,8 @@ static unsigned listed(const struct rota__pairs *pairs, bool polls, const struct
 		for (unsigned i = 0; i < CALLS; i++)
 			set |= (unsigned)(op == &calls[i].op_) << i;
 	}
+	expect(rota__pairs_any(pairs), ==,
+	       set != 0 || rota__pairs_polls(pairs, second) != NULL || pairs->splices != NULL);
 	return set;
 }
 

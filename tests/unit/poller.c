@@ -136,6 +136,25 @@ UNIT_TEST(poller, close_ends_what_waits_for_the_pool)
 	in_fiber(queue_and_close);
 }
 
+/* What waits for no pair does not wait for those that look after pairs either. */
+static int close_beside_the_pairs(void *arg)
+{
+	int fds[2];
+
+	plain_pipe(fds);
+	rota__spin_lock(&poller_here()->pairs.lock);
+	expect(rota_close(fds[0]), ==, 0);
+	rota__spin_unlock(&poller_here()->pairs.lock);
+	close(fds[1]);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, close_takes_no_lock_of_pairs)
+{
+	in_fiber(close_beside_the_pairs);
+}
+
 /* --- what begins while a close waits -------------------------------------------------------------------------------- */
 
 static void close_begin(struct rota_op *closer, int fd)
