@@ -37,18 +37,24 @@ static rota_poll finish(struct rota_op *op, int status)
 static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 {
 	const bool closed = rota__poller_was_closed(poller_of(op), op);
+	const bool accepts =
+		op->opcode_ == IORING_OP_ACCEPT; /* its connection is there: it waits for no job, and needs no thread */
 	int rc;
 
 	/* In place, save where it may take for ever, and could not be cancelled. */
 	if (rota__worker_self() == NULL && (!rota__op_waits_for_ever(op) || rota__sys_opens_file(op)))
 		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
-	if (rota__blocking_thread()) {
+	if (rota__blocking_thread() || (accepts && rota__blocking_full(poller_of(op)->rt))) {
 		if (rota__poller_beside(poller_of(op), op, waker))
 			return ROTA_PENDING;
 		return finish(op, rota__poller_in_place(poller_of(op), op)); /* for want of another thread */
 	}
 	rc = rota__poller_to_pool(poller_of(op), op, waker);
-	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
+	if (rc < 0 && accepts)
+		rc = rota__poller_in_place(poller_of(op), op);
+	else if (rc == 0)
+		return ROTA_PENDING;
+	return finish(op, rc);
 }
 
 /* A file, as opposed to a pipe, a socket, a terminal. */

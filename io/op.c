@@ -194,9 +194,6 @@ static void take_result(struct rota_op *op)
 {
 	if (op->opcode_ == IORING_OP_POLL_ADD && op->future.status > 0)
 		op->future.status = rota__op_asked_events(op, op->future.status);
-	if (op->has_turn_)
-		rota__accept_turn_end(op->fd_);
-	op->has_turn_ = 0;
 	learn(op, op->future.status);
 	if (!op->pair_) /* which has its second descriptor in that place */
 		op->future.status = rota__cached_result(op, op->future.status);

@@ -207,6 +207,7 @@ static bool report(struct rota__poller *poller, int fd, uint32_t events, struct 
 /* Ends a wait before its time. */
 static void end_early(struct rota__op_list *list, struct rota_op *op, struct rota__wake_batch *batch)
 {
+	rota__accept_turn_pass(op);
 	if (op->pair_)
 		op->cancelled_ = 1; /* its owner has to take it out of `pairs` */
 	rota__op_list_end(list, op, op->pair_ ? ROTA__OP_RESUME : -ECANCELED, batch);

@@ -77,6 +77,7 @@ static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op
 										    : rota__sys_perform_once(op);
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_leave(&poller->interrupts, self);
+	rota__accept_turn_pass(op); /* before a close may go on, and before its owner has it again */
 	ended = self->asked || rota__poller_was_closed(poller, op);
 	done = resume_closers(poller, &batch);
 	rota__spin_unlock(&poller->lock);
@@ -153,6 +154,7 @@ int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op)
 {
 	struct rota__interruptible self;
 
+	rota__interrupts_prepare();
 	enter_call(poller, &self, op);
 	return perform_interruptibly(poller, op, &self);
 }

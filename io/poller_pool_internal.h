@@ -17,6 +17,8 @@
  * One outside leaves it to the pool. A job must not, since all threads of the pool may be kept by jobs that wait for one more.
  * It has the call made by a thread beside the pool (rota__blocking_beside), and waits until that one has entered itself in
  * `interrupts`. That one is free for the job's next call before the job is told of the end of this one. Where there is none to be had it makes the call all the same.
+ * The same holds for an accept by anybody while all threads of the pool have something to do, since its connection is there, as a
+ * rule, and is not to wait for a job.
  *
  * A close waits for the calls that it has cut off: it is in `closers` from then on, under the same lock, and whoever takes the
  * last of them out of `interrupts` resumes it. For calls that wait for a disk no close waits. A pool thread looks before it

@@ -196,23 +196,36 @@ static int is_listening(int fd)
 /*
  * Accepts on a listener that is not O_NONBLOCK take turns, so that what was ready for one was not taken by another, and so that
  * one thread at most waits where another process was quicker. The turn is a bit of the number, since nobody waits for it as
- * for a lock: it begins before the poll, and where there is a connection it is the operation's until that has ended. Who
+ * for a lock: it begins before the poll, and where there is a connection it is the operation's until the call was made. Who
  * finds it taken naps: to wait for a connection would not do, as the poll tells at once of the one that is there.
+ *
+ * No number shares its turn, since it may last until somebody connects. Higher ones, which no process has unless fs.nr_open was
+ * raised, have none: there a thread may wait for each accept.
  */
-#define TURNS (1u << 16) /* higher descriptors share them */
+#define TURNS (1u << 20)
 static struct rota_atomic_u32 accept_turns[TURNS / 32];
 
 bool rota__accept_turn_begin(int fd)
 {
 	const uint32_t bit = (uint32_t)1 << (unsigned)fd % 32;
 
+	if ((unsigned)fd >= TURNS)
+		return true;
 	/* partner: rota__accept_turn_end */
-	return (rota__fetch_or(&accept_turns[(unsigned)fd % TURNS / 32], bit, ACQUIRE) & bit) == 0;
+	return (rota__fetch_or(&accept_turns[(unsigned)fd / 32], bit, ACQUIRE) & bit) == 0;
 }
 
 void rota__accept_turn_end(int fd)
 {
-	rota__fetch_and(&accept_turns[(unsigned)fd % TURNS / 32], ~((uint32_t)1 << (unsigned)fd % 32), RELEASE);
+	if ((unsigned)fd < TURNS)
+		rota__fetch_and(&accept_turns[(unsigned)fd / 32], ~((uint32_t)1 << (unsigned)fd % 32), RELEASE);
+}
+
+void rota__accept_turn_pass(struct rota_op *op)
+{
+	if (op->has_turn_)
+		rota__accept_turn_end(op->fd_);
+	op->has_turn_ = 0;
 }
 
 void rota__accepts_forked(void)

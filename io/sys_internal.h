@@ -58,9 +58,12 @@ const struct rota__call *rota__sys_call(const struct rota_op *op);
 bool rota__sys_opens_file(const struct rota_op *op);
 
 /* The turn of an accept on a listener that is not O_NONBLOCK. false: somebody else has it. Who makes the call `nowait` and gets
- * ROTA__CALL_UNSURE has it until the accept has ended. */
+ * ROTA__CALL_UNSURE has it until the call was made, or will not be. */
 bool rota__accept_turn_begin(int fd);
 void rota__accept_turn_end(int fd);
+
+/* Ends the turn of an operation that has it: while its number cannot be another one's yet, and nobody else has the operation. */
+void rota__accept_turn_pass(struct rota_op *op);
 
 /* `make` of the opcodes of op_file.c. */
 int rota__sys_make_file_call(const struct rota_op *op, bool nowait);

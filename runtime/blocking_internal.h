@@ -109,6 +109,9 @@ void rota__blocking_beside_free(rota_runtime *rt, struct rota__idler *thread);
 /* The job that the calling thread runs, or NULL. */
 rota_task *rota__blocking_job(void);
 
+/* Whether all threads that there may be have something to do. */
+bool rota__blocking_full(rota_runtime *rt);
+
 /* Whether the calling thread is one of a pool: it must not wait for a place that only such threads can free. */
 bool rota__blocking_thread(void);
 

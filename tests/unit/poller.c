@@ -8,9 +8,12 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
+#include "../../io/after_fork_internal.h"
 #include "../../io/file.h"
 #include "../../io/poller_pool_internal.h"
+#include "../../io/sys_internal.h"
 #include "../../runtime/slot_internal.h"
+#include "../../runtime/sys_internal.h"
 #include "places.h"
 #include "plain.h"
 
@@ -350,118 +353,228 @@ UNIT_TEST(poller, nobody_spins_for_a_turn_to_accept)
 	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_out_of_turn);
 }
 
-/* --- a listener that another process accepts from, too -------------------------------------------------------------- */
+/* One may last for as long as nobody connects: no other number may have to wait for it. */
+UNIT_TEST(poller, turns_to_accept_are_not_shared)
+{
+	const int numbers[] = { 200, 200 + (1 << 16), 200 + (1 << 20), INT32_MAX };
+	const unsigned n = sizeof(numbers) / sizeof(numbers[0]);
 
-struct thief {
-	pid_t pid;
-	int listener, port, line;
+	for (unsigned i = 0; i < n; i++)
+		expect(rota__accept_turn_begin(numbers[i]), ==, true);
+	for (unsigned i = 0; i < n; i++)
+		rota__accept_turn_end(numbers[i]);
+	expect(rota__accept_turn_begin(200), ==, true);
+	rota__accept_turn_end(200);
+}
+
+/* --- accepts on a blocking listener ---------------------------------------------------------------------------------- */
+
+struct guest {
+	int listener, port, client;
 };
 
-/* Another process, which takes a connection whenever it is told to, and says when it has. */
-static void thief_start(struct thief *thief)
+static struct guest guest_new(void)
 {
-	int ends[2];
-	char byte;
+	struct guest guest;
 
-	thief->listener = plain_listen(4, &thief->port);
-	plain_pair(ends);
-	thief->pid = fork();
-	expect(thief->pid, >=, 0);
-	thief->line = ends[1];
-	if (thief->pid > 0) {
-		close(ends[0]);
-		return;
-	}
-	close(ends[1]);
-	while (read(ends[0], &byte, 1) == 1) {
-		close(accept(thief->listener, NULL, NULL));
-		if (write(ends[0], &byte, 1) != 1)
-			break;
-	}
-	_exit(0);
+	guest.listener = plain_far(plain_listen(4, &guest.port));
+	guest.client = plain_connect(guest.port);
+	return guest;
 }
 
-static void thief_stop(struct thief *thief)
+static void guest_serve(const struct guest *guest)
 {
-	int status = -1;
+	int fd = rota_accept(guest->listener, NULL, NULL);
 
-	close(thief->line);
-	expect(waitpid(thief->pid, &status, 0), ==, thief->pid);
-	expect(status, ==, 0);
+	expect(fd, >=, 0);
+	close(fd);
 }
 
-static void steal(const struct thief *thief)
+static void guest_free(const struct guest *guest)
 {
-	char byte = 'x';
-
-	expect(write(thief->line, &byte, 1), ==, 1);
-	expect(read(thief->line, &byte, 1), ==, 1);
+	close(guest->client);
+	close(guest->listener);
 }
 
-static struct thief thief;
-
-enum robbed { SERVED, CANCELLED, CLOSED };
-
-/* Two accepts find a connection, and before the call of the first is made it is gone: they wait for another one. Their worker,
- * of which there is one, has time for others meanwhile. */
-static void be_robbed(enum robbed what)
+/* The one thread of the pool has something else to do, perhaps for ever. */
+static int accept_beside_jobs(void *arg)
 {
 	struct pool_holder holder = { 0, 0 };
-	rota_task *tasks[2], *job = take_pool(&holder);
-	int clients[3], status = 0;
+	rota_task *job = take_pool(&holder);
+	const struct guest guest = guest_new();
 
-	clients[0] = plain_connect(thief.port);
-	for (unsigned i = 0; i < 2; i++) {
-		tasks[i] = unit_spawn(accept_one, &thief.listener);
-		unit_until_resting(tasks[i]);
+	guest_serve(&guest);
+	guest_free(&guest);
+	give_pool_back(&holder, job);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, an_accept_waits_for_no_job)
+{
+	in_fiber(accept_beside_jobs);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_beside_jobs);
+}
+
+static int accept_without_threads(void *arg)
+{
+	const struct guest guest = guest_new();
+
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	guest_serve(&guest);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	guest_free(&guest);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, an_accept_needs_no_thread)
+{
+	in_fiber(accept_without_threads);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_without_threads);
+}
+
+/* --- the same where somebody else was quicker ------------------------------------------------------------------------- */
+
+/* An accept that has found a connection, and has the turn; then the connection is gone, as by another process. */
+static void begin_robbed(struct rota_op *op, struct guest *guest)
+{
+	*guest = guest_new();
+	rota_op_accept(op, guest->listener, NULL, NULL);
+	op->stage_ = ROTA__OP_STARTED;
+	rota__store(&op->carrier_, poller_here(), RELAXED);
+	op->closes_ = rota__poller_closes(poller_here(), guest->listener);
+	rota__io_after_fork_install();
+	expect(rota__sys_call(op)->make(op, true), ==, ROTA__CALL_UNSURE);
+	op->has_turn_ = 1;
+	close(accept(guest->listener, NULL, NULL));
+}
+
+static bool is_in_call(const struct rota_op *op)
+{
+	struct rota__poller *poller = poller_here();
+	const struct rota__interruptible *call;
+
+	rota__spin_lock(&poller->lock);
+	for (call = poller->interrupts.first; call != NULL && call->op != op;)
+		call = call->next;
+	rota__spin_unlock(&poller->lock);
+	return call != NULL;
+}
+
+/* A waker that looks whether the turn is over. */
+struct witness {
+	int listener;
+	bool turn_over, looked; /* looked: atomic */
+};
+
+static void look(void *data)
+{
+	struct witness *witness = data;
+
+	witness->turn_over = rota__accept_turn_begin(witness->listener);
+	rota__accept_turn_end(witness->listener);
+	__atomic_store_n(&witness->looked, true, __ATOMIC_RELEASE);
+}
+
+enum robbed { SERVED, CANCELLED, CLOSED, LEFT };
+
+/* Its call waits for another connection. It has no turn any more when its owner hears of it. */
+static void be_robbed(enum robbed what)
+{
+	static const struct rota_waker_ops ops = { .clone = same, .wake = look, .wake_by_ref = look, .drop = ignore };
+	struct witness witness = { .turn_over = false };
+	const struct rota_waker waker = { &ops, &witness };
+	int file = memfd_create("file", MFD_CLOEXEC), client = -1;
+	struct guest guest;
+	struct rota_op op;
+
+	begin_robbed(&op, &guest);
+	witness.listener = guest.listener;
+	if (what == LEFT) { /* as before its thread comes */
+		rota__spin_lock(&poller_here()->lock);
+		rota__op_list_leave(&poller_here()->for_pool, &op, ROTA__PLACE_LONG_CALL, &waker);
+		rota__spin_unlock(&poller_here()->lock);
+	} else {
+		expect(rota__poller_beside(poller_here(), &op, &waker), ==, true);
+		expect_eventually(is_in_call(&op));
 	}
-	steal(&thief);
-	__atomic_store_n(&holder.free, 1, __ATOMIC_RELEASE);
-	unit_expect_join(job, 0);
-	expect(rota_sleep(ROTA_MS(2)), ==, 0); /* the call is under way, as a rule */
-	if (what == CLOSED)
-		expect(rota_close(thief.listener), ==, 0);
-	for (unsigned i = 0; i < 2; i++) {
-		if (what == SERVED)
-			clients[1 + i] = plain_connect(thief.port);
-		else if (what == CANCELLED)
-			rota_cancel(tasks[i]);
-	}
-	for (unsigned i = 0; i < 2; i++) {
-		expect(rota_join(tasks[i], &status), ==, 0);
-		if (what == SERVED) {
-			expect(status, >=, 0);
-			close(status);
-			close(clients[1 + i]);
-		} else {
-			expect(status, ==, -ECANCELED);
-		}
-	}
-	close(clients[0]);
+	expect(rota__accept_turn_begin(guest.listener), ==, false);
+	if (what != LEFT) /* its errand would take that one */
+		expect(rota_fsync(file), ==, 0);
+	if (what == SERVED)
+		client = plain_connect(guest.port);
+	else if (what == CLOSED)
+		expect(rota_close(guest.listener), ==, 0);
+	else
+		expect(rota__poller_cancel(poller_here(), &op), ==, what == LEFT);
+	expect_eventually(rota__slot_fired(&op.state_));
+	expect_eventually(__atomic_load_n(&witness.looked, __ATOMIC_ACQUIRE));
+	expect(witness.turn_over, ==, true);
+	if (what == SERVED)
+		expect(op.future.status, >=, 0);
+	else
+		expect(op.future.status, ==, -ECANCELED);
+	if (what == SERVED)
+		close(op.future.status);
+	close(client);
+	close(file);
+	close(guest.client);
+	if (what != CLOSED)
+		close(guest.listener);
 }
 
 static int accept_among_thieves(void *arg)
 {
 	(void)arg;
-	for (unsigned round = 0; round < 10; round++) {
+	for (unsigned round = 0; round < ROUNDS; round++) {
 		be_robbed(SERVED);
 		be_robbed(CANCELLED);
+		be_robbed(CLOSED);
+		be_robbed(LEFT);
 	}
-	be_robbed(CLOSED);
 	return 0;
-}
-
-static void robbed_in(enum rota_flavor flavor)
-{
-	thief_start(&thief);
-	in_fiber_with(1, flavor, accept_among_thieves);
-	thief_stop(&thief);
 }
 
 UNIT_TEST(poller, an_accept_whose_connection_another_process_takes)
 {
-	robbed_in(ROTA_FLAVOR_MULTI_THREAD);
-	robbed_in(ROTA_FLAVOR_CURRENT_THREAD);
+	in_fiber(accept_among_thieves);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_among_thieves);
+}
+
+/* Others want to accept there meanwhile, and their worker, of which there is one, has time for more. */
+static int accept_behind_a_robbed_one(void *arg)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct guest guest;
+	rota_task *task;
+	struct rota_op op;
+	int clients[2], fd;
+
+	begin_robbed(&op, &guest);
+	expect(rota__poller_beside(poller_here(), &op, &waker), ==, true);
+	expect_eventually(is_in_call(&op));
+	task = unit_spawn(accept_one, &guest.listener);
+	unit_until_resting(task);
+	for (unsigned i = 0; i < 2; i++)
+		clients[i] = plain_connect(guest.port);
+	expect(rota_join(task, &fd), ==, 0);
+	expect(fd, >=, 0);
+	expect_eventually(rota__slot_fired(&op.state_));
+	expect(op.future.status, >=, 0);
+	close(op.future.status);
+	close(fd);
+	for (unsigned i = 0; i < 2; i++)
+		close(clients[i]);
+	guest_free(&guest);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, an_accept_behind_one_that_waits_for_ever)
+{
+	in_fiber_with(1, ROTA_FLAVOR_MULTI_THREAD, accept_behind_a_robbed_one);
+	in_fiber_with(1, ROTA_FLAVOR_CURRENT_THREAD, accept_behind_a_robbed_one);
 }
 
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
