@@ -48,7 +48,7 @@ struct rota_process_stream {
 enum rota_process_flags {
 	ROTA_PROCESS_NEW_GROUP = 1,     /* a process group of its own, and signals below go to all of it */
 	ROTA_PROCESS_NEW_SESSION = 2,   /* a session, and so a group, of its own, without a terminal */
-	ROTA_PROCESS_KILL_ON_CLOSE = 4, /* rota_process_close kills it, with its group; else it goes on */
+	ROTA_PROCESS_KILL_ON_CLOSE = 4, /* rota_process_close kills it, or, with one of the two above, its group */
 	ROTA_PROCESS_KEEP_IGNORED = 8,  /* signals that this process ignores are ignored in the child, as after nohup */
 };
 
