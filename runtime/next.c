@@ -31,7 +31,7 @@ static bool mark_and_take(struct rota__next *next, uint64_t word)
 	return true;
 }
 
-rota_task *rota__next_steal(struct rota__next *next)
+rota_task *rota__next_steal(struct rota__next *next, struct rota_atomic_u32 *marking)
 {
 	uint64_t word = rota__load(&next->task, RELAXED);
 	rota_task *const task = rota__next_task(word);
@@ -41,10 +41,10 @@ rota_task *rota__next_steal(struct rota__next *next)
 		return NULL;
 	if (word & ROTA__NEXT_SHARED) /* ACQUIRE, partner: rota__next_fill */
 		return rota__cas_strong(&next->task, &word, 0, ACQUIRE) ? task : NULL;
-	if (!rota__spin_trylock(&next->thief))
+	if (!rota__spin_trylock(marking))
 		return NULL;
 	word = rota__load(&next->task, RELAXED);
 	taken = word == (uintptr_t)task && mark_and_take(next, word);
-	rota__spin_unlock(&next->thief);
+	rota__spin_unlock(marking);
 	return taken ? task : NULL;
 }

@@ -26,8 +26,7 @@
 #define ROTA__NEXT_BITS ((uint64_t)3)
 
 struct rota__next {
-	struct rota_atomic_u64 task;  /* 0: none */
-	struct rota_atomic_u32 thief; /* the lock of thieves that mark */
+	struct rota_atomic_u64 task; /* 0: none */
 };
 
 static inline rota_task *rota__next_task(uint64_t word)
@@ -73,7 +72,7 @@ static inline __attribute__((always_inline)) rota_task *rota__next_take(struct r
 /* By the owner: puts `task` there. Returns what stood there; or `task`, where a thief is about to take that. NULL: nothing. */
 rota_task *rota__next_push(struct rota__next *next, rota_task *task, uint64_t shared);
 
-/* By another worker. NULL: there is none, or somebody else was quicker. */
-rota_task *rota__next_steal(struct rota__next *next);
+/* By another worker; `marking` is the lock of thieves that mark. NULL: there is none, or somebody else was quicker. */
+rota_task *rota__next_steal(struct rota__next *next, struct rota_atomic_u32 *marking);
 
 #endif

@@ -41,7 +41,6 @@ struct rota__worker {
 	unsigned index;
 	struct rota__fiber_host host;
 	rota_task *current;   /* the task that runs, NULL between tasks */
-	bool has_sequences;   /* of its thread: rseq_internal.h */
 	uint64_t shares_next; /* how tasks are put into the next slot: next_internal.h */
 	enum rota__verdict verdict;
 	union {
@@ -89,6 +88,7 @@ struct rota__worker {
 	unsigned valgrind_stack;
 	uint64_t keeps_seen; /* `keeps_until` at the last account */
 	bool on_trial;       /* it was new then: the next account tells what tasks take that are left together */
+	bool has_sequences;  /* of its thread: rseq_internal.h */
 
 	/* the worker writes, others read */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u64 mean; /* recent run time of a task, ns */
@@ -99,10 +99,11 @@ struct rota__worker {
 	struct rota_atomic_u64 looks;   /* times that a fiber which forks looked around; moves, too, for the monitor */
 	struct rota_atomic_ptr running; /* `current` for the monitor's reports: NULL before the task may be freed */
 	struct rota_atomic_u64 spawned, finished, steals, parks, operations;
-	struct rota_atomic_u32 sparse; /* wakes in a row that found less work than the wake costs */
-	struct rota_atomic_u32 asleep; /* parked, or about to: whoever leaves something for it must wake it */
-	struct rota_atomic_ptr forks;  /* of the fiber that runs, if it has any: where thieves look */
-	void *io;                      /* the driver's part; set before the worker is published */
+	struct rota_atomic_u32 sparse;  /* wakes in a row that found less work than the wake costs */
+	struct rota_atomic_u32 asleep;  /* parked, or about to: whoever leaves something for it must wake it */
+	struct rota_atomic_ptr forks;   /* of the fiber that runs, if it has any: where thieves look */
+	void *io;                       /* the driver's part; set before the worker is published */
+	struct rota_atomic_u32 marking; /* a thief's: the lock of those that mark the next task (next_internal.h) */
 
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__next next; /* the task to run next; may be stolen */

@@ -115,7 +115,7 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 		return NULL;
 	task = rota__deque_steal(&victim->deque, &worker->deque, &moved);
 	if (task == NULL && rota__worker_worth(victim, ROTA__STEAL_COST_NS)) /* still, and alone */
-		task = rota__next_steal(&victim->next);
+		task = rota__next_steal(&victim->next, &victim->marking);
 	if (task == NULL)
 		return NULL;
 	rota__count(&worker->steals, moved);

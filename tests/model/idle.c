@@ -247,8 +247,8 @@ static void next_owner(void)
 
 static void next_thief(void)
 {
-	taken[1] += have(rota__next_steal(&workers[0].next));
-	taken[1] += have(rota__next_steal(&workers[0].next));
+	taken[1] += have(rota__next_steal(&workers[0].next, &workers[0].marking));
+	taken[1] += have(rota__next_steal(&workers[0].next, &workers[0].marking));
 }
 
 static void next_all_taken(void)

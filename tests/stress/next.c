@@ -14,6 +14,7 @@
 #define PUTS STRESS_FEWER(400000u)
 
 static struct rota__next slot;
+static struct rota_atomic_u32 marking;
 static rota_task tasks[TASKS];
 static struct rota_atomic_u32 waits[TASKS]; /* the task is in the slot, or is about to be */
 static struct rota_atomic_u32 over;
@@ -36,7 +37,7 @@ static void *steal(void *arg)
 	struct stress_random random = stress_random_new((uint64_t)(mine - stolen) + 1);
 
 	while (!rota__load(&over, RELAXED)) {
-		rota_task *task = rota__next_steal(&slot);
+		rota_task *task = rota__next_steal(&slot, &marking);
 
 		if (task != NULL) {
 			have(task);
