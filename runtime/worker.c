@@ -64,6 +64,8 @@ ROTA__OPAQUE void rota__worker_enter(struct rota__worker *worker)
 	rota__worker_tls = worker;
 	worker->has_sequences = (rota__bias_asked() & ROTA__BIASED) != 0;
 	rota__deque_enter(&worker->deque, worker->has_sequences);
+	if (!worker->has_sequences)
+		worker->shares_next = ROTA__NEXT_SHARED; /* whatever it was for another thread */
 	worker->self = pthread_self();
 	rota__store(&worker->asleep, 0, SEQ_CST);
 	rota__monitor_rouse(worker->rt);
