@@ -140,6 +140,11 @@ static void errand(rota_runtime *rt)
 	rota__poller_errand(rt->io);
 }
 
+static void errand_beside(rota_runtime *rt, struct rota__beside_thread *thread)
+{
+	rota__poller_errand_beside(rt->io, thread);
+}
+
 const struct rota__driver rota__driver_epoll = {
 	.backend = ROTA_BACKEND_EPOLL,
 	.start = start,
@@ -154,4 +159,5 @@ const struct rota__driver rota__driver_epoll = {
 	.rescue = worker_rescue,
 	.wake_reactor = wake_reactor,
 	.errand = errand,
+	.errand_beside = errand_beside,
 };

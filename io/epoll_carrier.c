@@ -3,7 +3,7 @@
  * Operations without a ring: the owner makes the call at once if that needs no waiting, and again each time it was
  * woken because its descriptor is ready. So data is moved by who asked for it, and what was cancelled while it waited
  * has moved none. What blocks (files, and names of files) is made by a pool thread, or in place by a thread that is no
- * worker; but what may wait for ever by another one, if there is one to be had.
+ * worker; but what may wait for ever by another one, if there is one to be had, as is an accept on a blocking listener.
  */
 #include "backend_epoll_internal.h"
 
@@ -37,24 +37,19 @@ static rota_poll finish(struct rota_op *op, int status)
 static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 {
 	const bool closed = rota__poller_was_closed(poller_of(op), op);
-	const bool accepts =
-		op->opcode_ == IORING_OP_ACCEPT; /* its connection is there: it waits for no job, and needs no thread */
 	int rc;
 
 	/* In place, save where it may take for ever, and could not be cancelled. */
 	if (rota__worker_self() == NULL && (!rota__op_waits_for_ever(op) || rota__sys_opens_file(op)))
 		return finish(op, closed ? -ECANCELED : rota__sys_perform(op));
-	if (rota__blocking_thread() || (accepts && rota__blocking_full(poller_of(op)->rt))) {
-		if (rota__poller_beside(poller_of(op), op, waker))
+	/* The connection of an accept is there, as a rule: it waits for no job. */
+	if (rota__blocking_thread() || op->opcode_ == IORING_OP_ACCEPT) {
+		if (rota__poller_beside(poller_of(op), op, waker) == 0)
 			return ROTA_PENDING;
 		return finish(op, rota__poller_in_place(poller_of(op), op)); /* for want of another thread */
 	}
 	rc = rota__poller_to_pool(poller_of(op), op, waker);
-	if (rc < 0 && accepts)
-		rc = rota__poller_in_place(poller_of(op), op);
-	else if (rc == 0)
-		return ROTA_PENDING;
-	return finish(op, rc);
+	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
 }
 
 /* A file, as opposed to a pipe, a socket, a terminal. */

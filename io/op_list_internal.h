@@ -18,6 +18,7 @@ enum rota__op_place {
 	ROTA__PLACE_NAP,
 	ROTA__PLACE_POOL,
 	ROTA__PLACE_LONG_CALL, /* the same, and its call may wait for ever (interrupt_internal.h) */
+	ROTA__PLACE_BESIDE,    /* the same, for a thread beside the pool */
 	ROTA__PLACE_CLOSE,     /* a close, until the calls that it has cut off are over */
 };
 

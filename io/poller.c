@@ -300,13 +300,14 @@ static bool is_second_of_any(struct rota__poller *poller, int fd)
 	return op != NULL;
 }
 
-/* A pool thread has it, or will; or it waits for a moment. */
+/* A thread of the pool or beside it has it, or will; or it waits for a moment. */
 static bool is_elsewhere(struct rota__poller *poller, int fd)
 {
 	bool is;
 
 	rota__spin_lock(&poller->lock);
-	is = is_in(&poller->naps, fd) || is_in(&poller->for_pool, fd) || rota__interrupts_any(&poller->interrupts, fd);
+	is = is_in(&poller->naps, fd) || is_in(&poller->for_pool, fd) || is_in(&poller->for_beside, fd) ||
+	     rota__interrupts_any(&poller->interrupts, fd);
 	rota__spin_unlock(&poller->lock);
 	return is;
 }
@@ -351,6 +352,7 @@ bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *close
 	cancel_pairs(poller, fd);
 	cancel_in(&poller->naps, &poller->lock, fd);
 	cancel_in(&poller->for_pool, &poller->lock, fd);
+	cancel_in(&poller->for_beside, &poller->lock, fd);
 	return rota__poller_cut_off(poller, closer, waker);
 }
 
@@ -426,7 +428,7 @@ static void end_naps(struct rota__poller *poller, struct rota__wake_batch *batch
 bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 {
 	struct rota_atomic_u32 *lock = &poller->lock;
-	struct rota__op_list *list = &poller->for_pool;
+	struct rota__op_list *list = op->mail_ == ROTA__PLACE_BESIDE ? &poller->for_beside : &poller->for_pool;
 	struct rota__wake_batch batch;
 	bool interrupted = false;
 	bool listed;
@@ -442,7 +444,7 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 	listed = rota__op_is_listed(op);
 	if (listed)
 		end_early(list, op, &batch);
-	else if (op->mail_ == ROTA__PLACE_LONG_CALL)
+	else if (op->mail_ == ROTA__PLACE_LONG_CALL || op->mail_ == ROTA__PLACE_BESIDE)
 		interrupted = rota__interrupts_ask(&poller->interrupts, op);
 	rota__spin_unlock(lock);
 	rota__wake_batch_submit(&batch);

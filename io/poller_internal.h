@@ -60,6 +60,7 @@ struct rota__poller {
 	struct rota__op_list naps;           /* to be tried again at nap_until */
 	uint64_t nap_until;                  /* ROTA_NEVER */
 	struct rota__op_list for_pool;       /* for pool threads, an errand each */
+	struct rota__op_list for_beside;     /* for threads beside the pool */
 	struct rota__interrupts interrupts;  /* what those have that may wait for ever */
 	struct rota__op_list closers;        /* closes that have cut some of that off */
 };

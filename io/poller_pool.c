@@ -10,31 +10,48 @@
 #include "op_list_internal.h"
 #include "sys_internal.h"
 
+/* Asks for a thread for an operation that was left in the list. 0, or a negative errno: there is none, and it was taken back. */
+static int ask_for_thread(struct rota__poller *poller, struct rota__op_list *list, struct rota_op *op,
+			  int (*errand)(rota_runtime *rt))
+{
+	bool left;
+	int rc;
+
+	do {
+		rc = errand(poller->rt);
+		if (rc == 0)
+			return 0;
+		/* There is no thread. Or one came by for another operation and took this one, so nobody comes for that. */
+		rota__spin_lock(&poller->lock);
+		left = !rota__op_is_listed(op) && list->first != NULL;
+		if (rota__op_is_listed(op))
+			rota__op_list_take_back(list, op);
+		else
+			rc = 0;
+		rota__spin_unlock(&poller->lock);
+	} while (left);
+	return rc;
+}
+
 int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
 {
 	const enum rota__op_place place = rota__op_waits_for_ever(op) ? ROTA__PLACE_LONG_CALL : ROTA__PLACE_POOL;
-	bool left;
-	int rc;
 
 	if (place == ROTA__PLACE_LONG_CALL)
 		rota__interrupts_prepare();
 	rota__spin_lock(&poller->lock);
 	rota__op_list_leave(&poller->for_pool, op, place, waker);
 	rota__spin_unlock(&poller->lock);
-	do {
-		rc = rota__blocking_errand(poller->rt);
-		if (rc == 0)
-			return 0;
-		/* There is no thread. Or one came by for another operation and took this one, so nobody comes for that. */
-		rota__spin_lock(&poller->lock);
-		left = !rota__op_is_listed(op) && poller->for_pool.first != NULL;
-		if (rota__op_is_listed(op))
-			rota__op_list_take_back(&poller->for_pool, op);
-		else
-			rc = 0;
-		rota__spin_unlock(&poller->lock);
-	} while (left);
-	return rc;
+	return ask_for_thread(poller, &poller->for_pool, op, rota__blocking_errand);
+}
+
+int rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+{
+	rota__interrupts_prepare();
+	rota__spin_lock(&poller->lock);
+	rota__op_list_leave(&poller->for_beside, op, ROTA__PLACE_BESIDE, waker);
+	rota__spin_unlock(&poller->lock);
+	return ask_for_thread(poller, &poller->for_beside, op, rota__blocking_errand_beside);
 }
 
 static bool was_asked(struct rota__poller *poller, const struct rota__interruptible *self)
@@ -101,89 +118,62 @@ static void fire(struct rota_op *op, int result)
 	rota__wake_batch_submit(&batch);
 }
 
-/* The call enters itself where a cancel or a close finds it. */
-static void enter_call(struct rota__poller *poller, struct rota__interruptible *self, const struct rota_op *op)
-{
-	rota__spin_lock(&poller->lock);
-	rota__interrupts_enter(&poller->interrupts, self, op);
-	rota__spin_unlock(&poller->lock);
-}
-
-/* --- beside the pool ------------------------------------------------------------------------------------------------ */
-
-/* On the stack of the job, until it was taken over. */
-struct call_beside {
-	struct rota__beside beside; /* first */
-	struct rota__poller *poller;
-	struct rota_op *op;
-	struct rota_atomic_u32 taken; /* futex */
-};
-
-static void call_beside(struct rota__beside *self, struct rota__idler *thread)
-{
-	struct call_beside *call = (struct call_beside *)(void *)self;
-	struct rota__poller *poller = call->poller;
-	struct rota_op *op = call->op;
-	struct rota__interruptible interruptible;
-	int rc;
-
-	enter_call(poller, &interruptible, op);
-	rota__store(&call->taken, 1, RELEASE); /* it may be gone from here on. Partner: rota__poller_beside */
-	rota__sys_futex_wake(&call->taken, 1);
-	rc = perform_interruptibly(poller, op, &interruptible);
-	rota__blocking_beside_free(poller->rt, thread);
-	fire(op, rc);
-}
-
-bool rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
-{
-	struct call_beside call = { { poller->rt, call_beside }, .poller = poller, .op = op };
-
-	rota__interrupts_prepare();
-	rota__op_list_leave(NULL, op, ROTA__PLACE_LONG_CALL, waker);
-	if (rota__blocking_beside(&call.beside) < 0) {
-		rota__slot_disarm(&op->state_, &op->waker_);
-		return false;
-	}
-	while (rota__load(&call.taken, ACQUIRE) == 0) /* partner: call_beside */
-		rota__sys_futex_wait(&call.taken, 0, ROTA_NEVER);
-	return true;
-}
-
 int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op)
 {
 	struct rota__interruptible self;
 
 	rota__interrupts_prepare();
-	enter_call(poller, &self, op);
+	rota__spin_lock(&poller->lock);
+	rota__interrupts_enter(&poller->interrupts, &self, op);
+	rota__spin_unlock(&poller->lock);
 	return perform_interruptibly(poller, op, &self);
 }
 
-/* --- the pool's part ------------------------------------------------------------------------------------------------ */
+/* --- the threads' part ---------------------------------------------------------------------------------------------- */
 
-void rota__poller_errand(struct rota__poller *poller)
+/* Takes the longest waiting operation out of the list, performs it, and leaves its result to be fired. NULL: what was there was
+ * cancelled. */
+static struct rota_op *perform_first(struct rota__poller *poller, struct rota__op_list *list, int *ret_result)
 {
 	struct rota__interruptible self;
 	struct rota_op *op;
 	bool waits = false;
-	int rc;
 
 	rota__spin_lock(&poller->lock);
-	op = poller->for_pool.first;
+	op = list->first;
 	if (op != NULL) {
-		rota__op_list_remove(&poller->for_pool, op);
-		waits = op->mail_ == ROTA__PLACE_LONG_CALL;
+		rota__op_list_remove(list, op);
+		waits = op->mail_ != ROTA__PLACE_POOL;
 		if (waits)
 			rota__interrupts_enter(&poller->interrupts, &self, op);
 	}
 	rota__spin_unlock(&poller->lock);
 	if (op == NULL)
-		return; /* it was cancelled */
+		return NULL;
 	if (waits)
-		rc = perform_interruptibly(poller, op, &self);
+		*ret_result = perform_interruptibly(poller, op, &self);
 	else
-		rc = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
-	fire(op, rc);
+		*ret_result = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
+	return op;
+}
+
+void rota__poller_errand(struct rota__poller *poller)
+{
+	int result;
+	struct rota_op *op = perform_first(poller, &poller->for_pool, &result);
+
+	if (op != NULL)
+		fire(op, result);
+}
+
+void rota__poller_errand_beside(struct rota__poller *poller, struct rota__beside_thread *thread)
+{
+	int result;
+	struct rota_op *op = perform_first(poller, &poller->for_beside, &result);
+
+	rota__blocking_beside_free(poller->rt, thread);
+	if (op != NULL)
+		fire(op, result);
 }
 
 bool rota__poller_cut_off(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)

@@ -15,10 +15,11 @@
  * A thread that may be kept (a job of the pool, one outside) makes the call in place, unless it may wait for ever, which the open
  * of what is a file does not, as a rule: such a thread may have more to wait for, whatever comes first, as a worker's tasks do.
  * One outside leaves it to the pool. A job must not, since all threads of the pool may be kept by jobs that wait for one more.
- * It has the call made by a thread beside the pool (rota__blocking_beside), and waits until that one has entered itself in
- * `interrupts`. That one is free for the job's next call before the job is told of the end of this one. Where there is none to be had it makes the call all the same.
- * The same holds for an accept by anybody while all threads of the pool have something to do, since its connection is there, as a
- * rule, and is not to wait for a job.
+ * It leaves the operation in `for_beside`, in the same way, for a thread beside the pool that has nothing else to do
+ * (rota__blocking_errand_beside), and that one is free for its next call before it is told of the end of this one. So does
+ * everybody with an accept, whose connection is there already, as a rule: it waits for no job, and where it was robbed of its
+ * connection, and waits for the next, it keeps no thread of the pool from files. Where there is no thread to be had both make the
+ * call in place all the same.
  *
  * A close waits for the calls that it has cut off: it is in `closers` from then on, under the same lock, and whoever takes the
  * last of them out of `interrupts` resumes it. For calls that wait for a disk no close waits. A pool thread looks before it
@@ -31,17 +32,20 @@
 
 #include "poller_internal.h"
 
+struct rota__beside_thread;
+
 /* The owner leaves an operation, with its waker, to a pool thread. As rota__poller_wait; no -EAGAIN. */
 int rota__poller_to_pool(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 
-/* Performs the longest waiting operation of those for the pool, if there is one. A pool thread. */
-void rota__poller_errand(struct rota__poller *poller);
-
-/* The same, of a call that may wait for ever, to a thread beside the pool. By a job of that. false: there is no thread, and the
+/* The same, of a call that may wait for ever, to a thread beside the pool. 0, or a negative errno: there is no thread, and the
  * operation was not left. */
-bool rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+int rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 
-/* Makes such a call in place: then only a close of its descriptor ends it. By a job of the pool. Returns the result. */
+/* Performs the longest waiting operation of those for the pool, or for threads beside it, if there is one. Such a thread. */
+void rota__poller_errand(struct rota__poller *poller);
+void rota__poller_errand_beside(struct rota__poller *poller, struct rota__beside_thread *thread);
+
+/* Makes such a call in place, for want of a thread: then only a close of its descriptor ends it. Returns the result. */
 int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op);
 
 /* Cuts off the calls that may wait for ever for the descriptor of a close. true: there are some, and the close was left to wait

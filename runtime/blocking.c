@@ -247,17 +247,6 @@ void rota_interrupter_leave(struct rota_interrupter *interrupter)
 		rota__spin_pause(&spins);
 }
 
-bool rota__blocking_full(rota_runtime *rt)
-{
-	struct rota__blocking *pool = &rt->blocking;
-	bool full;
-
-	rota__blocking_lock(pool);
-	full = pool->idle == 0 && pool->threads == pool->threads_max;
-	rota__blocking_unlock(pool);
-	return full;
-}
-
 int rota__blocking_errand(rota_runtime *rt)
 {
 	struct rota__blocking *pool = &rt->blocking;

@@ -13,9 +13,8 @@
  * An errand is a call of the driver's `errand` on a pool thread: what it does is the driver's, and needs no memory here. It
  * is one more thing to do, counted in `errands`; threads take jobs and errands in turn.
  *
- * A job that has to wait for a thread cannot wait for one of the pool: all of them may be kept by jobs that wait so. It has
- * its call made by a thread `beside` the pool, which is made when none is free, and stays for others' calls as long as one of
- * the pool stays.
+ * What is to be done whatever jobs do, or may take for ever, is no errand of the pool: all of its threads may be kept by jobs,
+ * which may themselves wait for it. Threads `beside` the pool do it (blocking_beside.c).
  */
 #ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
 #define ROTA_RUNTIME_BLOCKING_INTERNAL_H
@@ -25,6 +24,7 @@
 #include "waitlist_internal.h"
 
 struct rota__idler;
+struct rota__beside_thread;
 
 struct rota__blocking {
 	struct rota_waitlist submitters; /* its lock guards all below */
@@ -36,11 +36,11 @@ struct rota__blocking {
 	unsigned arriving;  /* threads called or started, and not yet there */
 	unsigned running;   /* jobs and errands in progress */
 	unsigned errands;   /* calls of the driver's errand that nobody has begun */
-	unsigned beside;    /* threads of rota__blocking_beside */
+	unsigned beside;    /* threads of rota__blocking_errand_beside */
 	bool errand_before; /* what a thread took last */
 	bool stopping;
 	struct rota__idler *idlers;
-	struct rota__idler *beside_idlers;
+	struct rota__beside_thread *beside_idlers;
 	uint64_t idle_ns;
 	uint64_t mean;                   /* recent run time of a job or errand, ns */
 	uint64_t taken, seen;            /* jobs and errands begun; the same when the monitor looked last */
@@ -95,22 +95,14 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job);
 /* Has the driver's errand called once by a pool thread, soon. Any thread. 0, or a negative errno: there is no thread. */
 int rota__blocking_errand(rota_runtime *rt);
 
-/* Has `call` called once, by a thread that does nothing else meanwhile. It stays in place until that has begun, and belongs to
- * whoever waits for it then. By a job. 0, or a negative errno: there is no thread. */
-struct rota__beside {
-	rota_runtime *rt;
-	void (*call)(struct rota__beside *self, struct rota__idler *thread);
-};
-int rota__blocking_beside(struct rota__beside *beside);
+/* Has the driver's errand_beside called once by a thread that does nothing else meanwhile. The same. */
+int rota__blocking_errand_beside(rota_runtime *rt);
 
-/* From within the call, before it tells anybody of its end: then the thread is there for whoever was told. */
-void rota__blocking_beside_free(rota_runtime *rt, struct rota__idler *thread);
+/* From within that call, once, before it tells anybody of its end: then the thread is there for whoever was told. */
+void rota__blocking_beside_free(rota_runtime *rt, struct rota__beside_thread *thread);
 
 /* The job that the calling thread runs, or NULL. */
 rota_task *rota__blocking_job(void);
-
-/* Whether all threads that there may be have something to do. */
-bool rota__blocking_full(rota_runtime *rt);
 
 /* Whether the calling thread is one of a pool: it must not wait for a place that only such threads can free. */
 bool rota__blocking_thread(void);
@@ -118,8 +110,14 @@ bool rota__blocking_thread(void);
 /* Whether the calling thread runs a job that was cancelled. */
 bool rota__blocking_cancelled(void);
 
+/* With the lock held, which it drops: one thread less of those that `count` counts. The pool may be gone then. */
+void rota__blocking_gone_unlock(struct rota__blocking *pool, unsigned *count);
+
 /* All jobs have ended: the threads leave. Waits for them. */
 void rota__blocking_stop(rota_runtime *rt);
+
+/* Those beside the pool, which is `stopping`, are told to leave. */
+void rota__blocking_stop_beside(struct rota__blocking *pool);
 
 /* With those beside it. */
 unsigned rota__blocking_threads(rota_runtime *rt);

@@ -51,40 +51,29 @@ ROTA__OPAQUE void rota__blocking_forked(void)
 struct rota__idler {
 	struct rota__idler *next, *prev;
 	struct rota_atomic_u32 called;
-	struct rota__beside *given; /* of a thread beside the pool: what it is called for; NULL: to leave */
 };
 
 /* --- calling; with the lock held ----------------------------------------------------------------------------- */
 
-static void link_idler(struct rota__idler **list, struct rota__idler *idler)
+static void put_idler(struct rota__blocking *pool, struct rota__idler *idler)
 {
 	rota__store(&idler->called, 0, RELAXED);
 	idler->prev = NULL;
-	idler->next = *list;
+	idler->next = pool->idlers;
 	if (idler->next != NULL)
 		idler->next->prev = idler;
-	*list = idler;
-}
-
-static void unlink_idler(struct rota__idler **list, struct rota__idler *idler)
-{
-	if (idler->prev != NULL)
-		idler->prev->next = idler->next;
-	else
-		*list = idler->next;
-	if (idler->next != NULL)
-		idler->next->prev = idler->prev;
-}
-
-static void put_idler(struct rota__blocking *pool, struct rota__idler *idler)
-{
-	link_idler(&pool->idlers, idler);
+	pool->idlers = idler;
 	pool->idle++;
 }
 
 static void take_idler(struct rota__blocking *pool, struct rota__idler *idler)
 {
-	unlink_idler(&pool->idlers, idler);
+	if (idler->prev != NULL)
+		idler->prev->next = idler->next;
+	else
+		pool->idlers = idler->next;
+	if (idler->next != NULL)
+		idler->next->prev = idler->prev;
 	pool->idle--;
 }
 
@@ -141,8 +130,7 @@ static int make_thread(rota_runtime *rt, void *(*entry)(void *arg))
 	return rc;
 }
 
-/* One less of those that `count` counts. The pool may go as soon as the lock is dropped. */
-static void thread_gone_unlock(struct rota__blocking *pool, unsigned *count)
+void rota__blocking_gone_unlock(struct rota__blocking *pool, unsigned *count)
 {
 	(*count)--;
 	/* The last touch of the runtime by this thread is the wake below, of an address only. */
@@ -161,7 +149,7 @@ static void make_counted_thread(rota_runtime *rt)
 	rota__blocking_lock(pool);
 	pool->arriving--;
 	pool->making--;
-	thread_gone_unlock(pool, &pool->threads);
+	rota__blocking_gone_unlock(pool, &pool->threads);
 }
 
 int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
@@ -295,92 +283,8 @@ static ROTA__OPAQUE void *thread_main(void *arg)
 		while (waiting(pool) > 0)
 			now = work(rt, now);
 	}
-	thread_gone_unlock(pool, &pool->threads);
+	rota__blocking_gone_unlock(pool, &pool->threads);
 	return NULL;
-}
-
-/* --- beside the pool ------------------------------------------------------------------------------------------------ */
-
-void rota__blocking_beside_free(rota_runtime *rt, struct rota__idler *thread)
-{
-	rota__blocking_lock(&rt->blocking);
-	thread->given = NULL;
-	link_idler(&rt->blocking.beside_idlers, thread);
-	rota__blocking_unlock(&rt->blocking);
-}
-
-/* With the lock held. NULL: nobody is idle there. */
-static struct rota_atomic_u32 *give_call(struct rota__blocking *pool, struct rota__beside *call)
-{
-	struct rota__idler *idler = pool->beside_idlers;
-
-	if (idler == NULL)
-		return NULL;
-	unlink_idler(&pool->beside_idlers, idler);
-	idler->given = call;
-	rota__store(&idler->called, 1, SEQ_CST); /* as in call_idler */
-	return &idler->called;
-}
-
-/* Waits for the next call of a thread that is free, and takes the lock. NULL: it should leave. */
-static struct rota__beside *wait_for_call_lock(struct rota__blocking *pool, struct rota__idler *self)
-{
-	const uint64_t start = rota__sys_clock();
-	const uint64_t until = pool->idle_ns < ROTA_NEVER - start ? start + pool->idle_ns : ROTA_NEVER;
-	uint64_t now = start;
-
-	while (!rota__load(&self->called, RELAXED) && now < until) {
-		rota__sys_futex_wait(&self->called, 0, until != ROTA_NEVER ? until - now : ROTA_NEVER);
-		now = rota__sys_clock();
-	}
-	rota__blocking_lock(pool);
-	if (!rota__load(&self->called, RELAXED)) /* set under the lock */
-		unlink_idler(&pool->beside_idlers, self);
-	return self->given;
-}
-
-static ROTA__OPAQUE void *beside_main(void *arg)
-{
-	struct rota__beside *beside = arg;
-	rota_runtime *rt = beside->rt;
-	struct rota__blocking *pool = &rt->blocking;
-	struct rota__idler self;
-
-	rota__runtime_enter(rt);
-	for (;;) {
-		beside->call(beside, &self);
-		beside = wait_for_call_lock(pool, &self);
-		if (beside == NULL)
-			break;
-		rota__blocking_unlock(pool);
-	}
-	thread_gone_unlock(pool, &pool->beside);
-	return NULL;
-}
-
-int rota__blocking_beside(struct rota__beside *beside)
-{
-	struct rota__blocking *pool = &beside->rt->blocking;
-	struct rota_atomic_u32 *wake;
-	pthread_t thread;
-	int rc;
-
-	rota__blocking_lock(pool);
-	wake = give_call(pool, beside);
-	pool->beside += wake == NULL;
-	rota__blocking_unlock(pool);
-	if (wake != NULL) {
-		rota__sys_futex_wake(wake, 1);
-		return 0;
-	}
-	rc = rota__sys_thread(&thread, "rota-call", beside_main, beside);
-	if (rc == 0) {
-		pthread_detach(thread);
-		return 0;
-	}
-	rota__blocking_lock(pool);
-	thread_gone_unlock(pool, &pool->beside);
-	return rc;
 }
 
 /* --- from outside -------------------------------------------------------------------------------------------------- */
@@ -415,12 +319,11 @@ void rota__blocking_stop(rota_runtime *rt)
 		rota__blocking_lock(pool);
 		pool->stopping = true;
 		wake = call_idler(pool);
-		if (wake == NULL)
-			wake = give_call(pool, NULL);
 		rota__blocking_unlock(pool);
 		if (wake != NULL)
 			rota__sys_futex_wake(wake, 1);
 	} while (wake != NULL);
+	rota__blocking_stop_beside(pool);
 	for (;;) {
 		uint32_t finished = rota__load(&pool->finished, SEQ_CST);
 

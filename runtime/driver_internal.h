@@ -11,6 +11,7 @@
 #include "runtime.h"
 
 struct rota__worker;
+struct rota__beside_thread;
 
 struct rota__driver {
 	enum rota_backend backend;
@@ -44,8 +45,10 @@ struct rota__driver {
 	/* Makes the reactor look at its timers and at the monitor again. Any thread. */
 	void (*wake_reactor)(rota_runtime *rt);
 
-	/* What the back end asked for by rota__blocking_errand. On a pool thread. NULL: it never does. */
+	/* What the back end asked for by rota__blocking_errand, on a pool thread; by rota__blocking_errand_beside, on one beside
+	 * the pool. NULL: it never does. */
 	void (*errand)(rota_runtime *rt);
+	void (*errand_beside)(rota_runtime *rt, struct rota__beside_thread *thread);
 };
 
 /* Defined in io/driver.c: the table for `wanted`, after a trial; AUTO takes the first that works. 0, or a negative

@@ -12,6 +12,8 @@
 #include "../../io/file.h"
 #include "../../io/poller_pool_internal.h"
 #include "../../io/sys_internal.h"
+#include "../../runtime/blocking_internal.h"
+#include "../../runtime/runtime_internal.h"
 #include "../../runtime/slot_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
@@ -25,7 +27,11 @@ static struct rota__poller *poller_here(void)
 static void in_fiber_with(unsigned workers, enum rota_flavor flavor, rota_fn *fn)
 {
 	const struct rota_config config = {
-		.workers = workers, .flavor = flavor, .backend = ROTA_BACKEND_EPOLL, .max_blocking_threads = 1
+		.workers = workers,
+		.flavor = flavor,
+		.backend = ROTA_BACKEND_EPOLL,
+		.max_blocking_threads = 1,
+		.blocking_idle_ns = ROTA_NEVER,
 	};
 	rota_runtime *rt;
 
@@ -434,6 +440,30 @@ UNIT_TEST(poller, an_accept_needs_no_thread)
 	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_without_threads);
 }
 
+/* One stays for all, and is free when the task goes on. None of the pool has anything to do. */
+static int accept_again(void *arg)
+{
+	rota_runtime *rt = rota_runtime_current();
+
+	for (int round = 0; round < ROUNDS; round++) {
+		const struct guest guest = guest_new();
+
+		guest_serve(&guest);
+		guest_free(&guest);
+		expect(rota__blocking_threads(rt), ==, 1);
+		expect(rt->blocking.beside, ==, 1);
+		expect(rt->blocking.taken, ==, 0);
+	}
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, accepts_take_one_thread_beside_the_pool)
+{
+	in_fiber(accept_again);
+	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_again);
+}
+
 /* --- the same where somebody else was quicker ------------------------------------------------------------------------- */
 
 /* An accept that has found a connection, and has the turn; then the connection is gone, as by another process. */
@@ -477,9 +507,9 @@ static void look(void *data)
 	__atomic_store_n(&witness->looked, true, __ATOMIC_RELEASE);
 }
 
-enum robbed { SERVED, CANCELLED, CLOSED, LEFT };
+enum robbed { SERVED, CANCELLED, CLOSED, LEFT, LEFT_AND_CLOSED };
 
-/* Its call waits for another connection. It has no turn any more when its owner hears of it. */
+/* Its call waits for another connection, on a thread that nobody needs. It has no turn any more when its owner hears of it. */
 static void be_robbed(enum robbed what)
 {
 	static const struct rota_waker_ops ops = { .clone = same, .wake = look, .wake_by_ref = look, .drop = ignore };
@@ -491,20 +521,20 @@ static void be_robbed(enum robbed what)
 
 	begin_robbed(&op, &guest);
 	witness.listener = guest.listener;
-	if (what == LEFT) { /* as before its thread comes */
+	if (what == LEFT || what == LEFT_AND_CLOSED) { /* as before its thread comes */
 		rota__spin_lock(&poller_here()->lock);
-		rota__op_list_leave(&poller_here()->for_pool, &op, ROTA__PLACE_LONG_CALL, &waker);
+		rota__op_list_leave(&poller_here()->for_beside, &op, ROTA__PLACE_BESIDE, &waker);
 		rota__spin_unlock(&poller_here()->lock);
 	} else {
-		expect(rota__poller_beside(poller_here(), &op, &waker), ==, true);
+		expect(rota__poller_beside(poller_here(), &op, &waker), ==, 0);
 		expect_eventually(is_in_call(&op));
 	}
 	expect(rota__accept_turn_begin(guest.listener), ==, false);
-	if (what != LEFT) /* its errand would take that one */
-		expect(rota_fsync(file), ==, 0);
+	expect(rota__poller_waited_for(poller_here(), guest.listener), ==, true);
+	expect(rota_fsync(file), ==, 0);
 	if (what == SERVED)
 		client = plain_connect(guest.port);
-	else if (what == CLOSED)
+	else if (what == CLOSED || what == LEFT_AND_CLOSED)
 		expect(rota_close(guest.listener), ==, 0);
 	else
 		expect(rota__poller_cancel(poller_here(), &op), ==, what == LEFT);
@@ -520,7 +550,7 @@ static void be_robbed(enum robbed what)
 	close(client);
 	close(file);
 	close(guest.client);
-	if (what != CLOSED)
+	if (what != CLOSED && what != LEFT_AND_CLOSED)
 		close(guest.listener);
 }
 
@@ -532,6 +562,7 @@ static int accept_among_thieves(void *arg)
 		be_robbed(CANCELLED);
 		be_robbed(CLOSED);
 		be_robbed(LEFT);
+		be_robbed(LEFT_AND_CLOSED);
 	}
 	return 0;
 }
@@ -540,6 +571,29 @@ UNIT_TEST(poller, an_accept_whose_connection_another_process_takes)
 {
 	in_fiber(accept_among_thieves);
 	in_fiber_of(ROTA_FLAVOR_CURRENT_THREAD, accept_among_thieves);
+}
+
+/* Its thread may come when all is over, and has nothing to do then but to leave. */
+static int cancel_and_end(void *arg)
+{
+	const struct rota_waker waker = rota_thread_waker();
+	struct guest guest;
+	struct rota_op op;
+
+	begin_robbed(&op, &guest);
+	expect(rota__poller_beside(poller_here(), &op, &waker), ==, 0);
+	rota__poller_cancel(poller_here(), &op);
+	expect_eventually(rota__slot_fired(&op.state_));
+	expect(op.future.status, ==, -ECANCELED);
+	guest_free(&guest);
+	(void)arg;
+	return 0;
+}
+
+UNIT_TEST(poller, a_thread_beside_the_pool_that_comes_too_late)
+{
+	for (unsigned round = 0; round < ROUNDS; round++)
+		in_fiber(cancel_and_end);
 }
 
 /* Others want to accept there meanwhile, and their worker, of which there is one, has time for more. */
@@ -552,7 +606,7 @@ static int accept_behind_a_robbed_one(void *arg)
 	int clients[2], fd;
 
 	begin_robbed(&op, &guest);
-	expect(rota__poller_beside(poller_here(), &op, &waker), ==, true);
+	expect(rota__poller_beside(poller_here(), &op, &waker), ==, 0);
 	expect_eventually(is_in_call(&op));
 	task = unit_spawn(accept_one, &guest.listener);
 	unit_until_resting(task);
