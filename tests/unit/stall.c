@@ -36,11 +36,29 @@ static int do_nothing(void *arg)
 }
 
 /* Sleeps until the caller is on a configured worker and no spare is on duty, who would take over from it: on a busy machine
- * workers that have hardly started look stuck, and one is called. */
+ * workers that have hardly started look stuck, and one is called. It may be called even now, by a look that began before. */
 static void leave_the_spares(void)
 {
 	while (rota__worker_self()->spare || metrics(rota_runtime_current()).spares_on_duty > 0)
 		expect(rota_sleep(ROTA_MS(1)), ==, 0);
+}
+
+static struct rota_atomic_u32 waits;
+
+static int wait_no_more(void *arg)
+{
+	(void)arg;
+	rota__store(&waits, 0, SEQ_CST);
+	return 0;
+}
+
+/* Has a task wait behind the caller, if the last one does not any more: a spare has taken it. */
+static void keep_waiting(void)
+{
+	if (rota__load(&waits, SEQ_CST) != 0)
+		return;
+	rota__store(&waits, 1, SEQ_CST);
+	expect(rota_spawn(NULL, wait_no_more, NULL), ==, 0);
 }
 
 static unsigned long long reported_id;
@@ -54,9 +72,10 @@ static int be_reported(void *arg)
 	(void)arg;
 	reported_id = rota_task_id();
 	leave_the_spares();
-	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
-	while (metrics(rt).stall_reports == 0)
+	while (metrics(rt).stall_reports == 0) {
+		keep_waiting();
 		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	}
 	return 0;
 }
 
@@ -196,9 +215,11 @@ static int show_stack(void *arg)
 	const time_t start = expect_seconds_();
 
 	(void)arg;
-	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
-	while (metrics(rt).stall_reports == 0 || !has_stack(unit_capture_so_far(&capturing)))
+	leave_the_spares(); /* one of them would be sent away, and nobody wait */
+	while (metrics(rt).stall_reports == 0 || !has_stack(unit_capture_so_far(&capturing))) {
+		keep_waiting();
 		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	}
 	return 0;
 }
 
@@ -236,34 +257,46 @@ static int be_stalled(void *arg)
 
 	(void)arg;
 	leave_the_spares();
-	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
-	while (metrics(rt).stalls == 0)
+	while (metrics(rt).stalls == 0) {
+		keep_waiting();
 		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	}
 	until = rota_now() + ROTA_MS(30);
 	while (rota_now() < until)
-		rota__cpu_relax();
+		keep_waiting();
 	return 0;
 }
 
-static void expect_silence(rota_runtime *rt, rota_fn *fn)
+/* `fn` returns 0, or 1 where a spare was called while none should be: then it is to be called once more. */
+static void expect_silence(enum rota_stall_report report, uint64_t report_ns, rota_fn *fn)
 {
 	struct unit_capture capture;
+	uint64_t reports;
+	size_t said;
+	int again;
 
-	unit_capture_begin(&capture);
-	expect(rota_block_on(rt, fn, NULL), ==, 0);
-	expect(metrics(rt).stall_reports, ==, 0);
-	rota_runtime_free(rt);
-	expect(strlen(unit_capture_end(&capture)), ==, 0);
+	do {
+		rota_runtime *rt = new_runtime(report, report_ns);
+
+		unit_capture_begin(&capture);
+		again = rota_block_on(rt, fn, NULL);
+		reports = metrics(rt).stall_reports;
+		rota_runtime_free(rt);
+		said = strlen(unit_capture_end(&capture));
+		expect(again, >=, 0);
+	} while (again != 0);
+	expect(reports, ==, 0);
+	expect(said, ==, 0);
 }
 
 UNIT_TEST(stall, is_not_reported_when_nobody_wants_to_know)
 {
-	expect_silence(new_runtime(ROTA_STALL_REPORT_OFF, ROTA_MS(1)), be_stalled);
+	expect_silence(ROTA_STALL_REPORT_OFF, ROTA_MS(1), be_stalled);
 }
 
 UNIT_TEST(stall, is_not_reported_before_its_time)
 {
-	expect_silence(new_runtime(ROTA_STALL_REPORT_STACK, ROTA_SECONDS(1000)), be_stalled);
+	expect_silence(ROTA_STALL_REPORT_STACK, ROTA_SECONDS(1000), be_stalled);
 }
 
 static int keep_nobody_waiting(void *arg)
@@ -279,12 +312,14 @@ static int keep_nobody_waiting(void *arg)
 static int keep_nobody_waiting_without_spares(void *arg)
 {
 	leave_the_spares();
-	return keep_nobody_waiting(arg);
+	keep_nobody_waiting(arg);
+	/* Behind a spare all wait, as far as the monitor knows; and it stays while the only worker is stuck. */
+	return metrics(rota_runtime_current()).spares_on_duty > 0;
 }
 
 UNIT_TEST(stall, is_none_where_nobody_waits)
 {
-	expect_silence(new_runtime(ROTA_STALL_REPORT_BRIEF, ROTA_MS(1)), keep_nobody_waiting_without_spares);
+	expect_silence(ROTA_STALL_REPORT_BRIEF, ROTA_MS(1), keep_nobody_waiting_without_spares);
 }
 
 static int block_in_place(void *arg)
@@ -297,7 +332,7 @@ static int block_in_place(void *arg)
 
 UNIT_TEST(stall, is_none_where_it_was_said_before)
 {
-	expect_silence(new_runtime(ROTA_STALL_REPORT_STACK, ROTA_MS(1)), block_in_place);
+	expect_silence(ROTA_STALL_REPORT_STACK, ROTA_MS(1), block_in_place);
 }
 
 /* --- who is to blame ----------------------------------------------------------------------------------------------- */
