@@ -210,9 +210,12 @@ static void expect_one_served(rota_task *one, rota_task *other)
 	expect(served, ==, 1);
 }
 
-/* One has had it when this returns. The other one waits, or is on its way into the call, or there. */
+/* One has had it when this returns. The other one waits, or is on its way into the call, or there. A ring that has found the
+ * terminal ready for both calls it for both, and would hold up the worker of the second: so there it is as rota_stdio_open has it. */
 static void let_two_wait_for_one_line(struct reading readings[2], int master, int slave)
 {
+	if (rota_runtime_backend(rota_runtime_current()) == ROTA_BACKEND_IO_URING)
+		expect(fcntl(slave, F_SETFL, O_NONBLOCK), ==, 0);
 	for (unsigned i = 0; i < 2; i++) {
 		readings[i] = (struct reading){ .fd = slave };
 		readings[i].task = unit_spawn(read_it, &readings[i]);
