@@ -86,7 +86,7 @@ static int on_a_worker_of_its_own(void *arg)
 {
 	const struct side *side = arg;
 	rota_task *task;
-	int status, rc;
+	int status = 0, rc;
 
 	atomic_fetch_add(side->there, 1);
 	while (atomic_load(side->there) < 2)
