@@ -6,78 +6,44 @@
  * Whoever asks takes the thread that became free last, or has one made: so there is one for each call, and each call is one
  * call of the driver's `errand_beside`. Within that, and before anybody is told of its end, the thread becomes free again
  * (rota__blocking_beside_free): it is there when whoever was told asks for one at once. Then it waits for the next call as long
- * as those of the pool do, and takes itself off the list when its time is over. All of that under the pool's lock, save that the
- * thread sleeps on `called`: it may be up and gone before it is woken, and a wake of a word that is no longer there does nothing.
+ * as those of the pool do (idlers_internal.h).
  */
-#include "blocking_internal.h"
+#include "idlers_internal.h"
 #include "opaque_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
-/* On the thread's stack. In the list from when it is free to when it is called. */
 struct rota__beside_thread {
-	struct rota__beside_thread *next, *prev;
-	struct rota_atomic_u32 called; /* futex */
-	bool leaves;                   /* it became free too late to be in the list */
+	struct rota__idler idler; /* in the list from when the thread is free to when it is called */
+	bool leaves;              /* it became free too late to be there */
 };
-
-static void unlink_idler(struct rota__blocking *pool, struct rota__beside_thread *idler)
-{
-	if (idler->prev != NULL)
-		idler->prev->next = idler->next;
-	else
-		pool->beside_idlers = idler->next;
-	if (idler->next != NULL)
-		idler->next->prev = idler->prev;
-}
-
-/* With the lock held. NULL: nobody is free. */
-static struct rota_atomic_u32 *call_idler(struct rota__blocking *pool)
-{
-	struct rota__beside_thread *idler = pool->beside_idlers;
-
-	if (idler == NULL)
-		return NULL;
-	unlink_idler(pool, idler);
-	rota__store(&idler->called, 1, SEQ_CST); /* from here on, once the lock is dropped, it may be gone */
-	return &idler->called;
-}
 
 void rota__blocking_beside_free(rota_runtime *rt, struct rota__beside_thread *thread)
 {
 	struct rota__blocking *pool = &rt->blocking;
 
 	rota__blocking_lock(pool);
-	rota__store(&thread->called, 0, RELAXED); /* under the lock */
 	thread->leaves = pool->stopping;
-	if (!thread->leaves) {
-		thread->prev = NULL;
-		thread->next = pool->beside_idlers;
-		if (thread->next != NULL)
-			thread->next->prev = thread;
-		pool->beside_idlers = thread;
-	}
+	if (!thread->leaves)
+		rota__idler_put(&pool->beside_idlers, &thread->idler);
 	rota__blocking_unlock(pool);
 }
 
 /* false: the thread should leave, and is not in the list. */
 static bool wait_for_call(struct rota__blocking *pool, struct rota__beside_thread *self)
 {
-	const uint64_t start = rota__sys_clock();
-	const uint64_t until = pool->idle_ns < ROTA_NEVER - start ? start + pool->idle_ns : ROTA_NEVER;
-	uint64_t now = start;
+	const uint64_t until = rota__idler_until(pool);
+	uint64_t now;
 	bool called;
 
 	if (self->leaves)
 		return false;
-	while (!rota__load(&self->called, RELAXED) && now < until) {
-		rota__sys_futex_wait(&self->called, 0, until != ROTA_NEVER ? until - now : ROTA_NEVER);
-		now = rota__sys_clock();
-	}
+	while (!rota__load(&self->idler.called, RELAXED) && (now = rota__sys_clock()) < until)
+		rota__idler_sleep(&self->idler, until, now);
 	rota__blocking_lock(pool);
-	called = rota__load(&self->called, RELAXED); /* set under the lock */
+	called = rota__load(&self->idler.called, RELAXED); /* set under the lock */
 	if (!called)
-		unlink_idler(pool, self);
+		rota__idler_take(&pool->beside_idlers, &self->idler);
 	rota__blocking_unlock(pool);
 	return called;
 }
@@ -105,7 +71,7 @@ int rota__blocking_errand_beside(rota_runtime *rt)
 	int rc;
 
 	rota__blocking_lock(pool);
-	wake = call_idler(pool);
+	wake = rota__idler_call(&pool->beside_idlers);
 	pool->beside += wake == NULL;
 	rota__blocking_unlock(pool);
 	if (wake != NULL) {
@@ -128,7 +94,7 @@ void rota__blocking_stop_beside(struct rota__blocking *pool)
 
 	do {
 		rota__blocking_lock(pool);
-		wake = call_idler(pool);
+		wake = rota__idler_call(&pool->beside_idlers);
 		rota__blocking_unlock(pool);
 		if (wake != NULL)
 			rota__sys_futex_wake(wake, 1);

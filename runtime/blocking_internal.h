@@ -40,7 +40,7 @@ struct rota__blocking {
 	bool errand_before; /* what a thread took last */
 	bool stopping;
 	struct rota__idler *idlers;
-	struct rota__beside_thread *beside_idlers;
+	struct rota__idler *beside_idlers; /* of the threads beside the pool */
 	uint64_t idle_ns;
 	uint64_t mean;                   /* recent run time of a job or errand, ns */
 	uint64_t taken, seen;            /* jobs and errands begun; the same when the monitor looked last */

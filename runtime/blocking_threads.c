@@ -14,15 +14,13 @@
  * that whoever queues something learns when there is none to do it. A thread leaves only when nothing waits, so what was
  * queued while one was there is done even if all that were counted fail.
  *
- * A thread with nothing to do lies on the list of idlers, the latest first, and sleeps on a word of its own. Whoever takes it
- * off the list (with the lock held) counts it as arriving, sets the word, and wakes it after the lock was dropped; it may
- * be up by then, and even gone: a wake of a word that is no longer there does nothing. A thread whose time is over
- * takes itself off the list.
+ * A thread with nothing to do lies on the list of idlers (idlers_internal.h). Whoever calls it counts it as arriving.
  */
 #include <errno.h>
 #include <pthread.h>
 
 #include "blocking.h"
+#include "idlers_internal.h"
 #include "log_internal.h"
 #include "opaque_internal.h"
 #include "runtime_internal.h"
@@ -47,47 +45,30 @@ ROTA__OPAQUE void rota__blocking_forked(void)
 	pool_thread = false;
 }
 
-/* On the stack of the thread that waits; under the pool's lock, save that the thread sleeps on `called`. */
-struct rota__idler {
-	struct rota__idler *next, *prev;
-	struct rota_atomic_u32 called;
-};
-
 /* --- calling; with the lock held ----------------------------------------------------------------------------- */
 
 static void put_idler(struct rota__blocking *pool, struct rota__idler *idler)
 {
-	rota__store(&idler->called, 0, RELAXED);
-	idler->prev = NULL;
-	idler->next = pool->idlers;
-	if (idler->next != NULL)
-		idler->next->prev = idler;
-	pool->idlers = idler;
+	rota__idler_put(&pool->idlers, idler);
 	pool->idle++;
 }
 
 static void take_idler(struct rota__blocking *pool, struct rota__idler *idler)
 {
-	if (idler->prev != NULL)
-		idler->prev->next = idler->next;
-	else
-		pool->idlers = idler->next;
-	if (idler->next != NULL)
-		idler->next->prev = idler->prev;
+	rota__idler_take(&pool->idlers, idler);
 	pool->idle--;
 }
 
 /* NULL: nobody is idle. */
 static struct rota_atomic_u32 *call_idler(struct rota__blocking *pool)
 {
-	struct rota__idler *idler = pool->idlers;
+	struct rota_atomic_u32 *word = rota__idler_call(&pool->idlers);
 
-	if (idler == NULL)
-		return NULL;
-	take_idler(pool, idler);
-	pool->arriving++;
-	rota__store(&idler->called, 1, SEQ_CST); /* from here on, once the lock is dropped, it may be gone */
-	return &idler->called;
+	if (word != NULL) {
+		pool->idle--;
+		pool->arriving++;
+	}
+	return word;
 }
 
 static unsigned waiting(const struct rota__blocking *pool)
@@ -195,8 +176,7 @@ void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call
 /* Waits for something to do with the lock held, dropping it meanwhile; false: the thread should leave. */
 static bool wait_for_work(struct rota__blocking *pool)
 {
-	const uint64_t start = rota__sys_clock();
-	const uint64_t until = pool->idle_ns < ROTA_NEVER - start ? start + pool->idle_ns : ROTA_NEVER;
+	const uint64_t until = rota__idler_until(pool);
 	struct rota__idler self;
 
 	while (waiting(pool) == 0) {
@@ -206,7 +186,7 @@ static bool wait_for_work(struct rota__blocking *pool)
 			return false;
 		put_idler(pool, &self);
 		rota__blocking_unlock(pool);
-		rota__sys_futex_wait(&self.called, 0, until != ROTA_NEVER ? until - now : ROTA_NEVER);
+		rota__idler_sleep(&self, until, now);
 		rota__blocking_lock(pool);
 		if (rota__load(&self.called, RELAXED)) /* set under the lock */
 			pool->arriving--;
