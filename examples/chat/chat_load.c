@@ -333,6 +333,8 @@ static int async_main(int argc, char **argv)
 		rc = measure(&o, o.dead, &with);
 	if (rc == 0 && o.dead > 0)
 		printf("p99 with dead ones: %.2f times the p99 without\n", with / without);
+	if (rc >= 0 && fflush(stdout) != 0)
+		rc = -errno;
 	if (rc < 0)
 		fprintf(stderr, "chat_load: %s\n", strerror(-rc));
 	return rc < 0 ? 1 : 0;

@@ -57,12 +57,13 @@ static int wait_for_end(rota_task *server, struct rota_signal *interrupt, struct
 static int run(struct service *service, struct rota_signal *interrupt, struct rota_signal *terminate)
 {
 	rota_task *server;
-	int status = 0, rc = rota_spawn(&server, serve, service);
+	int status = 0, rc;
 
+	/* Who comes before anybody accepts waits in the backlog. */
+	printf("listening on %s port %d\n", service->options->host, rota_local_port(service->listener));
+	rc = fflush(stdout) != 0 ? -errno : rota_spawn(&server, serve, service);
 	if (rc < 0)
 		return rc;
-	printf("listening on %s port %d\n", service->options->host, rota_local_port(service->listener));
-	fflush(stdout);
 	rc = wait_for_end(server, interrupt, terminate);
 	rota_cancel(server);
 	rota_join(server, &status);

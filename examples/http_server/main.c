@@ -67,6 +67,13 @@ static int wait_for_end(rota_task *task, struct rota_signal *term, struct rota_s
 	return rc;
 }
 
+/* Who comes before anybody accepts waits in the backlog. */
+static int say_where(int listener)
+{
+	printf("listening on port %d\n", rota_local_port(listener));
+	return fflush(stdout) != 0 ? -errno : 0;
+}
+
 static int serve_until_told(struct listener *l)
 {
 	struct rota_signal term, interrupt;
@@ -78,11 +85,11 @@ static int serve_until_told(struct listener *l)
 	rc = rota_signal_open(&interrupt, SIGINT);
 	if (rc < 0)
 		goto close_term;
-	rc = rota_spawn(&task, accept_all, l);
+	rc = say_where(l->fd);
+	if (rc == 0)
+		rc = rota_spawn(&task, accept_all, l);
 	if (rc < 0)
 		goto close_interrupt;
-	printf("listening on port %d\n", rota_local_port(l->fd));
-	fflush(stdout);
 	rc = wait_for_end(task, &term, &interrupt);
 	rota_close(l->fd); /* who comes now is told so */
 	l->fd = -1;
