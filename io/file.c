@@ -81,11 +81,16 @@ ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t to_offse
 int rota_register_memory(rota_runtime *rt, void *memory, size_t size)
 {
 	const struct iovec all = { memory, size };
-	struct rota__carrier *carrier = rt->io;
+	const struct rota__carrier *carrier;
+	int rc;
 
-	if (memory == NULL || size == 0)
+	if (rt == NULL || memory == NULL || size == 0)
 		return -EINVAL;
-	if (rota__runtime_is_parents(rt))
-		return rota__after_fork_refuse();
-	return carrier->ops->register_memory(rt, &all);
+	rc = rota__runtime_admit_guest(rt); /* the rings stay meanwhile */
+	if (rc < 0)
+		return rc;
+	carrier = rt->io;
+	rc = carrier->ops->register_memory(rt, &all);
+	rota__runtime_dismiss_guest(rt);
+	return rc;
 }

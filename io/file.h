@@ -50,8 +50,8 @@ ROTA_API ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t
  *
  * Any thread, once for a runtime (-EBUSY); it waits for nothing, but touches each page. At most 1 GiB, and each ring,
  * of which there is one for a worker and one more, counts it against RLIMIT_MEMLOCK: -ENOMEM. -EFAULT, -EOPNOTSUPP: no
- * memory, or of a file. -EINVAL: nothing. -ESHUTDOWN: the runtime is the parent's, of a child of fork(2). Then none is
- * registered. The epoll back end has no use for it: 0.
+ * memory, or of a file. -EINVAL: nothing. -ESHUTDOWN: the runtime has been shut down, or is the parent's, of a child of
+ * fork(2). Then none is registered. The epoll back end has no use for it: 0.
  */
 ROTA_API int rota_register_memory(rota_runtime *rt, void *memory, size_t size) ROTA_MUST_USE;
 

@@ -354,15 +354,18 @@ void rota__runtime_trim_pools(rota_runtime *rt)
 	rota__alloc_trim();
 }
 
-/* Each worker's caches are its own: it is told, and woken if it sleeps. */
+/* Each worker's caches are its own: it is told, and woken if it sleeps. One that is about to stop need not be: they go with
+ * the runtime. */
 static void tell_to_trim(rota_runtime *rt)
 {
+	rota__fetch_add(&rt->visitors, 1, RELAXED); /* the fence orders it */
 	rota__fetch_add(&rt->trims, 1, RELAXED);
-	rota__fence(SEQ_CST); /* partners: the ones behind `asleep = 1` in worker_park.c */
-	for (unsigned i = 0; i < rota__worker_total(rt); i++) {
+	rota__fence(SEQ_CST); /* partners: the ones behind `asleep = 1` in worker_park.c; see_visitors_off */
+	for (unsigned i = 0; rota__load(&rt->closing, RELAXED) == 0 && i < rota__worker_total(rt); i++) {
 		if (rota__load(&rt->workers[i].asleep, RELAXED))
 			rt->driver->wake(&rt->workers[i]);
 	}
+	rota__fetch_sub(&rt->visitors, 1, RELEASE); /* partner: see_visitors_off */
 }
 
 void rota_runtime_trim(rota_runtime *rt)

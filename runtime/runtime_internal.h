@@ -41,8 +41,8 @@ struct rota_runtime {
 	struct rota_atomic_u32 drained;            /* futex of shutdown: changes when a task has ended while closing */
 	struct rota_atomic_u32 occupied;           /* current-thread flavour: a thread is inside */
 	struct rota_atomic_u64 spawned, finished;  /* by threads that are not workers */
-	struct rota_atomic_u32 guests;             /* threads inside rota_block_on_future */
-	struct rota_atomic_u32 visitors;           /* threads that hand a task over and are none of the workers */
+	struct rota_atomic_u32 guests;             /* threads inside rota_block_on_future or rota_register_memory */
+	struct rota_atomic_u32 visitors;           /* threads that wake a worker, and are as a rule none of them */
 	struct rota_atomic_u32 trims;              /* calls of rota_runtime_trim that workers have to follow */
 	struct rota_atomic_u64 reactor_operations; /* that the reactor reaped, its own and in others' place */
 	struct rota_atomic_u64 reactor_wakeups;    /* times the reactor returned from its wait */

@@ -171,12 +171,14 @@ static int drain(rota_runtime *rt, uint64_t deadline)
 	}
 }
 
-/* Who woke the last tasks may not be back from it yet: a few instructions, if it is scheduled. */
+/* Who woke the last tasks, or a worker so that it trims its caches, may not be back from it yet: a few instructions, if it is
+ * scheduled. */
 static void see_visitors_off(const rota_runtime *rt)
 {
 	unsigned spins = 0;
 
-	while (rota__load(&rt->visitors, ACQUIRE) != 0) /* partner: publish_from_outside */
+	rota__fence(SEQ_CST); /* partner: tell_to_trim, which finds `closing` set if it is not seen here */
+	while (rota__load(&rt->visitors, ACQUIRE) != 0) /* partners: publish_from_outside, tell_to_trim */
 		rota__spin_pause(&spins);
 }
 
@@ -209,7 +211,7 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 		if (reported > REPORT_MAX)
 			rota__log("shutdown: and %u more", reported - REPORT_MAX);
 		if (rota__load(&rt->guests, RELAXED) > 0)
-			rota__log("shutdown: %u threads are inside rota_block_on_future",
+			rota__log("shutdown: %u threads are inside rota_block_on_future or rota_register_memory",
 				  rota__load(&rt->guests, RELAXED));
 		return rc;
 	}

@@ -9,6 +9,7 @@
 #include "../../runtime/runtime_internal.h"
 #include <sys/socket.h>
 
+#include "../../io/file.h"
 #include "unit.h"
 
 static int give(void *arg)
@@ -345,4 +346,62 @@ UNIT_TEST(shutdown, no_thread_of_the_pool_is_left)
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 	expect_eventually(unit_threads() == before); /* a thread that was joined is listed for a moment */
 	rota_runtime_free(rt);
+}
+
+/* --- beside it, and behind --------------------------------------------------------------------------------------------------- */
+
+RUNTIME_TEST(shutdown, what_is_over_may_still_be_asked)
+{
+	const enum rota_backend backend = rota_runtime_backend(rt);
+	struct rota_metrics metrics;
+	static char memory[4096];
+	rota_task *task;
+
+	expect(rota_block_on(rt, give, NULL), ==, 0);
+	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	rota_runtime_trim(rt);
+	rota_runtime_metrics(rt, &metrics);
+	expect(metrics.tasks_alive, ==, 0);
+	expect(metrics.tasks_spawned, ==, 1);
+	expect(rota_runtime_backend(rt), ==, backend);
+	expect(rota_spawn_on(rt, &task, give, NULL), ==, -ESHUTDOWN);
+	expect(rota_register_memory(rt, memory, sizeof(memory)), ==, -ESHUTDOWN);
+}
+
+struct trimmer {
+	pthread_t thread;
+	rota_runtime *rt;
+	struct rota_atomic_u32 trims, over;
+};
+
+static void *trim_on_and_on(void *arg)
+{
+	struct trimmer *trimmer = arg;
+
+	while (rota__load(&trimmer->over, SEQ_CST) == 0) {
+		rota_runtime_trim(trimmer->rt);
+		rota__fetch_add(&trimmer->trims, 1, SEQ_CST);
+	}
+	return NULL;
+}
+
+static void shut_down_beside_a_trimmer(enum rota_flavor flavor)
+{
+	struct trimmer trimmer = { .rt = unit_runtime(flavor) };
+
+	expect(rota_block_on(trimmer.rt, give, NULL), ==, 0);
+	expect(pthread_create(&trimmer.thread, NULL, trim_on_and_on, &trimmer), ==, 0);
+	expect_eventually(rota__load(&trimmer.trims, SEQ_CST) > 0);
+	expect(rota_runtime_shutdown(trimmer.rt, ROTA_NEVER), ==, 0);
+	rota__store(&trimmer.over, 1, SEQ_CST);
+	pthread_join(trimmer.thread, NULL);
+	rota_runtime_free(trimmer.rt);
+}
+
+UNIT_TEST(shutdown, may_come_while_others_trim)
+{
+	for (int i = 0; i < 20; i++) {
+		shut_down_beside_a_trimmer(ROTA_FLAVOR_MULTI_THREAD);
+		shut_down_beside_a_trimmer(ROTA_FLAVOR_CURRENT_THREAD);
+	}
 }
