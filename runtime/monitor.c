@@ -145,18 +145,28 @@ static bool spares_serve(const rota_runtime *rt)
 	return rota__load(&rt->spares.on_duty, RELAXED) > 0;
 }
 
-/* A spare that does not move may only lack a CPU: then it is ready, and would go on. Returns whether it is so. */
-static bool let_in(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
+/* A spare that does not move, but is ready: it has not had a CPU since the last look, or for a moment only. */
+static bool is_ready(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch, int *ret_cpu)
 {
-	struct rota__thread_times times = { .state = '?', .cpu = -1 };
+	struct rota__thread_state state = { .state = '?', .cpu = -1 };
 
 	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
 	if (!rt->spares.closed && rota__sys_thread_cpu(spare->self) - watch->cpu < rt->config.stall_ns / 2)
-		rota__sys_thread_times(spare->self, &times);
+		state = rota__sys_thread_state(spare->self);
 	pthread_mutex_unlock(&rt->spares.lock);
-	if (times.state != 'R')
+	*ret_cpu = state.cpu;
+	return state.state == 'R';
+}
+
+/* A spare that does not move may only lack a CPU: then it would go on. Returns whether it is so. Most have given theirs away,
+ * which they say; the kernel is asked of the others only, since that takes it as long as all the rest of a look. */
+static bool let_in(rota_runtime *rt, const struct rota__worker *spare, const struct rota__watch *watch)
+{
+	int cpu = rota__turns_given(spare);
+
+	if (cpu < 0 && !is_ready(rt, spare, watch, &cpu))
 		return false;
-	rota__turns_look_from(times.cpu);
+	rota__turns_look_from(cpu);
 	return true;
 }
 
@@ -193,7 +203,7 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 		sight->waiting |= behind;
 		if (behind && !blocked && !starved)
 			count_stall(rt, watch, runs);
-		if (!blocked)
+		if (!blocked && !starved) /* what lacks a CPU is not to blame, and would be looked up for nothing */
 			rota__stall_stuck(rt, worker, &watch->stall, behind || spares_serve(rt), now);
 	} else {
 		sight->free |= !spare;

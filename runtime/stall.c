@@ -145,13 +145,21 @@ bool rota__stall_blames(const struct rota__stall *stall, uint64_t report_ns)
 
 /* --- what is stuck ---------------------------------------------------------------------------------------------- */
 
-static void thread_times(rota_runtime *rt, struct rota__worker *worker, struct rota__thread_times *ret)
+/* Its thread's; and the state of that, if `ret_state` is not NULL. */
+static struct rota__thread_times times_of(rota_runtime *rt, struct rota__worker *worker, char *ret_state)
 {
-	*ret = (struct rota__thread_times){ .state = '?' };
+	struct rota__thread_times times = { .cpu_ns = 0 };
+
+	if (ret_state != NULL)
+		*ret_state = '?';
 	pthread_mutex_lock(&rt->spares.lock); /* while it is not closed, no worker's thread is joined */
-	if (!rt->spares.closed)
-		rota__sys_thread_times(worker->self, ret);
+	if (!rt->spares.closed) {
+		times = rota__sys_thread_times(worker->self);
+		if (ret_state != NULL)
+			*ret_state = rota__sys_thread_state(worker->self).state;
+	}
 	pthread_mutex_unlock(&rt->spares.lock);
+	return times;
 }
 
 /* Reads the task that the worker is in. false: it is in none any more. */
@@ -244,7 +252,7 @@ void rota__stall_stuck(rota_runtime *rt, struct rota__worker *worker, struct rot
 		return;
 	if (!watch->stuck) {
 		watch->stuck = true;
-		thread_times(rt, worker, &times);
+		times = times_of(rt, worker, NULL);
 		watch->cpu_since = times.cpu_ns;
 		watch->ready_since = times.ready_ns;
 	}
@@ -252,10 +260,9 @@ void rota__stall_stuck(rota_runtime *rt, struct rota__worker *worker, struct rot
 	if (!watch->behind || watch->wanted_at != 0 || now - watch->since < rt->config.stall_report_ns)
 		return;
 	stall->ns = now - watch->since;
-	thread_times(rt, worker, &times);
+	times = times_of(rt, worker, &stall->state);
 	stall->cpu_ns = times.cpu_ns - watch->cpu_since;
 	stall->ready_ns = times.ready_ns - watch->ready_since;
-	stall->state = times.state;
 	if (!rota__stall_blames(stall, rt->config.stall_report_ns) || !identify(rt, worker, stall) ||
 	    !rota__stall_admit(&rt->monitor.sites, stall->spawned_at, now, &stall->unreported))
 		return;

@@ -317,35 +317,41 @@ uint64_t rota__sys_thread_cpu(pthread_t thread)
 	return pthread_getcpuclockid(thread, &clock) == 0 ? cpu_time(clock) : 0;
 }
 
-/* What the kernel says of a thread in `stat`: state, and CPU. */
-static void read_stat(const char *text, struct rota__thread_times *ret)
+struct rota__thread_times rota__sys_thread_times(pthread_t thread)
 {
-	const char *at = strrchr(text, ')'); /* the name is in parentheses, and may have some in it */
+	struct rota__thread_times times = { .cpu_ns = 0 };
+	unsigned long long ran, ready;
+	clockid_t clock;
+	char text[128];
 
+	if (pthread_getcpuclockid(thread, &clock) != 0)
+		return times;
+	times.cpu_ns = cpu_time(clock);
+	read_of_thread((int)THREAD_OF_CLOCK(clock), "schedstat", text, sizeof(text));
+	if (sscanf(text, "%llu %llu", &ran, &ready) == 2)
+		times.ready_ns = ready;
+	return times;
+}
+
+struct rota__thread_state rota__sys_thread_state(pthread_t thread)
+{
+	struct rota__thread_state state = { .state = '?', .cpu = -1 };
+	clockid_t clock;
+	char text[512];
+	const char *at;
+
+	if (pthread_getcpuclockid(thread, &clock) != 0)
+		return state;
+	read_of_thread((int)THREAD_OF_CLOCK(clock), "stat", text, sizeof(text));
+	at = strrchr(text, ')'); /* the name is in parentheses, and may have some in it */
 	if (at == NULL || at[1] != ' ')
-		return;
-	ret->state = at[2];
+		return state;
+	state.state = at[2];
 	for (int field = NAME_FIELD; field < CPU_FIELD && at != NULL; field++)
 		at = strchr(at + 1, ' ');
 	if (at != NULL)
-		ret->cpu = atoi(at + 1);
-}
-
-void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret)
-{
-	unsigned long long ran, ready;
-	clockid_t clock;
-	char text[512];
-
-	*ret = (struct rota__thread_times){ .state = '?', .cpu = -1 };
-	if (pthread_getcpuclockid(thread, &clock) != 0)
-		return;
-	ret->cpu_ns = cpu_time(clock);
-	read_of_thread((int)THREAD_OF_CLOCK(clock), "schedstat", text, sizeof(text));
-	if (sscanf(text, "%llu %llu", &ran, &ready) == 2)
-		ret->ready_ns = ready;
-	read_of_thread((int)THREAD_OF_CLOCK(clock), "stat", text, sizeof(text));
-	read_stat(text, ret);
+		state.cpu = atoi(at + 1);
+	return state;
 }
 
 /* As sched_setattr(2) has it; not every C library knows it, and those that do call it by the kernel's name. */
@@ -366,6 +372,11 @@ void rota__sys_slice(uint64_t ns)
 	attributes.size = sizeof(attributes);
 	attributes.runtime = ns;
 	syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+int rota__sys_here(void)
+{
+	return rota__sys_result(sched_getcpu());
 }
 
 void rota__sys_move(int cpu)

@@ -98,19 +98,27 @@ void rota__sys_unblock_sigpipe(void);
  * may take no notice. */
 void rota__sys_slice(uint64_t ns);
 
+/* The CPU that the calling thread is on; a negative errno. */
+int rota__sys_here(void);
+
 /* Moves the calling thread to a CPU, if it may run there; it may still run where it might before. */
 void rota__sys_move(int cpu);
 
 /* Of a thread that has not been joined: its time on a CPU, and its time in wait for one, which counts each wait when it
- * is over; 0 when that is not known. Its state as proc(5) has it: R runs or is ready, S and D are blocked; ? is not known. The
- * CPU that it runs on or waits for, or ran on last; -1 when that is not known. */
+ * is over; 0 when that is not known. */
 struct rota__thread_times {
 	uint64_t cpu_ns, ready_ns;
+};
+struct rota__thread_times rota__sys_thread_times(pthread_t thread);
+uint64_t rota__sys_thread_cpu(pthread_t thread); /* the first of them alone: a tenth of the price */
+
+/* The state of such a thread as proc(5) has it: R runs or is ready, S and D are blocked; ? is not known. The CPU that it runs
+ * on or waits for, or ran on last; -1 when that is not known. */
+struct rota__thread_state {
 	char state;
 	int cpu;
 };
-void rota__sys_thread_times(pthread_t thread, struct rota__thread_times *ret);
-uint64_t rota__sys_thread_cpu(pthread_t thread); /* the first of them alone: cheap */
+struct rota__thread_state rota__sys_thread_state(pthread_t thread);
 
 /* Whether there are restartable sequences (rseq_internal.h), of threads that the C library has made. Then
  * rota__sys_cut_sequences may be called: it makes all other threads of the process pass a barrier, and cuts off those that are

@@ -21,7 +21,9 @@ uint64_t rota__turns_give_way(struct rota__worker *worker, uint64_t now)
 {
 	if (!rota__turns_over(worker, now))
 		return now;
+	rota__store(&worker->given, (uint32_t)rota__sys_here() + 1, RELAXED);
 	rota__sys_yield();
+	rota__store(&worker->given, 0, RELAXED);
 	now = rota__sys_clock();
 	worker->gave_way_at = now;
 	return now;

@@ -21,6 +21,12 @@
 /* The calling thread is a spare, or the reactor. */
 void rota__turns_join(void);
 
+/* The CPU that a spare gives away just now; negative: it has one, or lacks it for another reason. A hint. */
+static inline int rota__turns_given(const struct rota__worker *worker)
+{
+	return (int)rota__load(&worker->given, RELAXED) - 1;
+}
+
 /* A spare waits for that CPU (-1: not known). On the reactor's thread. */
 void rota__turns_look_from(int cpu);
 

@@ -104,6 +104,7 @@ struct rota__worker {
 	struct rota_atomic_ptr forks;   /* of the fiber that runs, if it has any: where thieves look */
 	void *io;                       /* the driver's part; set before the worker is published */
 	struct rota_atomic_u32 marking; /* a thief's: the lock of those that mark the next task (next_internal.h) */
+	struct rota_atomic_u32 given; /* a spare's: the CPU that it gives away just now, plus one (turns_internal.h) */
 
 	/* anybody */
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota__next next; /* the task to run next; may be stolen */

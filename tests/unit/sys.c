@@ -311,7 +311,7 @@ static void *rest_on(void *arg)
 
 UNIT_TEST(sys, tells_the_cpu_of_a_thread_and_whether_it_is_ready)
 {
-	struct rota__thread_times times = { .state = 'R' };
+	struct rota__thread_state state = { .state = 'R' };
 	const time_t start = expect_seconds_();
 	cpu_set_t all, one;
 
@@ -326,16 +326,16 @@ UNIT_TEST(sys, tells_the_cpu_of_a_thread_and_whether_it_is_ready)
 		rota__store(&resting, 0, SEQ_CST);
 		rota__store(&end_of_rest, 0, SEQ_CST);
 		expect(rota__sys_thread(&thread, "a (odd) name", rest_on, &one), ==, 0);
-		while (rota__load(&resting, SEQ_CST) == 0 || times.state != 'S') {
+		while (rota__load(&resting, SEQ_CST) == 0 || state.state != 'S') {
 			expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
-			rota__sys_thread_times(thread, &times);
+			state = rota__sys_thread_state(thread);
 		}
-		rota__sys_thread_times(thread, &times);
-		expect(times.cpu, ==, cpu);
+		state = rota__sys_thread_state(thread);
+		expect(state.cpu, ==, cpu);
 		rota__store(&end_of_rest, 1, SEQ_CST);
 		rota__sys_futex_wake(&end_of_rest, 1);
 		pthread_join(thread, NULL);
-		times.state = 'R';
+		state.state = 'R';
 	}
 }
 
