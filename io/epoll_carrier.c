@@ -105,6 +105,8 @@ static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *wak
 			op->polling_ = before;
 		return nap(op, waker);
 	}
+	if (rc == -EPERM && op->opcode_ == IORING_OP_POLL_ADD)
+		rc = -EINVAL; /* it never has news, and none of these events now; a ring says the same */
 	return rc == -EPERM ? in_pool(op, waker) : finish(op, rc);
 }
 

@@ -43,7 +43,8 @@ ROTA_API ssize_t rota_write_all(int fd, const void *buf, size_t len) ROTA_MUST_U
 
 /* Waits until one of `events` (POLLIN, POLLOUT, ...) holds; returns those that do. As with poll(2), POLLERR and POLLHUP end the
  * wait in any case, POLLRDHUP (the other side of a connection sends no more) if it was asked for.
- * The way to adopt a descriptor of another library. Regular files are always ready. */
+ * The way to adopt a descriptor of another library. Regular files are always ready for POLLIN and POLLOUT, and never for
+ * anything else: -EINVAL (outside of a runtime there is no end to such a wait). */
 ROTA_API int rota_poll_fd(int fd, short events) ROTA_MUST_USE;
 
 /* Closes. The descriptor is gone when this returns, whatever it returns save -EBADF. What others of the same runtime wait

@@ -343,6 +343,28 @@ UNIT_TEST(op, closed_descriptors)
 	everyhow(closed_script);
 }
 
+/* A file is ready at once, or for ever not. */
+static void never_ready_script(const struct place *place)
+{
+	const short events[] = { POLLPRI, POLLRDHUP, 0 };
+	struct rota_op op;
+	int fd = open("/proc/self/exe", O_RDONLY);
+
+	expect(fd, >=, 0);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		rota_op_poll(&op, fd, events[i]);
+		expect(carry(place, &op), ==, -EINVAL);
+		rota_op_poll(&op, fd, events[i] | POLLIN);
+		expect(carry(place, &op), ==, POLLIN);
+	}
+	close(fd);
+}
+
+UNIT_TEST(op, what_is_never_ready)
+{
+	everyhow_inside(never_ready_script, 0);
+}
+
 static void wrong_kind_script(const struct place *place)
 {
 	struct rota_op op;
