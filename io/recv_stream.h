@@ -67,7 +67,8 @@ ROTA_API ssize_t rota_recv_stream_next(struct rota_recv_stream *stream, struct r
 /* The same as a future: stream->future, whose status is the count. ret, if there is one, must stay in place until ready. */
 ROTA_API void rota_recv_stream_next_init(struct rota_recv_stream *stream, struct rota_buffer *ret);
 
-/* Gives a buffer back. Any thread, before the runtime is freed. Never waits. A second time it does nothing. */
+/* Gives a buffer back. Any thread, before the runtime is shut down: that takes the stocks away, and with them what was not
+ * given back, `data` included. Never waits. A second time it does nothing. */
 ROTA_API void rota_buffer_release(struct rota_buffer *buffer);
 
 /*
@@ -77,7 +78,8 @@ ROTA_API void rota_buffer_release(struct rota_buffer *buffer);
 ROTA_API void rota_recv_stream_stop(struct rota_recv_stream *stream);
 ROTA_API void rota_recv_stream_stop_init(struct rota_recv_stream *stream);
 
-/* Gives back what nobody has taken. The stream has been stopped, by one of the two above; this call never waits. */
+/* Gives back what nobody has taken. The stream has been stopped, by one of the two above; this call never waits. Before the
+ * runtime is shut down, too. */
 ROTA_API void rota_recv_stream_close(struct rota_recv_stream *stream);
 
 ROTA_END_DECLS
