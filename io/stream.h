@@ -10,7 +10,10 @@
  * error, -EMSGSIZE, that has consumed nothing.
  *
  * Cancellation and errors lose nothing: bytes that came stay in the buffer for the next call, bytes that were to be
- * written stay too, and the counts say how far it went. A stream may not move in memory while a call is under way.
+ * written stay too, and the counts say how far it went.
+ *
+ * A stream stays where it is from its init until it is closed: one over a descriptor is its own source, so a copy of it, or
+ * one that a function returns, would go on in the place of the first.
  */
 #ifndef ROTA_IO_STREAM_H
 #define ROTA_IO_STREAM_H
