@@ -93,6 +93,11 @@ struct kind {
 
 int measure(const struct job *job, const struct kind *kind, const struct way *way, struct figures *ret);
 
+/* From now on SIGINT and SIGTERM make measure return -EINTR. */
+void measure_until_told(void);
+/* In a child: they end it, as does the end of its parent. */
+void measure_be_child(void);
+
 /* --- report.c: the table and the JSON; picture.c: the picture, by gnuplot --- */
 
 void report_head(FILE *file, const struct size *size);

@@ -14,7 +14,7 @@
  *   cpu_vs_io [--quick] [directory]
  *
  * With a directory, which must exist, the table is also written there as cpu_vs_io.txt and cpu_vs_io.json, and, where
- * gnuplot is installed, drawn as cpu_vs_io.svg.
+ * gnuplot is installed, drawn as cpu_vs_io.svg. SIGINT and SIGTERM end it; its files are removed all the same.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -178,6 +178,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [--quick] [directory]\n", argv[0]);
 		return 2;
 	}
+	measure_until_told();
 	rc = run(quick ? &quick_size : &usual_size, argc > first ? argv[first] : NULL);
 	if (rc >= 0 && fflush(stdout) != 0)
 		rc = -errno;

@@ -2,17 +2,41 @@
 /*
  * One measurement: all pieces of one kind in one way, in a process of its own, so that CPU time, peak memory and context
  * switches are what the kernel counted for it and for nobody else. The child tells its status and its time through a pipe;
- * the rest comes with its end.
+ * the rest comes with its end. A signal that tells the program to stop ends the child, too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cpu_vs_io.h"
+
+static volatile sig_atomic_t told_to_stop;
+
+static void note(int signo)
+{
+	told_to_stop = signo;
+}
+
+void measure_until_told(void)
+{
+	const struct sigaction action = { .sa_handler = note }; /* no SA_RESTART: a read is cut short */
+
+	sigaction(SIGINT, &action, NULL); /* cannot fail with these arguments */
+	sigaction(SIGTERM, &action, NULL);
+}
+
+void measure_be_child(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail, either */
+}
 
 struct told {
 	int status;
@@ -40,6 +64,7 @@ static void child_main(const struct job *job, const struct kind *kind, const str
 	struct told told = { .status = 0 };
 	uint64_t start = rota_now();
 
+	measure_be_child();
 	told.status = do_pieces(job, kind, way, &told.processes_kib);
 	told.ns = rota_now() - start;
 	_exit(write(fd, &told, sizeof(told)) == sizeof(told) ? 0 : 1);
@@ -59,9 +84,13 @@ static int child_result(pid_t pid, int fd, struct figures *ret)
 	int status;
 	bool heard = read(fd, &told, sizeof(told)) == sizeof(told);
 
+	if (told_to_stop)
+		kill(pid, SIGKILL); /* it is not yet waited for */
 	while (wait4(pid, &status, 0, &usage) < 0)
 		if (errno != EINTR)
 			return -errno;
+	if (told_to_stop)
+		return -EINTR;
 	if (!heard || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return -ECHILD;
 	if (told.status < 0)

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,10 +44,10 @@ static int serve(void *arg)
 static void server_main(int listener)
 {
 	rota_runtime *rt;
-	int rc = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+	int rc;
 
-	if (rc == 0)
-		rc = rota_runtime_new(&rt, NULL);
+	measure_be_child();
+	rc = rota_runtime_new(&rt, NULL);
 	if (rc == 0)
 		rc = rota_block_on(rt, serve, &listener);
 	fprintf(stderr, "cpu_vs_io: the server: %s\n", strerror(-rc));

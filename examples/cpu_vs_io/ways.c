@@ -106,8 +106,10 @@ static long own_share_kib(void)
 /* A piece's status does not fit into an exit code, so 1 stands for any error. */
 static void process_main(struct piece *piece, atomic_long *kib)
 {
-	int rc = piece->work(piece);
+	int rc;
 
+	measure_be_child();
+	rc = piece->work(piece);
 	atomic_fetch_add(kib, own_share_kib());
 	_exit(rc == 0 ? 0 : 1);
 }
