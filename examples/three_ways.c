@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,7 +159,7 @@ static int measure(const struct way *way, size_t count)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		int rc = run_way(way, count);
+		int rc = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : run_way(way, count); /* not without us */
 
 		if (rc < 0)
 			fprintf(stderr, "three_ways: %s: %s\n", way->name, strerror(-rc));
