@@ -6,9 +6,9 @@
  * Rules that hold for every call:
  *  - A call that can fail returns 0 or a count, or a negative errno. No result is in errno, which calls may change.
  *  - Output parameters are named ret_* and are written only on success.
- *  - "Waits" means: a fiber is suspended, a plain thread blocks. A wait is a cancellation point (-ECANCELED)
- *    unless its comment says otherwise. Inside the poll of a stackless task it is refused, -EDEADLK: await the future
- *    of the same name there (and see rota_mutex_lock).
+ *  - "Waits" means: a fiber is suspended, a plain thread blocks. A wait is a cancellation point (-ECANCELED, or
+ *    -ETIMEDOUT in a scope whose time is over) unless its comment says otherwise. Inside the poll of a stackless task it
+ *    is refused, -EDEADLK: await the future of the same name there (and see rota_mutex_lock).
  *  - Any thread may make a call, in a task or outside of tasks, unless its comment says otherwise; a signal handler may
  *    call rota_now only.
  *  - What is passed stays the caller's, unless its comment says otherwise; what a future points to stays in place until
