@@ -9,18 +9,6 @@
 #include "fd_hint_internal.h"
 #include "sys_internal.h"
 
-/* Whether the descriptor is a regular file with a page cache; it is asked once. */
-static bool is_cached(int fd)
-{
-	if ((unsigned)fd >= ROTA__HINTED_FDS)
-		return false;
-	if (!rota__fd_hinted(&rota__fd_asked, fd)) {
-		rota__fd_hint(&rota__fd_asked, fd, true);
-		rota__fd_hint(&rota__fd_cached, fd, rota__sys_is_cached(fd));
-	}
-	return rota__fd_hinted(&rota__fd_cached, fd);
-}
-
 /* One of the task's turns, if it has one to spare. Plain threads keep nobody waiting. */
 static bool spend(void)
 {
@@ -46,7 +34,7 @@ static ssize_t try_read(struct rota_op *op, const struct iovec *iov, int iovcnt)
 /* Whether a short count is not all. Were the number no file's any more, the rest could be long in coming. */
 static bool goes_on(const struct rota_op *op)
 {
-	bool cached = op->offset_ != UINT64_MAX || rota__sys_is_cached(op->fd_);
+	bool cached = op->offset_ != UINT64_MAX || rota__sys_kind(op->fd_) == ROTA__KIND_CACHED;
 
 	if (!cached)
 		rota__fd_hint(&rota__fd_cached, op->fd_, false);
@@ -96,7 +84,7 @@ static bool read_vector(struct rota_op *op)
 
 bool rota__cached_read(struct rota_op *op)
 {
-	if (op->len_ == 0 || !is_cached(op->fd_))
+	if (op->len_ == 0 || !rota__fd_is(&rota__fd_cached, op->fd_))
 		return false;
 	if (op->opcode_ == IORING_OP_READ && op->len_ > ROTA__CACHED_MAX) {
 		if (op->len_ >= ROTA__CACHED_ELSEWHERE)

@@ -3,7 +3,9 @@
  * Reading, writing, polling and closing descriptors of any kind. Names and results are POSIX's, with a negative
  * errno in place of -1. All of them wait, and may be called from a fiber, from a blocking job, and from any plain
  * thread (outside of a runtime they are the plain blocking calls); inside the poll of a stackless task they answer
- * -EDEADLK: await the operation of the same name there. A non-blocking descriptor is waited for all the same.
+ * -EDEADLK: await the operation of the same name there. A non-blocking descriptor is waited for all the same. Nor does a blocking
+ * one hold up a worker, whoever else reads or writes it; the calls on a terminal, or another character device, that is not
+ * O_NONBLOCK are made by a thread of the kernel's, or of the blocking pool, one for each that waits in its call.
  *
  * A cancelled call returns -ECANCELED and has moved no byte, or returns the count of what it did move. A call that a signal
  * interrupts is made again, so nothing returns -EINTR; however many operations there are, they wait their turn. After other

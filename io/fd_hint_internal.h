@@ -9,14 +9,19 @@
  *               try would most likely be in vain.
  *   SEEKABLE    a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
  *               once.
- *   CACHED      a regular file with a page cache: its reads are first tried in place (cached_internal.h). Told by ASKED
- *               from what was not asked yet.
+ *   CACHED      a regular file with a page cache: its reads are first tried in place (cached_internal.h).
+ *   DEVICE      a terminal, or another character device. The kernel asks one whether it is ready and then calls it as any
+ *               program does: where somebody else was quicker, or it takes less than there is to write, that call waits, and
+ *               would hold up the owner of a ring. So unless it is O_NONBLOCK at that moment a thread of the kernel's makes
+ *               the call (elsewhere_internal.h).
+ *   ASKED       tells what is neither of these two from what was not asked yet.
  *
  * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
  * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
  * operation is made again as it was asked for. So it is with a wrong CONNECTION, on what cannot be polled, and EAGAIN;
  * a wrong READY costs a try or a poll. A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong CACHED costs a
- * system call that the kernel refuses, or, on a file opened with O_DIRECT, the wait for one read.
+ * system call that the kernel refuses, or, on a file opened with O_DIRECT, the wait for one read. A wrong DEVICE costs a system
+ * call, and a detour; a terminal whose number was asked when it was something else may hold up the owner of a ring.
  */
 #ifndef ROTA_IO_FD_HINT_INTERNAL_H
 #define ROTA_IO_FD_HINT_INTERNAL_H
@@ -35,6 +40,7 @@ extern struct rota__fd_hints rota__fd_ready;
 extern struct rota__fd_hints rota__fd_seekables;
 extern struct rota__fd_hints rota__fd_asked;
 extern struct rota__fd_hints rota__fd_cached;
+extern struct rota__fd_hints rota__fd_devices;
 
 static inline bool rota__fd_hinted(const struct rota__fd_hints *hints, int fd)
 {
@@ -52,6 +58,9 @@ static inline void rota__fd_hint(struct rota__fd_hints *hints, int fd, bool is)
 	else
 		rota__fetch_and(&hints->bits[fd / 64], ~((uint64_t)1 << (fd % 64)), RELAXED);
 }
+
+/* Whether it is one of the CACHED, or DEVICEs, asked once. */
+bool rota__fd_is(const struct rota__fd_hints *hints, int fd);
 
 /* The number means a socket that was just connected. */
 static inline void rota__fd_connected(int fd)

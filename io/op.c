@@ -48,14 +48,26 @@ bool rota__op_would_block(const struct rota_op *op, int res)
 	return rota__op_poll_events(op) != 0;
 }
 
+static bool moves(const struct rota_op *op)
+{
+	switch (op->opcode_) {
+	case IORING_OP_READ:
+	case IORING_OP_READV:
+	case IORING_OP_WRITE:
+	case IORING_OP_WRITEV:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* --- what is known of descriptors (fd_hint_internal.h) ---------------------------------------------------------- */
 
 bool rota__op_was_no_socket(struct rota_op *op, int res)
 {
 	if (res != -ENOTSOCK || !op->as_socket_)
 		return false;
-	rota__fd_hint(&rota__fd_sockets, op->fd_, false);
-	rota__fd_hint(&rota__fd_connections, op->fd_, false);
+	rota__fd_forget(op->fd_); /* the number means something else by now */
 	op->opcode_ = op->opcode_ == IORING_OP_RECV ? IORING_OP_READ : IORING_OP_WRITE;
 	op->offset_ = UINT64_MAX;
 	op->flags_ = 0;
@@ -69,6 +81,17 @@ void rota__op_poll_first(struct rota_op *op)
 	if (op->opcode_ == IORING_OP_RECV && op->more_ == ROTA__MORE_NONE && !(op->flags_ & (MSG_DONTWAIT | MSG_OOB)) &&
 	    rota__fd_hinted(&rota__fd_connections, op->fd_) && !rota__fd_hinted(&rota__fd_ready, op->fd_))
 		op->ioprio_ |= IORING_RECVSEND_POLL_FIRST;
+}
+
+bool rota__op_is_at_offset(const struct rota_op *op)
+{
+	return moves(op) && op->offset_ != UINT64_MAX;
+}
+
+bool rota__op_may_hold_up(const struct rota_op *op)
+{
+	return moves(op) && op->offset_ == UINT64_MAX && rota__fd_is(&rota__fd_devices, op->fd_) &&
+	       rota__sys_is_blocking(op->fd_);
 }
 
 /* A socket that has no poll answers the wait for it with EAGAIN. false: `res` does not mean that. */
@@ -323,6 +346,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->changes_ = 0;
 	op->pair_ = 0;
 	op->has_turn_ = 0;
+	op->elsewhere_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;

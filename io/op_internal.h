@@ -102,6 +102,12 @@ bool rota__op_was_no_socket(struct rota_op *op, int res);
 /* Before an operation becomes an entry: one that would only find out that it has to wait need not try first. */
 void rota__op_poll_first(struct rota_op *op);
 
+/* Whether it reads or writes at an offset: a file. */
+bool rota__op_is_at_offset(const struct rota_op *op);
+
+/* Before an operation becomes an entry: whether its call may wait on the thread of the ring's owner (fd_hint_internal.h). */
+bool rota__op_may_hold_up(const struct rota_op *op);
+
 /* What a ring has to do after a completion with *res: nothing (the operation is over, *res is its result), submit it
  * again, or poll for its descriptor first. */
 enum rota__op_mail rota__op_again(struct rota_op *op, int *res);

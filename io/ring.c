@@ -145,23 +145,16 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 		return;
 	}
 	if (op->polling_ != ROTA__POLL_NOW) {
+		op->elsewhere_ = rota__op_may_hold_up(op);
+		if (op->elsewhere_) {
+			sqe->flags |= IOSQE_ASYNC;
+			rota__elsewhere_add(&ring->elsewhere, op);
+			return;
+		}
 		rota__op_poll_first(op);
 		sqe->ioprio = op->ioprio_;
 	}
 	op->turn_ = ring->turn;
-}
-
-static bool is_on_file(const struct rota_op *op)
-{
-	switch (op->opcode_) {
-	case IORING_OP_READ:
-	case IORING_OP_READV:
-	case IORING_OP_WRITE:
-	case IORING_OP_WRITEV:
-		return op->offset_ != UINT64_MAX;
-	default:
-		return false;
-	}
 }
 
 bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
@@ -174,7 +167,7 @@ bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op)
 	if (worker != NULL)
 		rota__worker_hush(worker); /* its ring: some operations raise SIGPIPE in the thread */
 	fill_in(ring, op, sqe);
-	ring->files += is_on_file(op);
+	ring->files += rota__op_is_at_offset(op);
 	rota__ring_publish(ring);
 	return true;
 }
@@ -197,6 +190,18 @@ bool rota__ring_put_cancel(struct rota__ring *ring, struct rota_op *op)
 	return true;
 }
 
+bool rota__ring_put_pause(struct rota__ring *ring, struct __kernel_timespec *pause)
+{
+	struct io_uring_sqe *sqe = rota__ring_entry(ring);
+
+	if (sqe == NULL)
+		return false;
+	io_uring_prep_timeout(sqe, pause, 0, 0);
+	sqe->user_data = ROTA__DATA_PAUSE;
+	rota__ring_publish(ring);
+	return true;
+}
+
 /* --- the owner's turn ------------------------------------------------------------------------------------------- */
 
 unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
@@ -205,12 +210,15 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 
 	if (!rota__load(&ring->wake_armed, RELAXED))
 		rota__store(&ring->wake_armed, arm_wake(ring), RELAXED);
+	rota__ring_repeat_cancels(ring);
 	rota__ring_take_mail(ring);
 	rota__ring_submit_backlog(ring);
 	rota__ring_cancel_for_closes(ring);
+	rota__ring_pause_cancels(ring);
 	/* Who cannot be woken, has not submitted all, or has woken a task of its own, must not wait. */
 	if (!rota__load(&ring->wake_armed, RELAXED) || rota__ring_has_mail(ring) || ring->backlog_first != NULL ||
-	    ring->ended_here > 0 || rota__ring_completed(ring) || rota__ring_closes_unseen(ring))
+	    ring->ended_here > 0 || rota__ring_completed(ring) || rota__ring_closes_unseen(ring) ||
+	    rota__elsewhere_is_due(&ring->elsewhere))
 		timeout_ns = 0;
 	rota__ring_enter(ring, timeout_ns);
 	rota__ring_reap(ring, &reaping);

@@ -21,6 +21,7 @@
 #include "buffers_internal.h"
 #include "carrier_internal.h"
 #include "closing_internal.h"
+#include "elsewhere_internal.h"
 #include "pairs_internal.h"
 
 /* COOP: completions do not interrupt the owner; they are posted when it enters the kernel anyway. SUBMIT_ALL: an entry
@@ -57,6 +58,7 @@ struct rota__ring {
 	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified;
 	struct rota_atomic_ptr mail;
 	struct rota__pairs pairs; /* in the kernel */
+	struct rota__elsewhere elsewhere;
 };
 
 /* On the thread that will own it; shared: several threads will, one after another. 0, or a negative errno. */

@@ -88,8 +88,10 @@ void rota__ring_cancel_for_closes(struct rota__ring *ring)
 
 		if (fd >= 0 && !put_cancel_of_all(ring, fd))
 			return; /* again in the next turn */
-		if (fd >= 0)
+		if (fd >= 0) {
 			rota__ring_cancel_pairs(ring, fd);
+			rota__ring_cancel_elsewhere(ring);
+		}
 		ring->closing_seen = seen;
 	}
 }
@@ -191,6 +193,8 @@ static void open_letter(struct rota__ring *ring, struct rota_op *op)
 	if (mail == ROTA__MAIL_CANCEL) {
 		if (!rota__ring_put_cancel(ring, op))
 			rota__ring_mail(ring, op, mail); /* no entry: again in the next turn */
+		else if (op->elsewhere_)
+			rota__elsewhere_doubt(&ring->elsewhere);
 	} else {
 		if (mail == ROTA__MAIL_POLL)
 			op->polling_ = ROTA__POLL_NOW;

@@ -16,6 +16,7 @@
 /* user_data of what is not an operation; operations are aligned. */
 #define ROTA__DATA_WAKE 1u
 #define ROTA__DATA_IGNORE 2u
+#define ROTA__DATA_PAUSE 3u
 
 /* --- entries: ring.c ---------------------------------------------------------------------------------------------- */
 
@@ -58,6 +59,9 @@ void rota__ring_publish(struct rota__ring *ring);
 bool rota__ring_put_op(struct rota__ring *ring, struct rota_op *op);
 bool rota__ring_put_cancel(struct rota__ring *ring, struct rota_op *op);
 
+/* A pause, as an entry; the time stays in place. false: there is none free. Owner. */
+bool rota__ring_put_pause(struct rota__ring *ring, struct __kernel_timespec *pause);
+
 /* --- what waits for the owner's turn: ring_mail.c -------------------------------------------------------------------- */
 
 static inline bool rota__ring_has_mail(const struct rota__ring *ring)
@@ -83,6 +87,17 @@ void rota__ring_cancel_for_closes(struct rota__ring *ring);
 /* The descriptor is being closed: mails a cancel of each pair in the kernel that no cancel by this descriptor finds. The owner, or
  * in its place; the mail is taken afterwards. */
 void rota__ring_cancel_pairs(struct rota__ring *ring, int fd);
+
+/* --- cancels that may have missed: elsewhere.c ----------------------------------------------------------------------- */
+
+/* Mails a cancel of each that is to end. The owner, or in its place; the mail is taken afterwards. */
+void rota__ring_cancel_elsewhere(struct rota__ring *ring);
+
+/* The pause is over: mails the cancels again. Before the mail is taken. Owner. */
+void rota__ring_repeat_cancels(struct rota__ring *ring);
+
+/* Begins the pause after which those that were sent may have to be sent again. Behind all that sends them. Owner. */
+void rota__ring_pause_cancels(struct rota__ring *ring);
 
 /* --- completions: ring_reap.c ---------------------------------------------------------------------------------------- */
 

@@ -82,6 +82,8 @@ static bool complete(struct rota__ring *ring, struct rota_op *op, const struct i
 
 	if (op->pair_ && !(cqe->flags & IORING_CQE_F_MORE))
 		rota__pairs_remove(&ring->pairs, op); /* also if it has to wait, and is met again */
+	if (op->elsewhere_)
+		rota__elsewhere_remove(&ring->elsewhere, op); /* whose completions are all the last one */
 	rota__slot_take(&op->state_);
 	if (cqe->flags & IORING_CQE_F_MORE) { /* the kernel keeps the operation */
 		complete_in_part(ring, op, cqe, reaping);
@@ -152,6 +154,8 @@ static bool reap_batch(struct rota__ring *ring, struct rota__reaping *reaping)
 
 		if (cqe->user_data == ROTA__DATA_WAKE)
 			taken = woken(ring, cqe, reaping);
+		else if (cqe->user_data == ROTA__DATA_PAUSE)
+			rota__elsewhere_pause_over(&ring->elsewhere); /* a rescuer wakes the owner for it */
 		else if (cqe->user_data != ROTA__DATA_IGNORE)
 			taken = complete(ring, (struct rota_op *)(uintptr_t)cqe->user_data, cqe, reaping);
 		if (!taken)

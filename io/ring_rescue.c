@@ -30,6 +30,7 @@ static void cancel_for_closes_of(struct rota__ring *ring)
 			continue;
 		rota__sys_cancel_for(&ring->uring, 0, fd);
 		rota__ring_cancel_pairs(ring, fd);
+		rota__ring_cancel_elsewhere(ring);
 	}
 }
 
@@ -57,6 +58,8 @@ static void forward_letter(struct rota__ring *ring, struct rota_op *op, struct r
 	if (mail == ROTA__MAIL_CANCEL) {
 		if (!told)
 			rota__ring_mail(ring, op, mail);
+		else if (op->elsewhere_)
+			rota__elsewhere_doubt(&ring->elsewhere);
 	} else if (op->cancelled_ || rota__ring_is_closing(ring, op)) {
 		rota__ring_closing_leave(ring, op);
 		op->future.status = -ECANCELED;
@@ -116,7 +119,7 @@ unsigned rota__ring_rescue(struct rota__ring *ring, struct rota__ring *rescuer)
 		rota__ring_reap(ring, &reaping);
 	}
 	/* The owner may be about to park, without having seen what was taken, or left, here. */
-	if (reaping.owner_needed || rota__ring_has_mail(ring))
+	if (reaping.owner_needed || rota__ring_has_mail(ring) || rota__elsewhere_is_due(&ring->elsewhere))
 		rota__ring_wake(ring);
 	return reaping.ended;
 }

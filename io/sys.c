@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../runtime/atomic_internal.h"
@@ -23,6 +24,7 @@
 
 #define NSEC_PER_SEC 1000000000u
 #define KERNEL_THREADS 512u
+#define MEMORY_DEVICES 1u /* major number of /dev/null and its like */
 
 int rota__sys_enter(struct io_uring *ring, unsigned submit, unsigned wait, unsigned flags, uint64_t timeout_ns)
 {
@@ -212,12 +214,24 @@ static int resolver_error(int code)
 	}
 }
 
-bool rota__sys_is_cached(int fd)
+enum rota__sys_kind rota__sys_kind(int fd)
 {
 	struct stat status;
-	int flags = fcntl(fd, F_GETFL);
 
-	return flags >= 0 && (flags & O_DIRECT) == 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	if (fstat(fd, &status) < 0)
+		return ROTA__KIND_OTHER;
+	if (S_ISCHR(status.st_mode) && major(status.st_rdev) != MEMORY_DEVICES)
+		return ROTA__KIND_DEVICE;
+	if (!S_ISREG(status.st_mode))
+		return ROTA__KIND_OTHER;
+	return (fcntl(fd, F_GETFL) & O_DIRECT) == 0 ? ROTA__KIND_CACHED : ROTA__KIND_OTHER;
+}
+
+bool rota__sys_is_blocking(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_NONBLOCK) == 0;
 }
 
 int rota__sys_read_cached(int fd, const struct iovec *iov, int iovcnt, off_t offset)

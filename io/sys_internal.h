@@ -123,8 +123,13 @@ bool rota__sys_is_file(int fd);
 /* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
  * numbers only and does not block. */
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
-/* true: a regular file that was opened without O_DIRECT. */
-bool rota__sys_is_cached(int fd);
+/* CACHED: a regular file that was opened without O_DIRECT. DEVICE: a character device; but /dev/null and its like, whose calls
+ * do not wait, are OTHER. */
+enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DEVICE };
+enum rota__sys_kind rota__sys_kind(int fd);
+
+/* true: it is open, without O_NONBLOCK. */
+bool rota__sys_is_blocking(int fd);
 
 /* Of a regular file; 0 of anything else. */
 size_t rota__sys_size(int fd);

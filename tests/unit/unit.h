@@ -303,7 +303,8 @@ static inline bool unit_sleeps_(const char *tid)
 	return state == NULL || state[2] == 'S';
 }
 
-static inline bool unit_others_sleep_(void)
+/* Whether all threads of this process but the calling one do. */
+static inline bool unit_others_sleep(void)
 {
 	DIR *dir = opendir("/proc/self/task");
 	bool all = true;
@@ -330,7 +331,7 @@ static inline void unit_child_run(struct unit_child *child, void (*fn)(void *arg
 	pid_t pid;
 
 #ifdef ROTA__ASAN
-	expect_eventually(unit_others_sleep_());
+	expect_eventually(unit_others_sleep());
 #endif
 	expect(pipe2(ends, O_CLOEXEC), ==, 0);
 	pid = fork();

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "elsewhere_internal.h"
+
+#include "../runtime/slot_internal.h"
+#include "ring_parts_internal.h"
+
+#define PAUSE_FIRST_NS 1000000
+#define LOOKS_MOST 6u
+
+void rota__elsewhere_add(struct rota__elsewhere *elsewhere, struct rota_op *op)
+{
+	rota__spin_lock(&elsewhere->lock);
+	op->backlog_next_ = elsewhere->first;
+	elsewhere->first = op;
+	rota__spin_unlock(&elsewhere->lock);
+}
+
+void rota__elsewhere_remove(struct rota__elsewhere *elsewhere, struct rota_op *op)
+{
+	struct rota_op **link = &elsewhere->first;
+
+	rota__spin_lock(&elsewhere->lock);
+	while (*link != NULL && *link != op)
+		link = &(*link)->backlog_next_;
+	if (*link != NULL)
+		*link = op->backlog_next_;
+	elsewhere->looks = 0;
+	rota__spin_unlock(&elsewhere->lock);
+}
+
+/* Whether the operation is to end. While the letter is out it cannot. */
+static bool mail_cancel(struct rota__ring *ring, struct rota_op *op)
+{
+	bool ends;
+
+	rota__slot_take(&op->state_);
+	ends = op->cancelled_ || rota__ring_is_closing(ring, op);
+	if (ends && op->mail_ == ROTA__MAIL_NONE)
+		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+	return ends;
+}
+
+void rota__ring_cancel_elsewhere(struct rota__ring *ring)
+{
+	struct rota__elsewhere *elsewhere = &ring->elsewhere;
+	bool any = false;
+
+	rota__spin_lock(&elsewhere->lock);
+	for (struct rota_op *op = elsewhere->first; op != NULL; op = op->backlog_next_)
+		any |= mail_cancel(ring, op);
+	elsewhere->looks += any;
+	rota__spin_unlock(&elsewhere->lock);
+}
+
+void rota__ring_repeat_cancels(struct rota__ring *ring)
+{
+	struct rota__elsewhere *elsewhere = &ring->elsewhere;
+
+	if (rota__load(&elsewhere->state, RELAXED) < ROTA__ELSEWHERE_PAUSED)
+		return;
+	/* Who doubted before this has marked what is to end before it did: partner: rota__elsewhere_doubt. What is found makes
+	 * the owner doubt anew when its letter is opened. */
+	rota__fetch_and(&elsewhere->state, (uint32_t) ~(ROTA__ELSEWHERE_PAUSED | ROTA__ELSEWHERE_DOUBTED), ACQ_REL);
+	rota__ring_cancel_elsewhere(ring);
+}
+
+void rota__ring_pause_cancels(struct rota__ring *ring)
+{
+	struct rota__elsewhere *elsewhere = &ring->elsewhere;
+	unsigned looks;
+
+	if (rota__load(&elsewhere->state, RELAXED) != ROTA__ELSEWHERE_DOUBTED)
+		return;
+	rota__spin_lock(&elsewhere->lock);
+	looks = elsewhere->looks;
+	rota__spin_unlock(&elsewhere->lock);
+	elsewhere->pause.tv_nsec = (long long)PAUSE_FIRST_NS << (looks < LOOKS_MOST ? looks : LOOKS_MOST);
+	/* Before it begins, since a rescuer may see its end. */
+	rota__fetch_or(&elsewhere->state, ROTA__ELSEWHERE_PAUSE, RELAXED);
+	if (!rota__ring_put_pause(ring, &elsewhere->pause))
+		rota__fetch_and(&elsewhere->state, (uint32_t)~ROTA__ELSEWHERE_PAUSE,
+				RELAXED); /* again in the next turn */
+}
