@@ -94,12 +94,14 @@ static inline rota_runtime *place_runtime_of(unsigned workers, enum rota_flavor 
 	rota_thread_waker(); /* its memory is there before a script makes allocations fail */
 	unsetenv("ROTA_FLAVOR");
 	expect(rota_runtime_new(&rt, &config), ==, 0);
+	hang_runtime = rt;
 	return rt;
 }
 
 static inline void place_runtime_free(rota_runtime *rt)
 {
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	hang_runtime = NULL;
 	rota_runtime_free(rt);
 }
 

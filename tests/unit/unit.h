@@ -32,6 +32,7 @@
 #include "../../runtime/slot_internal.h"
 #include "../../runtime/task_internal.h"
 #include "../expect.h"
+#include "hang.h"
 
 #define UNIT_TIMEOUT 60 /* seconds: for hangs, on the slowest of machines */
 #define UNIT_WORKERS 3
@@ -78,7 +79,7 @@ __attribute__((constructor)) static void unit_choose_kernel(void)
 }
 
 /* UNIT_TEST(suite, name) { ... }: a plain test. */
-#define UNIT_TEST(suite, name, ...) Test(suite, name, .timeout = UNIT_TIMEOUT, ##__VA_ARGS__)
+#define UNIT_TEST(suite, name, ...) Test(suite, name, .timeout = UNIT_TIMEOUT, .init = hang_watch, ##__VA_ARGS__)
 
 /* RUNTIME_TEST(suite, name) { ... }: the block runs on a plain thread beside a runtime `rt`, once for each flavor. */
 #define RUNTIME_TEST(suite, name, ...) \
@@ -126,8 +127,10 @@ static inline void unit_with_runtime(enum rota_flavor flavor, void (*body)(rota_
 	unsetenv("ROTA_FLAVOR"); /* the test says which */
 	unit_flavor = flavor;
 	rt = unit_runtime(flavor);
+	hang_runtime = rt;
 	body(rt);
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
+	hang_runtime = NULL;
 	rota_runtime_free(rt);
 }
 
