@@ -10,7 +10,7 @@
 
 #define NEXT_STREAK_MAX 3u
 #define AHEAD_FROM 256u /* so many tasks wait: else the cache holds them all, and each is served the sooner in turn */
-#define AHEAD_STREAK_MAX 3u /* polls in a row whose tasks go ahead of those */
+#define AHEAD_STREAK_MAX 7u /* polls in a row whose tasks go ahead of those: about two round trips */
 #define AHEAD_MAX 128u      /* tasks, not more */
 #define HAND_COST_NS 200u   /* a new task that is shorter runs sooner where it is than it gets elsewhere */
 
@@ -226,7 +226,7 @@ void rota__tasks_submit(rota_task *first)
 /*
  * What has just come is in the cache, and so are the buffers and the sockets that it came through. With a thousand
  * connections they are not any more when all that waits has run. So it goes ahead of that, what is sent then is received
- * ahead, too, and a small group of tasks is served out of the cache. But only three times in a row: then the group goes
+ * ahead, too, and a small group of tasks is served out of the cache. But only seven times in a row: then the group goes
  * behind what waits, the head of which is the next group.
  */
 
