@@ -3,7 +3,8 @@
  * A worker's loop: take a task, run it, and between tasks poll the ring, the timers and the mail.
  *
  * Order of sources: the next slot (a few times in a row), pinned tasks, the run queue (worker_queue.c); when they are
- * empty the injection queue, then others' run queues (worker_search.c); then park in the ring (worker_park.c). After 61
+ * empty what the ring has at once when it is handed what waits for it; the injection queue, then others' run queues
+ * (worker_search.c); then park in the ring (worker_park.c). After 61
  * tasks, or as many as take about 100 us of late (`poll_at`), the ring and the injection queue are looked at anyway; and
  * after as many as take 10 us (`look_at`) the words that tell whether somebody has left tasks, for which the kernel is not
  * asked.
@@ -265,6 +266,18 @@ static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 	return guest;
 }
 
+/*
+ * The queues are empty, and operations wait to be submitted. Most sends are over as soon as they are, and many receives: then the
+ * worker has tasks of its own. To take those of others instead would bring the two ends of a connection to two workers, who
+ * share its sockets from then on: with 50 connections in one process a round trip took 6.5 us of CPU in place of 4.8.
+ */
+static rota_task *submit_first(struct rota__worker *worker)
+{
+	rota__worker_found(worker); /* it does not search meanwhile */
+	rota__worker_submit(worker);
+	return rota__worker_take_local(worker);
+}
+
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
 	worker->switches = true;
@@ -279,6 +292,8 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		}
 		if (task == NULL)
 			task = rota__worker_take_local(worker);
+		if (task == NULL && worker->unsubmitted)
+			task = submit_first(worker);
 		if (task == NULL)
 			task = rota__worker_search(worker);
 		if (task != NULL) {
@@ -288,9 +303,6 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 			run(worker, task);
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
-		} else if (worker->spare && worker->unsubmitted) {
-			rota__worker_found(worker); /* it does not search meanwhile */
-			poll(worker);               /* submits while it counts as awake: the monitor lets in who is */
 		} else {
 			rota__worker_park(worker, deadline);
 		}

@@ -104,7 +104,7 @@ static void gather(struct rota__worker *worker)
 		rota__worker_send_mail(host, task);
 }
 
-/* After a park. */
+/* After a park, or what is like one. */
 static void arise(struct rota__worker *worker)
 {
 	uint64_t now = rota__sys_clock();
@@ -137,6 +137,18 @@ static uint64_t until_next(const struct rota__worker *worker, uint64_t now, uint
 	if (until == ROTA_NEVER)
 		return ROTA_NEVER;
 	return until > now ? until - now : 0;
+}
+
+/* To who counts sparse wakes it is one: what the kernel takes is not work that the last one has found. */
+void rota__worker_submit(struct rota__worker *worker)
+{
+	const uint64_t now = rota__sys_clock();
+
+	rota__worker_account(worker, now);
+	count_sparse(worker, now);
+	rota__count(&worker->operations, worker->rt->driver->poll(worker));
+	arise(worker);
+	rota__worker_take_mail(worker);
 }
 
 void rota__worker_park(struct rota__worker *worker, uint64_t deadline)

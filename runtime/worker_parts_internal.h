@@ -204,6 +204,9 @@ bool rota__worker_is_wanted(struct rota__worker *worker, uint64_t now);
 /* Learns from the tasks since the last look how long one takes. */
 void rota__worker_account(struct rota__worker *worker, uint64_t now);
 
+/* Hands what waits for it to the ring, and takes what that has: as a park, without sleep. */
+void rota__worker_submit(struct rota__worker *worker);
+
 /* Sleeps, at most until the deadline, unless there is something to do after all. */
 void rota__worker_park(struct rota__worker *worker, uint64_t deadline);
 
