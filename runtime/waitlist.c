@@ -16,14 +16,6 @@ static void link_waiter(struct rota_waitlist *list, struct rota_waiter *waiter, 
 	list->count_++;
 }
 
-void rota__waitlist_outlast_slow(const struct rota_waitlist *list)
-{
-	unsigned spins = 0;
-
-	while (rota__load(&list->lock_, ACQUIRE) != 0) /* partner: rota__spin_unlock */
-		rota__spin_pause(&spins);
-}
-
 void rota__waitlist_wait_slow(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
 			      bool front)
 {

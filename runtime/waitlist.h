@@ -17,9 +17,17 @@ struct rota_waiter {
 };
 
 struct rota_waitlist {
-	struct rota_atomic_u32 lock_;
+	struct rota_atomic_u64 lock_;
+	struct rota_atomic_u32 mode_; /* of the lock: waitlist_lock_internal.h */
 	uint32_t count_;
 	struct rota_waiter *first_, *last_;
 };
+
+/* One whose lock one thread may come to have for itself, and one that is too short-lived for it. */
+/* clang-format off */
+#define ROTA_WAITLIST_INIT_ { {0}, {0}, 0, NULL, NULL }
+#define ROTA_WAITLIST_SHARED_INIT_ { {0}, { ROTA_WAITLIST_SHARED_ }, 0, NULL, NULL }
+#define ROTA_WAITLIST_SHARED_ 0x80000000u
+/* clang-format on */
 
 #endif

@@ -11,22 +11,11 @@
 #ifndef ROTA_RUNTIME_WAITLIST_INTERNAL_H
 #define ROTA_RUNTIME_WAITLIST_INTERNAL_H
 
-#include "spin_internal.h"
 #include "task_internal.h"
-#include "waitlist.h"
+#include "waitlist_lock_internal.h"
 #include "waker_internal.h"
 
 enum rota__waiter_state { ROTA__WAITER_IDLE, ROTA__WAITER_QUEUED, ROTA__WAITER_GRANTED };
-
-static inline void rota__waitlist_lock(struct rota_waitlist *list)
-{
-	rota__spin_lock(&list->lock_);
-}
-
-static inline void rota__waitlist_unlock(struct rota_waitlist *list)
-{
-	rota__spin_unlock(&list->lock_);
-}
 
 static inline bool rota__waitlist_empty(const struct rota_waitlist *list)
 {
@@ -44,7 +33,7 @@ void rota__waitlist_outlast_slow(const struct rota_waitlist *list);
  * are about to drop it. */
 static inline void rota__waitlist_outlast(const struct rota_waitlist *list)
 {
-	if (__builtin_expect(rota__load(&list->lock_, ACQUIRE) != 0, 0)) /* partner: rota__spin_unlock */
+	if (__builtin_expect(rota__load(&list->lock_, ACQUIRE) & ROTA__LIST_LOCKED, 0)) /* partner: unlock */
 		rota__waitlist_outlast_slow(list);
 }
 

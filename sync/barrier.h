@@ -21,7 +21,7 @@ struct rota_barrier {
 };
 
 /* clang-format off */
-#define ROTA_BARRIER_INIT(count) { {{0}, 0, NULL, NULL}, (count), 0, 0 }
+#define ROTA_BARRIER_INIT(count) { ROTA_WAITLIST_INIT_, (count), 0, 0 }
 /* clang-format on */
 
 /* 0, or -EINVAL: count 0. */

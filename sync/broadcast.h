@@ -46,7 +46,7 @@ struct rota_broadcast_receiver {
 		type elem_; \
 	}
 #define ROTA_BROADCAST_INIT(storage) \
-	{ {{0}, 0, NULL, NULL}, sizeof((storage).elem_), \
+	{ ROTA_WAITLIST_INIT_, sizeof((storage).elem_), \
 	  sizeof((storage).words_) / sizeof(uint64_t) / ROTA_BROADCAST_WORDS_((storage).elem_), \
 	  ROTA_BROADCAST_WORDS_((storage).elem_), (storage).words_, {0}, 0, 1 }
 /* clang-format on */

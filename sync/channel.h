@@ -53,8 +53,8 @@ struct rota_channel {
 #define ROTA_CHANNEL_RENDEZVOUS_INIT(elem_size) ROTA_CHANNEL_INIT_(NULL, elem_size, 0, 0, 0)
 #define ROTA_CHANNEL_UNBOUNDED_INIT(elem_size) ROTA_CHANNEL_INIT_(NULL, elem_size, ROTA_UNBOUNDED, 0, 0)
 #define ROTA_CHANNEL_INIT_(buffer, elem_size, capacity, slots, lent) \
-	{ buffer, elem_size, capacity, slots, 0, lent, {0}, {{0}, 0, NULL, NULL}, {0}, {0}, 0, {0}, \
-	  {{0}, 0, NULL, NULL}, {0}, {0}, 0, 0 }
+	{ buffer, elem_size, capacity, slots, 0, lent, {0}, ROTA_WAITLIST_INIT_, {0}, {0}, 0, {0}, \
+	  ROTA_WAITLIST_INIT_, {0}, {0}, 0, 0 }
 /* clang-format on */
 
 /* Allocates the buffer of a bounded channel when that takes up to 32 KiB; a larger one, and that of an unbounded channel, is

@@ -15,7 +15,7 @@ struct rota_cond {
 };
 
 /* clang-format off */
-#define ROTA_COND_INIT { {{0}, 0, NULL, NULL} }
+#define ROTA_COND_INIT { ROTA_WAITLIST_INIT_ }
 /* clang-format on */
 
 ROTA_API void rota_cond_init(struct rota_cond *c);

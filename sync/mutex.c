@@ -80,7 +80,7 @@ static __attribute__((noinline)) int trylock_carefully(struct rota_mutex *m, uin
 /* As most find it. false: *ret_state is what it was. */
 static inline bool try_free(struct rota_mutex *m, uint64_t *ret_state)
 {
-	*ret_state = rota__word_guess(&m->state_, &m->waiters_.lock_, 0);
+	*ret_state = rota__word_guess(&m->state_, &m->waiters_.mode_, 0);
 	return rota__word_try(&m->state_, ret_state, 0, LOCKED, ACQUIRE); /* partner: the RELEASE of unlock */
 }
 
@@ -230,7 +230,7 @@ static __attribute__((noinline)) void release_carefully(struct rota_mutex *m, ui
 
 void rota__mutex_release(struct rota_mutex *m)
 {
-	uint64_t state = rota__word_guess(&m->state_, &m->waiters_.lock_, LOCKED);
+	uint64_t state = rota__word_guess(&m->state_, &m->waiters_.mode_, LOCKED);
 
 	if (!rota__word_try(&m->state_, &state, LOCKED, 0, RELEASE)) /* partner: the ACQUIRE of the next lock */
 		release_carefully(m, state);

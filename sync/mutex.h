@@ -18,7 +18,7 @@ struct rota_mutex {
 };
 
 /* clang-format off */
-#define ROTA_MUTEX_INIT { {0}, {NULL}, {{0}, 0, NULL, NULL} }
+#define ROTA_MUTEX_INIT { {0}, {NULL}, ROTA_WAITLIST_INIT_ }
 /* clang-format on */
 
 ROTA_API void rota_mutex_init(struct rota_mutex *m);

@@ -18,7 +18,7 @@ struct rota_notify {
 };
 
 /* clang-format off */
-#define ROTA_NOTIFY_INIT { {0}, {{0}, 0, NULL, NULL} }
+#define ROTA_NOTIFY_INIT { {0}, ROTA_WAITLIST_INIT_ }
 /* clang-format on */
 
 ROTA_API void rota_notify_init(struct rota_notify *n);

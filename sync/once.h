@@ -18,7 +18,7 @@ struct rota_once {
 };
 
 /* clang-format off */
-#define ROTA_ONCE_INIT { {0}, 0, {{0}, 0, NULL, NULL} }
+#define ROTA_ONCE_INIT { {0}, 0, ROTA_WAITLIST_INIT_ }
 /* clang-format on */
 
 ROTA_API void rota_once_init(struct rota_once *o);

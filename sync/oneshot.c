@@ -34,7 +34,7 @@ static __attribute__((noinline)) void send_nothing(struct rota_oneshot *o, struc
 	rota__wake_batch_init(&batch);
 	rota__wake_batch_put(&batch, claimed);
 	rota__waitlist_grant_all(&o->waiters_, TAG_NOTHING, &batch);
-	rota__waitlist_unlock(&o->waiters_);
+	rota__waitlist_unlock_shared(&o->waiters_);
 	rota__wake_batch_submit(&batch);
 }
 
@@ -44,10 +44,10 @@ int rota_oneshot_send(struct rota_oneshot *o, void *value)
 	struct rota_waker claimed = { NULL, NULL };
 	int rc;
 
-	rota__waitlist_lock(list);
+	rota__waitlist_lock_shared(list);
 	if (o->state_ != EMPTY) {
 		rc = o->state_ == CLOSED ? -EPIPE : -EEXIST;
-		rota__waitlist_unlock(list);
+		rota__waitlist_unlock_shared(list);
 		return rc == -EEXIST ? rota__sync_misuse("rota_oneshot_send: a value was sent before", rc) : rc;
 	}
 	o->value_ = value;
@@ -59,7 +59,7 @@ int rota_oneshot_send(struct rota_oneshot *o, void *value)
 			return 0;
 		}
 	}
-	rota__waitlist_unlock(list);
+	rota__waitlist_unlock_shared(list);
 	rota__wake_claimed(claimed);
 	return 0;
 }
@@ -69,11 +69,11 @@ void rota_oneshot_close(struct rota_oneshot *o)
 	struct rota__wake_batch batch;
 
 	rota__wake_batch_init(&batch);
-	rota__waitlist_lock(&o->waiters_);
+	rota__waitlist_lock_shared(&o->waiters_);
 	if (o->state_ == EMPTY)
 		o->state_ = CLOSED;
 	rota__waitlist_grant_all(&o->waiters_, TAG_NOTHING, &batch);
-	rota__waitlist_unlock(&o->waiters_);
+	rota__waitlist_unlock_shared(&o->waiters_);
 	rota__wake_batch_submit(&batch);
 }
 
@@ -93,9 +93,9 @@ int rota_oneshot_try_recv(struct rota_oneshot *o, void **ret_value)
 {
 	int rc;
 
-	rota__waitlist_lock(&o->waiters_);
+	rota__waitlist_lock_shared(&o->waiters_);
 	rc = take(o, ret_value);
-	rota__waitlist_unlock(&o->waiters_);
+	rota__waitlist_unlock_shared(&o->waiters_);
 	return rc;
 }
 
@@ -122,9 +122,9 @@ static rota_poll granted(struct rota_oneshot_op *op)
 		op->value = o->value_;
 		op->future.status = 0;
 	} else {
-		rota__waitlist_lock(&o->waiters_);
+		rota__waitlist_lock_shared(&o->waiters_);
 		o->state_ = SENT;
-		rota__waitlist_unlock(&o->waiters_);
+		rota__waitlist_unlock_shared(&o->waiters_);
 	}
 	return ROTA_READY;
 }
@@ -136,9 +136,9 @@ static __attribute__((noinline)) rota_poll recv_locked(struct rota_oneshot_op *o
 	struct rota_waiter *waiter = &op->waiter_;
 	int rc = -ECANCELED;
 
-	rota__waitlist_lock(&o->waiters_);
+	rota__waitlist_lock_shared(&o->waiters_);
 	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
-		rota__waitlist_unlock(&o->waiters_);
+		rota__waitlist_unlock_shared(&o->waiters_);
 		return granted(op);
 	}
 	if (!cancelled(op)) {
@@ -148,7 +148,7 @@ static __attribute__((noinline)) rota_poll recv_locked(struct rota_oneshot_op *o
 	} else if (rota__waiter_queued(waiter)) {
 		rota__waitlist_remove(&o->waiters_, waiter);
 	}
-	rota__waitlist_unlock(&o->waiters_);
+	rota__waitlist_unlock_shared(&o->waiters_);
 	if (rc == -EAGAIN)
 		return ROTA_PENDING;
 	op->future.status = rc;

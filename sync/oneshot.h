@@ -18,7 +18,7 @@ struct rota_oneshot {
 };
 
 /* clang-format off */
-#define ROTA_ONESHOT_INIT { {{0}, 0, NULL, NULL}, NULL, 0 }
+#define ROTA_ONESHOT_INIT { ROTA_WAITLIST_SHARED_INIT_, NULL, 0 }
 /* clang-format on */
 
 ROTA_API void rota_oneshot_init(struct rota_oneshot *o);

@@ -19,7 +19,7 @@ struct rota_rwlock {
 };
 
 /* clang-format off */
-#define ROTA_RWLOCK_INIT { {0}, {NULL}, {{0}, 0, NULL, NULL} }
+#define ROTA_RWLOCK_INIT { {0}, {NULL}, ROTA_WAITLIST_INIT_ }
 /* clang-format on */
 
 ROTA_API void rota_rwlock_init(struct rota_rwlock *l);

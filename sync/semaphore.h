@@ -20,7 +20,7 @@ struct rota_semaphore {
 
 /* `permits` from the start, 0 to ROTA_SEMAPHORE_MAX. */
 /* clang-format off */
-#define ROTA_SEMAPHORE_INIT(permits) { {(uint64_t)(permits) << 3}, {{0}, 0, NULL, NULL} }
+#define ROTA_SEMAPHORE_INIT(permits) { {(uint64_t)(permits) << 3}, ROTA_WAITLIST_INIT_ }
 /* clang-format on */
 
 /* The same; more permits are reported (debug builds abort), and count as ROTA_SEMAPHORE_MAX. */

@@ -21,7 +21,7 @@ struct rota_wait_group {
 };
 
 /* clang-format off */
-#define ROTA_WAIT_GROUP_INIT { {0}, {{0}, 0, NULL, NULL}, 0 }
+#define ROTA_WAIT_GROUP_INIT { {0}, ROTA_WAITLIST_INIT_, 0 }
 /* clang-format on */
 
 ROTA_API void rota_wait_group_init(struct rota_wait_group *g);

@@ -42,7 +42,7 @@ struct rota_watch_receiver {
 		type value_; \
 		struct rota_atomic_u64 words_[(sizeof(type) + 7) / 8]; \
 	}
-#define ROTA_WATCH_INIT(storage) { {{0}, 0, NULL, NULL}, {2}, (storage).words_, sizeof((storage).value_), 0, 1 }
+#define ROTA_WATCH_INIT(storage) { ROTA_WAITLIST_INIT_, {2}, (storage).words_, sizeof((storage).value_), 0, 1 }
 /* clang-format on */
 
 /* Allocates room for one value of `size` bytes and copies the first one. -EINVAL: size 0; -ENOMEM. */

@@ -15,7 +15,7 @@ import sys
 
 SOURCES = ["sync/*.[ch]"] + [f"runtime/{name}.[ch]" for name in (
     "deque", "deque_internal", "inject", "inject_internal", "park", "park_internal", "idle", "idle_internal",
-    "task_state_internal", "waitlist", "waitlist_internal")]
+    "task_state_internal", "waitlist", "waitlist_internal", "waitlist_lock", "waitlist_lock_internal")]
 ORDERS = {"RELAXED": "rlx", "ACQUIRE": "acq", "RELEASE": "rel", "ACQ_REL": "acq_rel", "SEQ_CST": "SEQ_CST"}
 BY_NAME = {"busy word": {"acq", "rel", "rlx"}, "spin lock": {"acq", "rel", "rlx"}, "statistic": {"rlx"},
            "stamp of the broadcast": {"rlx", "rel", "acq"}}
@@ -43,8 +43,8 @@ def fields_of(path, place):
         return ALIASES[path, name].split()
     if "waiter" in place:
         return ["rota_waiter." + name]
-    if name == "lock_":
-        return ["rota_waitlist.lock_"]
+    if name in ("lock_", "mode_"):
+        return ["rota_waitlist." + name]
     base = re.sub(r"_internal$", "", os.path.splitext(os.path.basename(path))[0])
     if path.startswith("sync/"):
         return [f"rota_{'channel' if base.startswith('channel') else base}.{name}"]

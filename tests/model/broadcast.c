@@ -29,6 +29,7 @@ static void values_close(void)
 static void setup(size_t capacity)
 {
 	model_check(rota_broadcast_init(&broadcast, sizeof(uint64_t), capacity) == 0);
+	model_share_list(&broadcast.receivers_);
 	rota_broadcast_subscribe(&broadcast, &start);
 	payload_init();
 }

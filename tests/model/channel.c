@@ -16,9 +16,16 @@ static struct rota_channel_op crowd[3]; /* they wait, in this order: more than o
 static unsigned elems[3];
 static unsigned char large[1024];
 
+static void share(void)
+{
+	model_share_list(&channel.senders_);
+	model_share_list(&channel.receivers_);
+}
+
 static void setup(void)
 {
 	model_check(rota_channel_init(&channel, sizeof(unsigned), 1) == 0);
+	share();
 	got[0] = got[1] = got[2] = got[3] = 0;
 	count = 0;
 	model_misuse_expected = true; /* a send after close */
@@ -27,6 +34,7 @@ static void setup(void)
 static void setup_unbounded(void)
 {
 	model_check(rota_channel_init(&channel, sizeof(unsigned), ROTA_UNBOUNDED) == 0);
+	share();
 	got[0] = got[1] = got[2] = got[3] = 0;
 }
 
@@ -42,6 +50,7 @@ static void setup_filled(void)
 static void setup_grown(void)
 {
 	model_check(rota_channel_init(&channel, sizeof(large), ROTA_UNBOUNDED) == 0);
+	share();
 	for (int i = 0; i < 2; i++)
 		model_check(rota_channel_try_send(&channel, large) == 0);
 	model_check(channel.slots_ == 2);
@@ -50,6 +59,7 @@ static void setup_grown(void)
 static void setup_rendezvous(void)
 {
 	model_check(rota_channel_init(&channel, sizeof(unsigned), 0) == 0);
+	share();
 	got[0] = got[1] = got[2] = got[3] = 0;
 }
 
@@ -455,7 +465,7 @@ const struct model_scenario model_scenarios[] = {
 	  turned_away_from_one_on,
 	  0,
 	  0,
-	  0 },
+	  4 },
 	{ "channel: no slots, close, senders wait, recv",
 	  setup_three_senders_wait_at_no_slots,
 	  { close_it, try_recv_the_first },

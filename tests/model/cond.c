@@ -20,6 +20,7 @@ static void setup(void)
 	model_share(&mutex.state_);
 	mutex.waiters_.lock_.value = 1; /* the hint */
 	rota_cond_init(&cond);
+	model_share_list(&cond.waiters_);
 	things = inside = 0;
 }
 

@@ -6,6 +6,7 @@
 #include "../../runtime/bias_internal.h"
 #include "../../runtime/park_internal.h"
 #include "../../runtime/task_internal.h"
+#include "../../runtime/waitlist.h"
 #include "model.h"
 
 /* A task with a queue of its own, which is a word: 1 while it is submitted and nobody has taken it. */
@@ -38,6 +39,13 @@ extern unsigned model_owners;
 static inline void model_share(struct rota_atomic_u64 *word)
 {
 	word->value |= ROTA__SHARED;
+}
+
+/* The same of a waiter queue's lock; list_lock.c has its other modes. */
+static inline void model_share_list(struct rota_waitlist *list)
+{
+	model_share(&list->lock_);
+	list->mode_.value = ROTA_WAITLIST_SHARED_;
 }
 
 #endif

@@ -31,6 +31,7 @@ static void setup(void)
 	const uint64_t value = 0;
 
 	model_check(rota_watch_init(&watch, sizeof(value), &value) == 0);
+	model_share_list(&watch.receivers_);
 	rota_watch_subscribe(&watch, &start);
 	payload_init();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Words that are biased to a thread, which changes them without a locked instruction, while others take them away from it in
- * the middle of that: no change is lost, and who has BUSY is alone. Each member has words of its own, one after the other,
+ * the middle of that: no change is lost, and who has BUSY, or the lock of a list, is alone. Each member has words of its own, one after the other,
  * which it changes often enough to make them its thread's, and now and then the others change the one that it is at.
  */
 #define _GNU_SOURCE
@@ -12,7 +12,7 @@
 #define MEMBERS 5u
 #define ROUNDS STRESS_FEWER(30u)
 #define WORDS 60u
-#define CHANGES 600u /* of a word by its member, more than ROTA__STREAK */
+#define CHANGES 900u /* by its member, more than ROTA__STREAK of the word, and of the list's lock */
 
 #define LOCKED ((uint64_t)1 << ROTA__BUSY_BITS)
 #define ONE (LOCKED << 1)
@@ -20,8 +20,12 @@
 struct thing {
 	struct rota_atomic_u64 word;
 	struct rota_waitlist list;
-	unsigned long locked, busy;                 /* plain: whoever has LOCKED, or BUSY */
-	struct rota_atomic_u64 ones, locks, busies; /* as whoever did them says */
+	unsigned long locked, busy, listed;                /* plain: whoever has LOCKED, BUSY, or the list's lock */
+	struct rota_atomic_u64 ones, locks, busies, lists; /* as whoever did them says */
+};
+
+struct biased {
+	unsigned of_things, of_lists;
 };
 
 struct shared {
@@ -72,14 +76,24 @@ static void busy(struct thing *thing)
 	rota__fetch_add(&thing->busies, 1, RELAXED);
 }
 
+static void lock_list(struct thing *thing)
+{
+	rota__waitlist_lock(&thing->list);
+	thing->listed++;
+	rota__waitlist_unlock(&thing->list);
+	rota__fetch_add(&thing->lists, 1, RELAXED);
+}
+
 static void change(struct member *member, struct thing *thing)
 {
-	uint32_t dice = stress_below(&member->random, 4);
+	uint32_t dice = stress_below(&member->random, 6);
 
 	if (dice == 0)
 		lock(thing);
 	else if (dice == 1)
 		busy(thing);
+	else if (dice <= 3)
+		lock_list(thing);
 	else
 		add(thing);
 }
@@ -104,7 +118,7 @@ static void work(struct member *member)
 	}
 }
 
-static void look(const struct thing *thing, unsigned *biased)
+static void look(const struct thing *thing, struct biased *words)
 {
 	const uint64_t own = rota__word_own(thing->word.value);
 
@@ -112,14 +126,17 @@ static void look(const struct thing *thing, unsigned *biased)
 	expect(own / ONE, ==, thing->ones.value + thing->busies.value);
 	expect(thing->locked, ==, thing->locks.value);
 	expect(thing->busy, ==, thing->busies.value);
-	*biased += (thing->word.value & ROTA__BIASED) != 0;
+	expect(thing->listed, ==, thing->lists.value);
+	expect(thing->list.lock_.value & ROTA__LIST_LOCKED, ==, 0);
+	words->of_things += (thing->word.value & ROTA__BIASED) != 0;
+	words->of_lists += (thing->list.lock_.value & ROTA__BIASED) != 0;
 }
 
 int main(int argc, char **argv)
 {
 	static struct shared shared;
 	struct stress_random random;
-	unsigned biased = 0;
+	struct biased biased = { 0, 0 };
 
 	rota__bias_always = true;
 	stress_start(argc, argv, crew_report);
@@ -136,7 +153,8 @@ int main(int argc, char **argv)
 		}
 		crew_free(&crew);
 	}
-	printf("%u words were biased in the end\n", biased);
-	expect(biased > 0, ==, rota__sys_has_sequences());
+	printf("%u words and %u locks of lists were biased in the end\n", biased.of_things, biased.of_lists);
+	expect(biased.of_things > 0, ==, rota__sys_has_sequences());
+	expect(biased.of_lists > 0, ==, rota__sys_has_sequences());
 	return 0;
 }

@@ -4,6 +4,9 @@
  * are cloned, and each clone is given back exactly once.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
+
+#include "../../runtime/sys_internal.h"
 #include "../../runtime/waitlist_internal.h"
 
 #include "unit.h"
@@ -188,8 +191,50 @@ UNIT_TEST(waitlist, a_batch_has_room_for_what_it_says)
 
 UNIT_TEST(waitlist, the_lock_excludes)
 {
-	rota__waitlist_lock(&list);
-	expect(rota__spin_trylock(&list.lock_), ==, false);
-	rota__waitlist_unlock(&list);
-	expect(rota__spin_trylock(&list.lock_), ==, true);
+	for (unsigned i = 0; i < 2 * ROTA__STREAK; i++) {
+		rota__waitlist_lock(&list);
+		expect(list.lock_.value & ROTA__LIST_LOCKED, ==, ROTA__LIST_LOCKED);
+		rota__waitlist_unlock(&list);
+		expect(list.lock_.value & ROTA__LIST_LOCKED, ==, 0);
+	}
+}
+
+static void lock_often(void)
+{
+	for (unsigned i = 0; i < ROTA__STREAK; i++) {
+		rota__waitlist_lock(&list);
+		rota__waitlist_unlock(&list);
+	}
+}
+
+static void *lock_elsewhere(void *arg)
+{
+	lock_often();
+	return arg;
+}
+
+UNIT_TEST(waitlist, who_locks_it_often_has_the_lock_alone_until_another_comes)
+{
+	pthread_t thread;
+
+	lock_often();
+	expect((list.lock_.value & ROTA__BIASED) != 0, ==, rota__sys_has_sequences());
+	lock_often();
+	expect((list.lock_.value & ROTA__BIASED) != 0, ==, rota__sys_has_sequences());
+	expect(pthread_create(&thread, NULL, lock_elsewhere, NULL), ==, 0);
+	expect(pthread_join(thread, NULL), ==, 0);
+	expect(list.lock_.value, ==, ROTA__SHARED);
+	lock_often();
+	expect(list.lock_.value, ==, ROTA__SHARED);
+}
+
+UNIT_TEST(waitlist, one_that_begins_as_shared_is_nobodys)
+{
+	list = (struct rota_waitlist)ROTA_WAITLIST_SHARED_INIT_;
+	lock_often();
+	lock_often();
+	expect(list.lock_.value, ==, ROTA__SHARED);
+	rota__waitlist_lock_shared(&list);
+	rota__waitlist_unlock_shared(&list);
+	expect(list.lock_.value, ==, ROTA__SHARED);
 }
