@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The queue of waiters that every primitive of sync/ embeds. Public only for its size; programs never touch it.
- * All zero is a valid, empty queue, so that static initialisers work.
+ * All zero is a valid, empty queue, so that static initialisers work (a oneshot's begins otherwise: below).
  */
 #ifndef ROTA_RUNTIME_WAITLIST_H
 #define ROTA_RUNTIME_WAITLIST_H

@@ -27,8 +27,6 @@ static inline void rota__waiter_init(struct rota_waiter *waiter)
 	*waiter = (struct rota_waiter){ .tag_ = 0 };
 }
 
-void rota__waitlist_outlast_slow(const struct rota_waitlist *list);
-
 /* Waits until nobody has the lock, and sees what was done under it: for who is alone with the list, but for those that
  * are about to drop it. */
 static inline void rota__waitlist_outlast(const struct rota_waitlist *list)

@@ -3,8 +3,8 @@
  * A worker's loop: take a task, run it, and between tasks poll the ring, the timers and the mail.
  *
  * Order of sources: the next slot (a few times in a row), pinned tasks, the run queue (worker_queue.c); when they are
- * empty what the ring has at once when it is handed what waits for it; the injection queue, then others' run queues
- * (worker_search.c); then park in the ring (worker_park.c). After 61
+ * empty what the ring has at once when it is handed what waits for it, a few times in a row; the injection queue, then others'
+ * run queues (worker_search.c); then park in the ring (worker_park.c). After 61
  * tasks, or as many as take about 100 us of late (`poll_at`), the ring and the injection queue are looked at anyway; and
  * after as many as take 10 us (`look_at`) the words that tell whether somebody has left tasks, for which the kernel is not
  * asked.
@@ -24,6 +24,8 @@
 #include "sys_internal.h"
 #include "turns_internal.h"
 #include "valgrind_internal.h"
+
+#define SUBMITS_MAX 128u
 
 /* Assembly reads them: without `used` link-time optimisation would drop them. They are here and nowhere else since a
  * linker that looks for this file in an archive does so for other reasons: what assembly names it learns too late. */
@@ -269,17 +271,37 @@ static rota_task *look_up(struct rota__worker *worker, rota_task *task)
 /*
  * The queues are empty, and operations wait to be submitted. Most sends are over as soon as they are, and many receives: then the
  * worker has tasks of its own. To take those of others instead would bring the two ends of a connection to two workers, who
- * share its sockets from then on: with 50 connections in one process a round trip took 6.5 us of CPU in place of 4.8.
+ * share its sockets from then on: with 50 connections in one process a round trip took 6.5 us of CPU in place of 4.8. But two
+ * tasks that talk to each other could go on so for ever, while others wait: so not when there is something to do for whoever
+ * comes first, nor, save once, when some worker is stuck, and SUBMITS_MAX times in a row at most.
  */
+static bool submits_first(const struct rota__worker *worker, unsigned submits)
+{
+	rota_runtime *rt = worker->rt;
+
+	if (!worker->unsubmitted || submits >= SUBMITS_MAX || rota__inject_length(&rt->inject) > 0)
+		return false;
+	for (unsigned i = 0; i < rt->worker_count && submits > 0 && !worker->spare; i++) {
+		if (rota__worker_stalled(&rt->workers[i]))
+			return false;
+	}
+	return true;
+}
+
 static rota_task *submit_first(struct rota__worker *worker)
 {
 	rota__worker_found(worker); /* it does not search meanwhile */
-	rota__worker_submit(worker);
+	if (worker->spare)
+		poll(worker); /* where it gives way */
+	else
+		rota__worker_submit(worker);
 	return rota__worker_take_local(worker);
 }
 
 void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void *arg, uint64_t deadline)
 {
+	unsigned submits = 0; /* since the last search */
+
 	worker->switches = true;
 	while (!done(arg)) {
 		rota_task *task = worker->picked;
@@ -292,10 +314,14 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 		}
 		if (task == NULL)
 			task = rota__worker_take_local(worker);
-		if (task == NULL && worker->unsubmitted)
+		if (task == NULL && submits_first(worker, submits)) {
+			submits++;
 			task = submit_first(worker);
-		if (task == NULL)
+		}
+		if (task == NULL) {
+			submits = 0;
 			task = rota__worker_search(worker);
+		}
 		if (task != NULL) {
 			rota__worker_found(worker);
 			if (worker->unsubmitted && may_be_long(worker, task))
@@ -303,6 +329,9 @@ void rota__worker_run(struct rota__worker *worker, bool (*done)(void *arg), void
 			run(worker, task);
 		} else if (deadline != ROTA_NEVER && rota__sys_clock() >= deadline) {
 			break;
+		} else if (worker->spare && worker->unsubmitted) {
+			rota__worker_found(worker); /* it does not search meanwhile */
+			poll(worker);               /* submits while it counts as awake: the monitor lets in who is */
 		} else {
 			rota__worker_park(worker, deadline);
 		}

@@ -33,6 +33,7 @@ struct rota__loot {
 	uint64_t runs, finished, parks; /* the worker's own */
 	bool weighed;                   /* whether it pays to share was looked at */
 	uint64_t from_mean, from_runs, from_parks;
+	uint32_t submits, from_submits;
 };
 
 struct rota__worker {
@@ -69,7 +70,7 @@ struct rota__worker {
 	uint64_t free_until; /* below this value of `runs` who yields goes on without a look: see rota__worker_goes_on */
 	unsigned look_every;  /* tasks between two such looks */
 	uint64_t gave_way_at; /* a spare: clock when it last let others have its CPU */
-	uint64_t woke_at;     /* clock at the end of the last park */
+	uint64_t woke_at;     /* clock at the end of the last park, or of what is like one (rota__worker_submit) */
 	uint64_t woke_runs;   /* `runs` then */
 	uint64_t random;
 	uint64_t next_id, last_id; /* block of task numbers */
@@ -104,6 +105,7 @@ struct rota__worker {
 	struct rota_atomic_ptr forks;   /* of the fiber that runs, if it has any: where thieves look */
 	void *io;                       /* the driver's part; set before the worker is published */
 	struct rota_atomic_u32 marking; /* a thief's: the lock of those that mark the next task (next_internal.h) */
+	struct rota_atomic_u32 submits; /* times that it submitted because it had nothing else to do (worker_park.c) */
 	struct rota_atomic_u32 given; /* a spare's: the CPU that it gives away just now, plus one (turns_internal.h) */
 
 	/* anybody */

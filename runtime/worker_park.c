@@ -147,6 +147,7 @@ void rota__worker_submit(struct rota__worker *worker)
 	rota__worker_account(worker, now);
 	count_sparse(worker, now);
 	rota__count(&worker->operations, worker->rt->driver->poll(worker));
+	rota__store(&worker->submits, rota__load(&worker->submits, RELAXED) + 1, RELAXED); /* a hint for thieves */
 	arise(worker);
 	rota__worker_take_mail(worker);
 }

@@ -62,7 +62,7 @@ static void judge(struct rota__worker *worker)
 		leave_together(from, (uint64_t)loot->tasks * KEEP_RUNS, ROTA__FETCH_COST_NS);
 }
 
-/* Whether thief and victim, each of which was busy all the while, have run less than half of the tasks since the theft that the
+/* Whether thief and victim, each of which was busy with tasks all the while, have run less than half of the tasks since the theft that the
  * victim would have run alone. Of new tasks, which have ended, nobody knows how long they would have been. */
 static bool hinder_each_other(const struct rota__worker *worker, uint64_t elapsed, uint64_t ran, uint64_t from_ran)
 {
@@ -70,7 +70,9 @@ static bool hinder_each_other(const struct rota__worker *worker, uint64_t elapse
 
 	return !loot->from->spare && rota__load(&worker->finished, RELAXED) - loot->finished <= ran / 2 &&
 	       rota__load(&worker->parks, RELAXED) == loot->parks &&
-	       rota__load(&loot->from->parks, RELAXED) == loot->from_parks && elapsed < ran * WEIGH_MAX_NS &&
+	       rota__load(&loot->from->parks, RELAXED) == loot->from_parks &&
+	       rota__load(&worker->submits, RELAXED) == loot->submits &&
+	       rota__load(&loot->from->submits, RELAXED) == loot->from_submits && elapsed < ran * WEIGH_MAX_NS &&
 	       elapsed < from_ran * WEIGH_MAX_NS && loot->from_mean > 0 &&
 	       2 * (ran + from_ran) * loot->from_mean < elapsed;
 }
@@ -129,6 +131,8 @@ static rota_task *steal_from(struct rota__worker *worker, struct rota__worker *v
 		.from_mean = rota__load(&victim->mean, RELAXED),
 		.from_runs = rota__load(&victim->runs, RELAXED),
 		.from_parks = rota__load(&victim->parks, RELAXED),
+		.submits = rota__load(&worker->submits, RELAXED),
+		.from_submits = rota__load(&victim->submits, RELAXED),
 	};
 	rota__worker_poll_after(worker, worker->loot.runs, WEIGH_RUNS); /* which weighs it */
 	return task;

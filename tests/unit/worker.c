@@ -4,6 +4,8 @@
  * that starves makes a test hang.
  */
 #define _GNU_SOURCE
+#include <sys/socket.h>
+
 #include "../../runtime/bias_internal.h"
 #include "../../runtime/cost_internal.h"
 #include "../../runtime/runtime_internal.h"
@@ -664,4 +666,71 @@ UNIT_TEST(worker, what_is_woken_by_a_computation_is_taken_over)
 UNIT_TEST(worker, timers_behind_a_computation_are_taken_over)
 {
 	expect_rescue(hog_with_timer);
+}
+
+/* --- beside two tasks whose operations are over as soon as they are submitted --- */
+
+static int sockets[2];
+static struct rota_atomic_u32 silent;
+
+/* Sends a byte to the other one and waits for one from him, until both are to fall silent. */
+static int talk(void *arg)
+{
+	const int fd = sockets[(intptr_t)arg];
+	char byte = 'x';
+
+	while (rota__load(&silent, SEQ_CST) == 0 && rota_send(fd, &byte, 1, 0) == 1 && rota_recv(fd, &byte, 1, 0) == 1)
+		;
+	shutdown(fd, SHUT_RDWR);
+	return 0;
+}
+
+static rota_task *talkers[2];
+
+static int begin_to_talk(void *arg)
+{
+	(void)arg;
+	expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), ==, 0);
+	for (intptr_t i = 0; i < 2; i++)
+		talkers[i] = unit_spawn(talk, (void *)i);
+	return 0;
+}
+
+static int end_the_talk(void *arg)
+{
+	(void)arg;
+	rota__store(&silent, 1, SEQ_CST);
+	for (unsigned i = 0; i < 2; i++)
+		unit_expect_join(talkers[i], 0);
+	for (unsigned i = 0; i < 2; i++)
+		expect(rota_close(sockets[i]), ==, 0);
+	return 0;
+}
+
+/* Runs fn(NULL), which comes from outside, several times beside two that talk. */
+static void expect_a_turn_beside_talk(unsigned workers, rota_fn *fn)
+{
+	const struct rota_config config = { .workers = workers };
+	rota_runtime *rt = NULL;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	rota__store(&silent, 0, SEQ_CST);
+	expect(rota_block_on(rt, begin_to_talk, NULL), ==, 0);
+	for (int round = 0; round < 20; round++) {
+		rota__store(&done, 0, SEQ_CST);
+		expect(rota_block_on(rt, fn, NULL), ==, 0);
+		expect(is_done(), ==, true);
+	}
+	expect(rota_block_on(rt, end_the_talk, NULL), ==, 0);
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(worker, what_is_injected_runs_beside_two_that_talk)
+{
+	expect_a_turn_beside_talk(1, set_done);
+}
+
+UNIT_TEST(worker, what_is_queued_behind_a_computation_is_taken_by_a_worker_whose_tasks_talk)
+{
+	expect_a_turn_beside_talk(2, hog_with_spawned);
 }
