@@ -26,8 +26,10 @@ static ssize_t try_read(struct rota_op *op, const struct iovec *iov, int iovcnt)
 {
 	int n = rota__sys_read_cached(op->fd_, iov, iovcnt, (off_t)op->offset_);
 
-	if (n == -EOPNOTSUPP) /* a file system without it; or the number means something else by now */
+	if (n == -EOPNOTSUPP) { /* a file system without it; or the number means something else by now */
 		rota__fd_hint(&rota__fd_cached, op->fd_, false);
+		rota__fd_hint(&rota__fd_devices, op->fd_, rota__sys_kind(op->fd_) == ROTA__KIND_DEVICE);
+	}
 	return n;
 }
 

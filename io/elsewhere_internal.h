@@ -11,12 +11,13 @@
  *   the owner         adds an operation when it fills its entry in. When it has cancelled one it doubts, and puts a timeout into
  *                     the ring: the pause.
  *   who reaps         the last completion takes the operation out, before that says anything to anybody: so what is listed is in
- *                     the kernel, and a cancel by its address means no other. The end of the pause makes the owner look.
+ *                     the kernel, or about to be, and a cancel by its address means no other. The end of the pause makes the owner look.
  *   the owner         then mails a cancel of each that is to end, which begins the next pause. When a descriptor is being closed
  *                     it does so at once.
  *   who rescues       cancels in the owner's place, and doubts; the pause is left to the owner.
  *
- * Order of locks: the list's, then those of slots.
+ * Order of locks: the list's, then those of slots. (One that is added is in a slot of its own then, as whoever fills it in has it:
+ * nobody else finds it in the list before, nor waits for the list with a slot that is listed.)
  */
 #ifndef ROTA_IO_ELSEWHERE_INTERNAL_H
 #define ROTA_IO_ELSEWHERE_INTERNAL_H

@@ -13,14 +13,21 @@ struct rota__fd_hints rota__fd_devices;
 
 bool rota__fd_is(const struct rota__fd_hints *hints, int fd)
 {
+	struct rota_atomic_u64 *asked;
+	uint64_t bit;
+
 	if ((unsigned)fd >= ROTA__HINTED_FDS)
 		return false;
-	if (!rota__fd_hinted(&rota__fd_asked, fd)) {
+	asked = &rota__fd_asked.bits[fd / 64];
+	bit = (uint64_t)1 << (fd % 64);
+	if (!(rota__load(asked, ACQUIRE) & bit)) { /* partner: below */
 		const enum rota__sys_kind kind = rota__sys_kind(fd);
 
+		if (kind == ROTA__KIND_NONE) /* who has the number next is to be asked */
+			return false;
 		rota__fd_hint(&rota__fd_cached, fd, kind == ROTA__KIND_CACHED);
 		rota__fd_hint(&rota__fd_devices, fd, kind == ROTA__KIND_DEVICE);
-		rota__fd_hint(&rota__fd_asked, fd, true);
+		rota__fetch_or(asked, bit, RELEASE); /* whoever sees it sees the answer */
 	}
 	return rota__fd_hinted(hints, fd);
 }

@@ -15,6 +15,7 @@
 
 #include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
+#include "fd_hint_internal.h"
 #include "process_internal.h"
 
 enum { RUN_NEW, RUN_SPAWN, RUN_RUN };
@@ -44,6 +45,7 @@ static void stop(struct rota_process_run_op *op, int error)
 
 static void channel_close(struct rota_process_channel_ *channel)
 {
+	rota__fd_forget(channel->fd);
 	rota__sys_close(channel->fd);
 	channel->fd = -1;
 }

@@ -6,6 +6,7 @@
 
 #include "../runtime/sys_internal.h"
 #include "../runtime/worker_internal.h"
+#include "fd_hint_internal.h"
 #include "sys_internal.h"
 
 #ifndef IORING_ENTER_NO_IOWAIT
@@ -135,6 +136,9 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 		if (rota__sys_ring_hides(op))
 			sqe->opcode = NO_OPCODE;
 	}
+	op->elsewhere_ = 0;
+	if (op->opcode_ == IORING_OP_CLOSE)
+		rota__fd_forget(op->fd_); /* again: somebody may have asked since */
 	if (op->changes_)
 		sqe->len = IORING_POLL_ADD_MULTI;
 	sqe->user_data = (uintptr_t)op;
@@ -235,7 +239,8 @@ unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns)
 
 bool rota__ring_is_due(const struct rota__ring *ring)
 {
-	return rota__ring_has_news(ring) || rota__ring_completed(ring) || rota__ring_has_mail(ring);
+	return rota__ring_has_news(ring) || rota__ring_completed(ring) || rota__ring_has_mail(ring) ||
+	       rota__elsewhere_is_due(&ring->elsewhere);
 }
 
 bool rota__ring_unsubmitted(const struct rota__ring *ring)

@@ -219,7 +219,7 @@ enum rota__sys_kind rota__sys_kind(int fd)
 	struct stat status;
 
 	if (fstat(fd, &status) < 0)
-		return ROTA__KIND_OTHER;
+		return ROTA__KIND_NONE;
 	if (S_ISCHR(status.st_mode) && major(status.st_rdev) != MEMORY_DEVICES)
 		return ROTA__KIND_DEVICE;
 	if (!S_ISREG(status.st_mode))

@@ -125,7 +125,7 @@ bool rota__sys_is_file(int fd);
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
 /* CACHED: a regular file that was opened without O_DIRECT. DEVICE: a character device; but /dev/null and its like, whose calls
  * do not wait, are OTHER. */
-enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DEVICE };
+enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DEVICE, ROTA__KIND_NONE };
 enum rota__sys_kind rota__sys_kind(int fd);
 
 /* true: it is open, without O_NONBLOCK. */

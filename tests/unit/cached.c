@@ -264,3 +264,18 @@ UNIT_TEST(cached, others_get_their_turn)
 {
 	in_fibers(fair_script, 0);
 }
+
+/* A number that nobody had when it was looked up is looked up again. */
+UNIT_TEST(cached, a_number_that_was_nobodys_is_asked_again)
+{
+	enum { NUMBER = 61 }; /* below the least limit that the suite sets */
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	expect(master, >=, 0);
+	expect(rota__fd_is(&rota__fd_devices, NUMBER), ==, false);
+	expect(dup2(master, NUMBER), ==, NUMBER);
+	expect(rota__fd_is(&rota__fd_devices, NUMBER), ==, true);
+	rota__fd_forget(NUMBER);
+	expect(close(NUMBER), ==, 0);
+	expect(close(master), ==, 0);
+}
