@@ -270,7 +270,7 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 		extra = rota__extra_of(task);
 	if (extra == NULL)
 		return -ENOMEM;
-	scope->opener_waits_ = (struct rota_waitlist){ .count_ = 0 };
+	scope->opener_waits_ = (struct rota_waitlist)ROTA_WAITLIST_SHARED_INIT_; /* most live shortly */
 	scope->places_ = (struct rota_waitlist){ .count_ = 0 };
 	scope->opener_ = task;
 	scope->outer_ = extra->opened;

@@ -40,12 +40,12 @@
 
 static inline void rota__scope_lock(struct rota_scope *scope)
 {
-	rota__waitlist_lock(&scope->opener_waits_);
+	rota__waitlist_lock_shared(&scope->opener_waits_);
 }
 
 static inline void rota__scope_unlock(struct rota_scope *scope)
 {
-	rota__waitlist_unlock(&scope->opener_waits_);
+	rota__waitlist_unlock_shared(&scope->opener_waits_);
 }
 
 /* 0, or the negative errno that waits inside end with. */

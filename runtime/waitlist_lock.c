@@ -22,7 +22,7 @@ static inline void count(struct rota_waitlist *list)
 	rota__store(&list->mode_, word & ROTA__BIASED ? ROTA__LIST_BIASED : ROTA_WAITLIST_SHARED_, RELAXED);
 }
 
-void rota__waitlist_lock_contended(struct rota_waitlist *list)
+static __attribute__((noinline)) void lock_contended(struct rota_waitlist *list)
 {
 	uint64_t state = rota__load(&list->lock_, RELAXED);
 	unsigned spins = 0;
@@ -52,7 +52,17 @@ void rota__waitlist_lock_slow(struct rota_waitlist *list)
 	if (rota__cas_strong(&list->lock_, &state, ROTA__LIST_LOCKED, ACQUIRE))
 		count(list);
 	else
-		rota__waitlist_lock_contended(list);
+		lock_contended(list);
+}
+
+void rota__waitlist_lock_shared_slow(struct rota_waitlist *list)
+{
+	unsigned spins = 0;
+
+	while (rota__load(&list->lock_, RELAXED) & ROTA__LIST_LOCKED ||
+	       rota__swap(&list->lock_, ROTA__SHARED | ROTA__LIST_LOCKED, ACQUIRE) &
+		       ROTA__LIST_LOCKED) /* partner: unlock */
+		rota__spin_pause(&spins);
 }
 
 void rota__waitlist_unlock_slow(struct rota_waitlist *list)

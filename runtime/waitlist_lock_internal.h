@@ -27,7 +27,7 @@
 #define ROTA__LIST_BIASED (ROTA_WAITLIST_SHARED_ >> 1) /* a mode; those below it count, and say whom */
 
 void rota__waitlist_lock_slow(struct rota_waitlist *list);
-void rota__waitlist_lock_contended(struct rota_waitlist *list);
+void rota__waitlist_lock_shared_slow(struct rota_waitlist *list);
 void rota__waitlist_unlock_slow(struct rota_waitlist *list);
 void rota__waitlist_outlast_slow(const struct rota_waitlist *list);
 
@@ -38,7 +38,7 @@ static inline void rota__waitlist_lock_shared(struct rota_waitlist *list)
 	const uint64_t old = rota__swap(&list->lock_, ROTA__SHARED | ROTA__LIST_LOCKED, ACQUIRE);
 
 	if (__builtin_expect(old & ROTA__LIST_LOCKED, 0))
-		rota__waitlist_lock_contended(list);
+		rota__waitlist_lock_shared_slow(list);
 }
 
 static inline void rota__waitlist_unlock_shared(struct rota_waitlist *list)

@@ -465,7 +465,7 @@ const struct model_scenario model_scenarios[] = {
 	  turned_away_from_one_on,
 	  0,
 	  0,
-	  4 },
+	  0 },
 	{ "channel: no slots, close, senders wait, recv",
 	  setup_three_senders_wait_at_no_slots,
 	  { close_it, try_recv_the_first },
