@@ -11,7 +11,8 @@
  *   the owner         adds an operation when it fills its entry in. When it has cancelled one it doubts, and puts a timeout into
  *                     the ring: the pause.
  *   who reaps         the last completion takes the operation out, before that says anything to anybody: so what is listed is in
- *                     the kernel, or about to be, and a cancel by its address means no other. The end of the pause makes the owner look.
+ *                     the kernel, or about to be, and a cancel by its address means no other. The end of the pause makes the
+ *                     owner look.
  *   the owner         then mails a cancel of each that is to end, which begins the next pause. When a descriptor is being closed
  *                     it does so at once.
  *   who rescues       cancels in the owner's place, and doubts; the pause is left to the owner.
