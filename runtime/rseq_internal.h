@@ -58,8 +58,24 @@ differs:
 	return false;
 }
 
+extern const struct rseq_cs rota__sequences[] __asm__("__start___rseq_cs") __attribute__((visibility("hidden"), weak));
+extern const struct rseq_cs rota__sequences_end[] __asm__("__stop___rseq_cs")
+	__attribute__((visibility("hidden"), weak));
+
 #endif
 #endif
+
+/* Where a thread was that a signal finds at `pc`: if it was cut off, that is in no function any more, and not to be unwound. */
+static inline uintptr_t rota__replace_interrupted(uintptr_t pc)
+{
+#if defined(ROTA__REPLACES) && !defined(ROTA__MODEL)
+	for (const struct rseq_cs *sequence = rota__sequences; sequence != rota__sequences_end; sequence++) {
+		if (sequence->abort_ip == pc)
+			return (uintptr_t)sequence->start_ip;
+	}
+#endif
+	return pc;
+}
 
 /* Whether the calling thread is registered, so that the kernel cuts off its sequences. */
 static inline bool rota__replaces_here(void)

@@ -11,6 +11,7 @@
 
 #include "log_internal.h"
 #include "place_internal.h"
+#include "rseq_internal.h"
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
@@ -29,18 +30,11 @@
 static struct sigaction former;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void *interrupted_at(const void *context)
-{
-	const ucontext_t *uc = context;
-
 #if defined(__x86_64__)
-	return (void *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__)
-	return (void *)(uintptr_t)uc->uc_mcontext.pc;
+#define PC gregs[REG_RIP]
 #else
-	return NULL;
+#define PC pc
 #endif
-}
 
 /* The frames from the interrupted instruction outwards; those of the handler itself are left out. */
 static void capture_frames(struct rota__capture *capture, void *at)
@@ -62,6 +56,17 @@ static void capture_frames(struct rota__capture *capture, void *at)
 	memmove(capture->frames, capture->frames + skip, (size_t)capture->count * sizeof(capture->frames[0]));
 }
 
+/* The unwinder goes by the context, too. */
+static void capture_stack(struct rota__capture *capture, ucontext_t *context)
+{
+	const __typeof__(context->uc_mcontext.PC) pc = context->uc_mcontext.PC;
+	const uintptr_t at = rota__replace_interrupted((uintptr_t)pc);
+
+	context->uc_mcontext.PC = (__typeof__(pc))at;
+	capture_frames(capture, (void *)at);
+	context->uc_mcontext.PC = pc;
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	struct rota__worker *worker = rota__worker_self();
@@ -69,7 +74,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 	if (worker != NULL &&
 	    rota__cas_strong(&worker->capture.state, &wanted, ROTA__CAPTURE_BUSY, ACQUIRE)) { /* partner: ask */
-		capture_frames(&worker->capture, interrupted_at(context));
+		capture_stack(&worker->capture, context);
 		rota__store(&worker->capture.state, ROTA__CAPTURE_TAKEN, RELEASE); /* partner: rota__stall_flush */
 	} else if (former.sa_flags & SA_SIGINFO) {
 		former.sa_sigaction(number, info, context);

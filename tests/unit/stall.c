@@ -201,24 +201,30 @@ UNIT_TEST(stall, of_one_that_blocks_is_told)
 }
 
 static struct unit_capture capturing;
+static unsigned locks;
 
 static bool has_stack(const char *text)
 {
 	return strstr(text, "rota: stall:   at ") != NULL;
 }
 
-/* Keeps its worker until its stack was seen. The thread gives it when it next runs; where that takes too long, there is
+/* Keeps its worker until its stack was seen, and mostly locks a mutex, if `locks` is large. The thread gives it when it next runs; where that takes too long, there is
  * a line alone, and the next report asks again. */
 static int show_stack(void *arg)
 {
 	rota_runtime *rt = rota_runtime_current();
 	const time_t start = expect_seconds_();
+	struct rota_mutex mutex = ROTA_MUTEX_INIT;
 
 	(void)arg;
 	leave_the_spares(); /* one of them would be sent away, and nobody wait */
 	while (metrics(rt).stall_reports == 0 || !has_stack(unit_capture_so_far(&capturing))) {
 		keep_waiting();
 		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+		for (unsigned i = 0; i < locks; i++) {
+			rota_mutex_lock(&mutex);
+			rota_mutex_unlock(&mutex);
+		}
 	}
 	return 0;
 }
@@ -232,12 +238,13 @@ static unsigned count(const char *text, const char *what)
 	return n;
 }
 
-UNIT_TEST(stall, is_reported_with_its_stack)
+static void expect_stack(unsigned n)
 {
 	rota_runtime *rt = new_runtime(ROTA_STALL_REPORT_STACK, ROTA_MS(5));
 	unsigned frames, reports;
 	const char *text;
 
+	locks = n;
 	unit_capture_begin(&capturing);
 	expect(rota_block_on(rt, spawn_named, (void *)show_stack), ==, 0);
 	rota_runtime_free(rt);
@@ -247,6 +254,18 @@ UNIT_TEST(stall, is_reported_with_its_stack)
 	expect_pointer(strstr(text, " \"glutton\" has run for "), !=, NULL);
 	expect(frames, >=, 2); /* where it is, and who called */
 	expect(frames + reports, ==, unit_lines(text));
+}
+
+UNIT_TEST(stall, is_reported_with_its_stack)
+{
+	expect_stack(0);
+}
+
+/* The signal that asks for the stack cuts off restartable sequences, and finds the thread where they abort. */
+UNIT_TEST(stall, is_reported_with_its_stack_when_it_is_cut_off)
+{
+	for (unsigned i = 0; i < 20; i++)
+		expect_stack(100000);
 }
 
 static int be_stalled(void *arg)
