@@ -115,20 +115,25 @@ static inline __attribute__((always_inline)) bool rota__word_try_biased(struct r
 #endif
 }
 
+/* The mode of a young word after one more change by the caller. */
+static inline uint64_t rota__mode_grown(uint64_t mode)
+{
+	const uint64_t self = rota__bias_asked();
+	const uint64_t owner = mode == 0 ? self & ROTA__OWNER_BITS : mode & ROTA__OWNER_BITS;
+
+	if (!(self & ROTA__BIASED) || (self & ROTA__OWNER_BITS) != owner)
+		return ROTA__SHARED;
+	if (mode / ROTA__COUNT == ROTA__STREAK - 1)
+		return rota__bias_grant(self);
+	return (mode | owner) + ROTA__COUNT;
+}
+
 /* What the word is to be after a change by the caller that makes it `next`, but for the mode. */
 static inline uint64_t rota__word_grown(uint64_t next)
 {
-	uint64_t self, owner;
-
 	if (__builtin_expect(next >= ROTA__SHARED, 1))
 		return next;
-	self = rota__bias_asked();
-	owner = next >> ROTA__MODE_SHIFT == 0 ? self & ROTA__OWNER_BITS : next & ROTA__OWNER_BITS;
-	if (!(self & ROTA__BIASED) || (self & ROTA__OWNER_BITS) != owner)
-		return rota__word_own(next) | ROTA__SHARED;
-	if (next / ROTA__COUNT == ROTA__STREAK - 1)
-		return rota__word_own(next) | rota__bias_grant(self);
-	return (next | owner) + ROTA__COUNT;
+	return rota__word_own(next) | rota__mode_grown(next & ~ROTA__OWN);
 }
 
 /* Makes the word what rota__word_grown said, if it is *state. false: it is not, or for nothing; *state is what it is. */

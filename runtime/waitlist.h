@@ -27,7 +27,7 @@ struct rota_waitlist {
 /* clang-format off */
 #define ROTA_WAITLIST_INIT_ { {0}, {0}, 0, NULL, NULL }
 #define ROTA_WAITLIST_SHARED_INIT_ { {0}, { ROTA_WAITLIST_SHARED_ }, 0, NULL, NULL }
-#define ROTA_WAITLIST_SHARED_ 0x80000000u
+#define ROTA_WAITLIST_SHARED_ 0x10000u
 /* clang-format on */
 
 #endif

@@ -4,22 +4,14 @@
 #include "spin_internal.h"
 
 /* With the lock, of a word that was young. */
-static inline void count(struct rota_waitlist *list)
+static inline void grow(struct rota_waitlist *list)
 {
-	const uint32_t mode = rota__load(&list->mode_, RELAXED); /* written under the lock */
-	const uint64_t self = rota__bias_asked();
-	const uint32_t owner = (uint32_t)((self & ROTA__OWNER_BITS) / ROTA__OWNER(1) * (2 * ROTA__STREAK));
-	uint64_t word = ROTA__SHARED;
+	const uint64_t before = rota__load(&list->mode_, RELAXED); /* written under the lock */
+	const uint64_t mode = rota__mode_grown(before << ROTA__MODE_SHIFT);
 
-	if (self & ROTA__BIASED && (mode == 0 || mode / (2 * ROTA__STREAK) == owner / (2 * ROTA__STREAK))) {
-		if (mode % ROTA__STREAK < ROTA__STREAK - 1) {
-			rota__store(&list->mode_, (mode | owner) + 1, RELAXED);
-			return;
-		}
-		word = rota__bias_grant(self);
-	}
-	rota__store(&list->lock_, word | ROTA__LIST_LOCKED, RELAXED); /* a young word that is locked is the holder's */
-	rota__store(&list->mode_, word & ROTA__BIASED ? ROTA__LIST_BIASED : ROTA_WAITLIST_SHARED_, RELAXED);
+	if (mode & ROTA__BIASED) /* a young word that is locked is the holder's; as shared it is left by the unlock */
+		rota__store(&list->lock_, mode | ROTA__LIST_LOCKED, RELAXED);
+	rota__store(&list->mode_, (uint32_t)(mode >> ROTA__MODE_SHIFT), RELAXED);
 }
 
 static __attribute__((noinline)) void lock_contended(struct rota_waitlist *list)
@@ -36,7 +28,7 @@ static __attribute__((noinline)) void lock_contended(struct rota_waitlist *list)
 				return;
 		} else if (rota__cas(&list->lock_, &state, state | ROTA__LIST_LOCKED, ACQUIRE)) { /* partner: unlock */
 			if (state == 0)
-				count(list);
+				grow(list);
 			else
 				rota__store(&list->mode_, ROTA_WAITLIST_SHARED_, RELAXED); /* it may not know yet */
 			return;
@@ -50,7 +42,7 @@ void rota__waitlist_lock_slow(struct rota_waitlist *list)
 
 	/* As a young one, without a look. ACQUIRE, partner: unlock. */
 	if (rota__cas_strong(&list->lock_, &state, ROTA__LIST_LOCKED, ACQUIRE))
-		count(list);
+		grow(list);
 	else
 		lock_contended(list);
 }

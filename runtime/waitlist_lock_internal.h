@@ -3,19 +3,19 @@
  * The lock of a waiter queue: as a spin lock (spin_internal.h), and a biased word (bias_internal.h), so that who is alone with
  * a channel, a broadcast or a watch locks it without a locked instruction.
  *
- * The protocol. The lowest bit of the word is LOCKED, the modes are those of a biased word, but how often one thread has
- * locked a young one in a row is counted in `mode_`, under the lock: so a young lock costs little more than a spin lock, which
- * matters to those that live shortly. Else `mode_` is a hint, which tells how to lock without a look at the word: SHARED means
- * that the word is so, for ever; BIASED that it was.
+ * The protocol. The lowest bit of the word is LOCKED, the modes are those of a biased word; but that of a young one stands in
+ * `mode_`, and is changed under the lock: so a young lock costs little more than a spin lock, which matters to those that
+ * live shortly. Else `mode_` is a hint, which tells how to lock without a look at the word: SHARED means that the word is so,
+ * for ever, or will be when its holder unlocks it; BIASED that it was.
  *
- *   young    0, or LOCKED: a compare-and-swap from 0. With the lock, the STREAK-th in a row makes the word biased, the first
- *            one by another thread makes it shared; the word is changed first, then the mode.
+ *   young    0, or LOCKED: a compare-and-swap from 0. With the lock, the STREAK-th in a row makes the word biased, before the
+ *            mode; the first one by another thread makes the mode shared, and its unlock the word.
  *   biased   a look and a store by its owner, to lock and to unlock; whoever else wants it makes it shared (rota__bias_revoke),
  *            which keeps LOCKED: if that is set, the owner finds it so when it unlocks.
  *   shared   a swap.
  *
- * While LOCKED is set nobody but the holder changes an unbiased word, save by a swap that leaves it as it is: so unlocking is a
- * store, the last touch.
+ * While LOCKED is set nobody but the holder changes an unbiased word, save by a swap that leaves LOCKED and makes it shared, as
+ * the holder will: so unlocking is a store, the last touch.
  */
 #ifndef ROTA_RUNTIME_WAITLIST_LOCK_INTERNAL_H
 #define ROTA_RUNTIME_WAITLIST_LOCK_INTERNAL_H
@@ -24,7 +24,9 @@
 #include "waitlist.h"
 
 #define ROTA__LIST_LOCKED ((uint64_t)1)
-#define ROTA__LIST_BIASED (ROTA_WAITLIST_SHARED_ >> 1) /* a mode; those below it count, and say whom */
+#define ROTA__LIST_BIASED ((uint32_t)(ROTA__BIASED >> ROTA__MODE_SHIFT)) /* in the mode */
+
+_Static_assert(ROTA__SHARED >> ROTA__MODE_SHIFT == ROTA_WAITLIST_SHARED_, "a mode in 32 bits");
 
 void rota__waitlist_lock_slow(struct rota_waitlist *list);
 void rota__waitlist_lock_shared_slow(struct rota_waitlist *list);
@@ -57,7 +59,7 @@ static inline void rota__waitlist_lock(struct rota_waitlist *list)
 
 	if (mode == ROTA_WAITLIST_SHARED_)
 		rota__waitlist_lock_shared(list);
-	else if (mode != ROTA__LIST_BIASED || !rota__waitlist_try_biased(list, 0, ROTA__LIST_LOCKED))
+	else if (!(mode & ROTA__LIST_BIASED) || !rota__waitlist_try_biased(list, 0, ROTA__LIST_LOCKED))
 		rota__waitlist_lock_slow(list);
 }
 
@@ -67,7 +69,7 @@ static inline void rota__waitlist_unlock(struct rota_waitlist *list)
 
 	if (mode == ROTA_WAITLIST_SHARED_)
 		rota__waitlist_unlock_shared(list);
-	else if (mode != ROTA__LIST_BIASED)
+	else if (!(mode & ROTA__LIST_BIASED))
 		rota__store(&list->lock_, 0, RELEASE); /* partner: lock */
 	else if (!rota__waitlist_try_biased(list, ROTA__LIST_LOCKED, 0))
 		rota__waitlist_unlock_slow(list);

@@ -27,12 +27,12 @@ static void setup_young(void)
 /* The next lock by thread 1 makes it biased. */
 static void setup_grown(void)
 {
-	begin(0, 1 * (2 * ROTA__STREAK) + ROTA__STREAK - 1);
+	begin(0, (uint32_t)((ROTA__OWNER(1) + (ROTA__STREAK - 1) * ROTA__COUNT) >> ROTA__MODE_SHIFT));
 }
 
 static void setup_biased(void)
 {
-	begin(ROTA__BIASED | ROTA__OWNER(1), ROTA__LIST_BIASED);
+	begin(ROTA__BIASED | ROTA__OWNER(1), (uint32_t)((ROTA__BIASED | ROTA__OWNER(1)) >> ROTA__MODE_SHIFT));
 }
 
 static void setup_shared(void)
