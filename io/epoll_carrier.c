@@ -32,6 +32,13 @@ static rota_poll finish(struct rota_op *op, int status)
 	return ROTA_READY;
 }
 
+static rota_poll nap(struct rota_op *op, const struct rota_waker *waker)
+{
+	const int rc = rota__poller_nap(poller_of(op), op, waker);
+
+	return rc == 0 ? ROTA_PENDING : finish(op, rc);
+}
+
 /* --- what blocks ---------------------------------------------------------------------------------------------------- */
 
 static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
@@ -46,7 +53,8 @@ static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 	if (rota__blocking_thread() || op->opcode_ == IORING_OP_ACCEPT) {
 		if (rota__poller_beside(poller_of(op), op, waker) == 0)
 			return ROTA_PENDING;
-		return finish(op, rota__poller_in_place(poller_of(op), op)); /* for want of another thread */
+		rc = rota__poller_in_place(poller_of(op), op); /* for want of another thread */
+		return rc == ROTA__CALL_TAKEN ? nap(op, waker) : finish(op, rc);
 	}
 	rc = rota__poller_to_pool(poller_of(op), op, waker);
 	return rc < 0 ? finish(op, rc) : ROTA_PENDING;
@@ -79,13 +87,6 @@ static bool wants_more(struct rota_op *op, int moved)
 static bool must_wait(const struct rota_op *op, int rc)
 {
 	return op->opcode_ == IORING_OP_POLL_ADD ? rc == -EAGAIN : rota__op_would_block(op, rc);
-}
-
-static rota_poll nap(struct rota_op *op, const struct rota_waker *waker)
-{
-	const int rc = rota__poller_nap(poller_of(op), op, waker);
-
-	return rc == 0 ? ROTA_PENDING : finish(op, rc);
 }
 
 static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *waker)

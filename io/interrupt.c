@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "interrupt_internal.h"
 
 #include <liburing.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "../runtime/sys_internal.h"
 #include "../runtime/time.h"
@@ -10,6 +12,10 @@
 
 #define PAUSE_FIRST ROTA_MS(1)
 #define PAUSE_LAST ROTA_MS(64)
+
+#ifndef sigev_notify_thread_id /* glibc before 2.41 */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 /* --- the signal --------------------------------------------------------------------------------------------------- */
 
@@ -47,6 +53,23 @@ void rota__interrupts_let(bool through)
 	sigemptyset(&set);
 	sigaddset(&set, the_signal);
 	pthread_sigmask(through ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+bool rota__interrupts_alarm(timer_t *ret)
+{
+	static const struct itimerspec each = { .it_interval = { 0, PAUSE_FIRST }, .it_value = { 0, PAUSE_FIRST } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = the_signal };
+
+	event.sigev_notify_thread_id = gettid();
+	if (the_signal == 0 || timer_create(CLOCK_MONOTONIC, &event, ret) < 0)
+		return false;
+	timer_settime(*ret, 0, &each, NULL);
+	return true;
+}
+
+void rota__interrupts_alarm_end(timer_t alarm)
+{
+	timer_delete(alarm);
 }
 
 static void send_signal(const struct rota__interruptible *to)

@@ -9,6 +9,7 @@
  *                       or either one of a splice.
  *   the reactor         sends the signal again to all that were asked and are still in the list, after 1 ms at first, 64 ms in
  *                       the end: one that came before the thread was in the kernel is lost, since its handler does nothing.
+ *   who may not be kept  has a timer send it the signal, every millisecond, until the call is over.
  *
  * So the signal is sent only to a thread that makes such a call, and before the thread does anything else it stops the
  * signal again, which also takes in one that is on its way.
@@ -17,7 +18,7 @@
  * chosen before an operation can be in the list, so that whoever finds one there knows the signal. Its handler restarts
  * nothing: that is a property of a signal for the whole process, which is why it is not SIGURG.
  *
- * A lock of the owner's, the poller's, guards the list and all calls below but three.
+ * A lock of the owner's, the poller's, guards the list and all calls below but five.
  */
 #ifndef ROTA_IO_INTERRUPT_INTERNAL_H
 #define ROTA_IO_INTERRUPT_INTERNAL_H
@@ -25,6 +26,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 struct rota_op;
 
@@ -57,6 +59,11 @@ void rota__interrupts_leave(struct rota__interrupts *interrupts, struct rota__in
 
 /* Lets the signal through, or stops it. The thread that makes the call, without the lock. */
 void rota__interrupts_let(bool through);
+
+/* Sends the signal to the calling thread after 1 ms, and again, until the end. false: there is no timer or no signal to be had.
+ * Without the lock. */
+bool rota__interrupts_alarm(timer_t *ret);
+void rota__interrupts_alarm_end(timer_t alarm);
 
 /* Whether the operation was in the list; then it is told, and `again` is set. */
 bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota_op *op);

@@ -80,18 +80,36 @@ static bool resume_closers(struct rota__poller *poller, struct rota__wake_batch 
 	return true;
 }
 
-/* A call that a cancel may cut off; it is in the list. */
-static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
+/* Makes the call, again where it was interrupted for nothing. With an alarm, which has, only once. */
+static int call(struct rota__poller *poller, struct rota_op *op, const struct rota__interruptible *self, bool alarmed)
+{
+	int rc = 0;
+
+	while (!was_asked(poller, self) && !rota__poller_was_closed(poller, op)) {
+		if (rc == -EINTR && alarmed)
+			return ROTA__CALL_TAKEN;
+		rc = rota__sys_perform_once(op);
+		if (rc != -EINTR)
+			return rc;
+	}
+	return -ECANCELED;
+}
+
+/* A call that a cancel may cut off; it is in the list. Shortly: ROTA__CALL_TAKEN, when it takes longer than a moment. */
+static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self,
+				 bool shortly)
 {
 	struct rota__wake_batch batch;
-	int rc = -EINTR;
-	bool ended, done;
+	bool ended, done, alarmed;
+	timer_t alarm;
+	int rc;
 
 	rota__wake_batch_init(&batch);
 	rota__interrupts_let(true);
-	while (rc == -EINTR)
-		rc = was_asked(poller, self) || rota__poller_was_closed(poller, op) ? -ECANCELED
-										    : rota__sys_perform_once(op);
+	alarmed = shortly && rota__interrupts_alarm(&alarm);
+	rc = call(poller, op, self, alarmed);
+	if (alarmed)
+		rota__interrupts_alarm_end(alarm);
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_leave(&poller->interrupts, self);
 	rota__accept_turn_pass(op); /* before a close may go on, and before its owner has it again */
@@ -126,7 +144,7 @@ int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op)
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_enter(&poller->interrupts, &self, op);
 	rota__spin_unlock(&poller->lock);
-	return perform_interruptibly(poller, op, &self);
+	return perform_interruptibly(poller, op, &self, op->opcode_ == IORING_OP_ACCEPT);
 }
 
 /* --- the threads' part ---------------------------------------------------------------------------------------------- */
@@ -151,7 +169,7 @@ static struct rota_op *perform_first(struct rota__poller *poller, struct rota__o
 	if (op == NULL)
 		return NULL;
 	if (waits)
-		*ret_result = perform_interruptibly(poller, op, &self);
+		*ret_result = perform_interruptibly(poller, op, &self, false);
 	else
 		*ret_result = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
 	return op;

@@ -19,7 +19,7 @@
  * (rota__blocking_errand_beside), and that one is free for its next call before it is told of the end of this one. So does
  * everybody with an accept, whose connection is there already, as a rule: it waits for no job, and where it was robbed of its
  * connection, and waits for the next, it keeps no thread of the pool from files. Where there is no thread to be had both make the
- * call in place all the same.
+ * call in place all the same; but an accept for a millisecond: then it passes the turn on, and waits for its listener again.
  *
  * A close waits for the calls that it has cut off: it is in `closers` from then on, under the same lock, and whoever takes the
  * last of them out of `interrupts` resumes it. For calls that wait for a disk no close waits. A pool thread looks before it
@@ -45,7 +45,8 @@ int rota__poller_beside(struct rota__poller *poller, struct rota_op *op, const s
 void rota__poller_errand(struct rota__poller *poller);
 void rota__poller_errand_beside(struct rota__poller *poller, struct rota__beside_thread *thread);
 
-/* Makes such a call in place, for want of a thread: then only a close of its descriptor ends it. Returns the result. */
+/* Makes such a call in place, for want of a thread: then only a close of its descriptor ends it. Returns the result, or
+ * ROTA__CALL_TAKEN: it is an accept that has nothing to accept any more. */
 int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op);
 
 /* Cuts off the calls that may wait for ever for the descriptor of a close. true: there are some, and the close was left to wait

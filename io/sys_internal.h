@@ -49,7 +49,7 @@ struct rota__call {
 };
 #define ROTA__CALL_UNSURE (-4096) /* no errno */
 #define ROTA__CALL_TAKEN \
-	(-4097) /* nor this: somebody else has the turn, who may keep it for long; try again after a nap */
+	(-4097) /* nor this: somebody else has the turn, or has the connection; try again after a nap */
 
 const struct rota__call *rota__sys_call(const struct rota_op *op);
 

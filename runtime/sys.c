@@ -52,6 +52,8 @@ int rota__fault(enum rota__fault_kind kind)
 
 	if (__builtin_expect(armed < one, 1))
 		return 0;
+	if (armed >> 32 == ROTA__FAULT_EACH)
+		return (int)(uint32_t)armed;
 	while (armed >= one && !rota__cas(&faults[kind], &armed, armed - one, SEQ_CST)) {
 	}
 	return armed >> 32 == 1 ? (int)(uint32_t)armed : 0;

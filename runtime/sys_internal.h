@@ -41,8 +41,9 @@ enum rota__fault_kind {
 	ROTA__FAULT_KINDS,
 };
 
-/* Makes the nth call of `kind` from now on (1: the next) fail with `error` (a negative errno), once. nth 0 disarms.
- * Tests only. */
+/* Makes the nth call of `kind` from now on (1: the next) fail with `error` (a negative errno), once; or each,
+ * ROTA__FAULT_EACH. nth 0 disarms. Tests only. */
+#define ROTA__FAULT_EACH UINT32_MAX
 void rota__fault_arm(enum rota__fault_kind kind, uint32_t nth, int error);
 
 /* Asked by each call of the seam: 0, or the armed error when it is this call's turn. */

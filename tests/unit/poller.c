@@ -631,6 +631,98 @@ UNIT_TEST(poller, an_accept_behind_one_that_waits_for_ever)
 	in_fiber_with(1, ROTA_FLAVOR_CURRENT_THREAD, accept_behind_a_robbed_one);
 }
 
+/* Where there is no thread for it, it keeps the one that asked for a moment only. */
+static int be_robbed_in_place(void *arg)
+{
+	struct guest guest;
+	struct rota_op op;
+	int client;
+
+	(void)arg;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		begin_robbed(&op, &guest);
+		expect(rota__poller_in_place(poller_here(), &op), ==, ROTA__CALL_TAKEN);
+		expect(is_in_call(&op), ==, false);
+		expect(rota__sys_call(&op)->make(&op, true), ==, -EAGAIN); /* which takes the turn to look */
+		client = plain_connect(guest.port);
+		expect(rota__sys_call(&op)->make(&op, true), ==, ROTA__CALL_UNSURE);
+		op.has_turn_ = 1;
+		op.future.status = rota__poller_in_place(poller_here(), &op);
+		expect(op.future.status, >=, 0);
+		close(op.future.status);
+		close(client);
+		guest_free(&guest);
+	}
+	return 0;
+}
+
+UNIT_TEST(poller, an_accept_in_place_whose_connection_another_process_takes)
+{
+	in_fiber_with(1, ROTA_FLAVOR_MULTI_THREAD, be_robbed_in_place);
+	in_fiber_with(1, ROTA_FLAVOR_CURRENT_THREAD, be_robbed_in_place);
+}
+
+struct thief {
+	int listener;
+	unsigned over; /* atomic */
+};
+
+/* Sees a connection when the reactor does, and is quicker now and then. */
+static void *steal(void *arg)
+{
+	struct thief *thief = arg;
+	struct pollfd pfd = { .fd = thief->listener, .events = POLLIN };
+
+	for (unsigned i = 0; __atomic_load_n(&thief->over, __ATOMIC_ACQUIRE) == 0; i++) {
+		expect(poll(&pfd, 1, -1), ==, 1);
+		for (unsigned pauses = 0; pauses < i % 64 * 32; pauses++)
+			rota__cpu_relax();
+		close(accept(thief->listener, NULL, NULL));
+	}
+	return NULL;
+}
+
+static int accept_all(void *arg)
+{
+	const struct guest *guest = arg;
+	int fd;
+
+	while ((fd = rota_accept(guest->listener, NULL, NULL)) >= 0)
+		close(fd);
+	return fd;
+}
+
+static int cancel_a_robbed_one(void *arg)
+{
+	struct guest guest = { .listener = plain_listen(128, &guest.port), .client = -1 };
+	struct thief thief = { .listener = guest.listener };
+	pthread_t thread;
+	rota_task *task;
+
+	(void)arg;
+	expect(pthread_create(&thread, NULL, steal, &thief), ==, 0);
+	rota__fault_arm(ROTA__FAULT_THREAD, ROTA__FAULT_EACH, -EAGAIN);
+	task = unit_spawn(accept_all, &guest);
+	for (unsigned i = 0; i < 100 * ROUNDS; i++) {
+		close(plain_connect(guest.port));
+		unit_until_resting(task);
+	}
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	__atomic_store_n(&thief.over, 1, __ATOMIC_RELEASE);
+	close(plain_connect(guest.port));
+	pthread_join(thread, NULL);
+	guest_free(&guest);
+	return 0;
+}
+
+UNIT_TEST(poller, an_accept_in_place_among_thieves_is_cancelled)
+{
+	in_fiber_with(1, ROTA_FLAVOR_MULTI_THREAD, cancel_a_robbed_one);
+	in_fiber_with(1, ROTA_FLAVOR_CURRENT_THREAD, cancel_a_robbed_one);
+}
+
 /* --- what sees that it was closed --------------------------------------------------------------------------------- */
 
 /* A read of the first pipe that begins, and whose number means the second by now. */
