@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -121,19 +122,32 @@ static inline int plain_waiting(int fd)
 	return n;
 }
 
-/* Writes zeroes until there is no room; how many. */
+/* Whether nothing of a TCP connection is under way, which makes room when it arrives; of others nothing ever is. */
+static inline bool plain_settled(int fd)
+{
+	int unacknowledged, unsent;
+
+	return ioctl(fd, SIOCOUTQNSD, &unsent) < 0 || ioctl(fd, SIOCOUTQ, &unacknowledged) < 0 ||
+	       unacknowledged == unsent;
+}
+
+/* Writes zeroes until there is no room, and will be none unless the other side reads; how many. */
 static inline size_t plain_fill(int fd)
 {
 	static const char zeroes[4096];
-	size_t filled = 0;
+	size_t filled = 0, before;
 	ssize_t n;
 
 	plain_nonblock(fd);
-	/* Byte by byte in the end: a pipe has room for a single one when it has none for a page. */
-	for (size_t step = sizeof(zeroes); step > 0; step /= 16) {
-		while ((n = write(fd, zeroes, step)) > 0)
-			filled += (size_t)n;
-	}
+	do {
+		before = filled;
+		expect_eventually(plain_settled(fd));
+		/* Byte by byte in the end: a pipe has room for a single one when it has none for a page. */
+		for (size_t step = sizeof(zeroes); step > 0; step /= 16) {
+			while ((n = write(fd, zeroes, step)) > 0)
+				filled += (size_t)n;
+		}
+	} while (filled != before);
 	plain_block(fd);
 	return filled;
 }

@@ -161,34 +161,9 @@ TASK_TEST(scope, children_spawn_siblings)
 
 /* --- as a join set ------------------------------------------------------------------------------------------------------ */
 
-static int sleep_for(void *arg)
+static int end_with(void *status)
 {
-	int ms = (int)(intptr_t)arg;
-	int rc = rota_sleep(ROTA_MS(ms));
-
-	return rc < 0 ? rc : ms;
-}
-
-TASK_TEST(scope, next_comes_in_order_of_ends)
-{
-	static const int ms[] = { 90, 10, 50 };
-	struct rota_scope scope;
-	int status = 0;
-
-	expect(rota_scope_open(&scope, 0), ==, 0);
-	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
-	for (int i = 0; i < 3; i++)
-		expect(rota_scope_spawn(&scope, NULL, sleep_for, (void *)(intptr_t)ms[i]), ==, 0);
-	expect(rota_scope_next(&scope, &status), ==, 0);
-	expect(status, ==, 10);
-	expect(rota_scope_next(&scope, &status), ==, 0);
-	expect(status, ==, 50);
-	expect(rota_scope_next(&scope, NULL), ==, 0);
-	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
-	expect(rota_scope_spawn(&scope, NULL, sleep_for, (void *)1), ==, 0);
-	expect(rota_scope_next(&scope, &status), ==, 0);
-	expect(status, ==, 1);
-	expect(rota_scope_close(&scope), ==, 0);
+	return (int)(intptr_t)status;
 }
 
 struct ordered {
@@ -202,6 +177,29 @@ static int end_when_told(void *arg)
 	int rc = unit_event_wait(&child->event);
 
 	return rc < 0 ? rc : child->number;
+}
+
+TASK_TEST(scope, next_comes_in_order_of_ends)
+{
+	static const int order[] = { 1, 2, 0 };
+	struct ordered children[3] = { { .number = 0 }, { .number = 1 }, { .number = 2 } };
+	struct rota_scope scope;
+	int status = 0;
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
+	for (int i = 0; i < 3; i++)
+		expect(rota_scope_spawn(&scope, NULL, end_when_told, &children[i]), ==, 0);
+	for (int i = 0; i < 3; i++) {
+		unit_event_set(&children[order[i]].event);
+		expect(rota_scope_next(&scope, i < 2 ? &status : NULL), ==, 0);
+		expect(status, ==, i < 2 ? order[i] : order[1]);
+	}
+	expect(rota_scope_next(&scope, &status), ==, -ENOENT);
+	expect(rota_scope_spawn(&scope, NULL, end_with, (void *)7), ==, 0);
+	expect(rota_scope_next(&scope, &status), ==, 0);
+	expect(status, ==, 7);
+	expect(rota_scope_close(&scope), ==, 0);
 }
 
 TASK_TEST(scope, next_comes_in_order_of_ends_that_were_long_ago)
@@ -228,18 +226,20 @@ TASK_TEST(scope, next_comes_in_order_of_ends_that_were_long_ago)
 
 TASK_TEST(scope, next_is_a_future)
 {
+	struct ordered child = { .number = 30 };
 	struct rota_scope_next_op next;
 	struct rota_timer timer;
 	struct rota_scope scope;
 	size_t which;
 
 	expect(rota_scope_open(&scope, 0), ==, 0);
-	expect(rota_scope_spawn(&scope, NULL, sleep_for, (void *)30), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, end_when_told, &child), ==, 0);
 	rota_scope_next_init(&next, &scope);
 	rota_timer_init(&timer, rota_now() + ROTA_MS(1));
 	expect(ROTA_AWAIT_ANY(&which, &next.future, &timer.future), ==, 0);
 	expect(which, ==, 1);
 	expect(next.future.status, ==, -ECANCELED);
+	unit_event_set(&child.event);
 	rota_scope_next_init(&next, &scope);
 	rota_timer_init(&timer, ROTA_NEVER);
 	expect(ROTA_AWAIT_ANY(&which, &next.future, &timer.future), ==, 0);
@@ -317,11 +317,6 @@ TASK_TEST(scope, independent_children_do_not_cancel)
 	expect(rota_scope_spawn(&scope, NULL, sleep_and_add_one, &count), ==, 0);
 	expect(rota_scope_close(&scope), ==, -EPROTO);
 	expect(count.value, ==, 1);
-}
-
-static int end_with(void *status)
-{
-	return (int)(intptr_t)status;
 }
 
 /* Headers of 100,000 children would be 25 MB. */
