@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../runtime/atomic_internal.h"
@@ -186,11 +185,17 @@ bool rota__sys_has_offset(int fd)
 	return lseek(fd, 0, SEEK_CUR) >= 0 || rota__sys_errno() != ESPIPE;
 }
 
+/* fstat, but it waits for no server, whatever file system that is. */
+static int ask(int fd, struct statx *ret)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret);
+}
+
 bool rota__sys_is_file(int fd)
 {
-	struct stat status;
+	struct statx status;
 
-	return rota__sys_has_offset(fd) && (fstat(fd, &status) < 0 || (status.st_mode & S_IFMT) != 0);
+	return rota__sys_has_offset(fd) && (ask(fd, &status) < 0 || (status.stx_mode & S_IFMT) != 0);
 }
 
 static int resolver_error(int code)
@@ -216,13 +221,13 @@ static int resolver_error(int code)
 
 enum rota__sys_kind rota__sys_kind(int fd)
 {
-	struct stat status;
+	struct statx status;
 
-	if (fstat(fd, &status) < 0)
+	if (ask(fd, &status) < 0)
 		return ROTA__KIND_NONE;
-	if (S_ISCHR(status.st_mode) && major(status.st_rdev) != MEMORY_DEVICES)
+	if (S_ISCHR(status.stx_mode) && status.stx_rdev_major != MEMORY_DEVICES)
 		return ROTA__KIND_DEVICE;
-	if (!S_ISREG(status.st_mode))
+	if (!S_ISREG(status.stx_mode))
 		return ROTA__KIND_OTHER;
 	return (fcntl(fd, F_GETFL) & O_DIRECT) == 0 ? ROTA__KIND_CACHED : ROTA__KIND_OTHER;
 }
