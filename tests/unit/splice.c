@@ -94,11 +94,17 @@ UNIT_TEST(splice, without_the_opcode)
 static void refused_script(const struct place *place)
 {
 	char path[64];
-	int file = plain_file(path), append = open(path, O_WRONLY | O_APPEND | O_CLOEXEC), fds[2], pair[2];
+	int file = plain_file(path), append = open(path, O_WRONLY | O_APPEND | O_CLOEXEC), fds[2], pair[2], empty[2];
 
 	unlink(path);
 	plain_pipe(fds);
 	plain_pair(pair);
+	plain_pipe(empty);
+	expect(carried(place, empty[0], 0, pair[0], -1, 1), ==, -ESPIPE); /* before anything comes */
+	expect(carried(place, empty[0], -1, pair[0], 0, 1), ==, -ESPIPE);
+	expect(carried(place, empty[0], -2, pair[0], -1, 1), ==, -EINVAL);
+	expect(carried(place, empty[0], -1, pair[0], -2, 1), ==, -EINVAL);
+	plain_close(empty);
 	expect(write(pair[1], "x", 1), ==, 1);
 	expect(write(fds[1], "x", 1), ==, 1);
 	expect(carried(place, file, 0, pair[0], -1, 1), ==, -EINVAL); /* no pipe */
