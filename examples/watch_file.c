@@ -46,6 +46,8 @@ static int look(void *arg)
 			before = now;
 			rc = rota_watch_send(&w->status, &now);
 		}
+		if (rc == -ENOENT)
+			before.stx_ino = 0; /* when it is back, it has changed */
 		if (rc == 0 || rc == -ENOENT)
 			rc = rota_sleep(ROTA_MS(PERIOD_MS));
 	} while (rc == 0);
@@ -71,12 +73,17 @@ static int print_changes(struct watched *w, struct rota_watch_receiver *receiver
 {
 	int rc = 0;
 
-	for (unsigned long i = 1; i <= changes && rc == 0; i++) {
+	for (unsigned long i = 1; i <= changes && rc == 0;) {
 		rc = rota_watch_changed(receiver, NULL);
 		if (rc == 0)
 			rc = print_change(w, i);
+		if (rc == -ENOENT) { /* it is gone by now, and its return is another change */
+			rc = 0;
+			continue;
+		}
 		if (rc == 0 && w->printed)
 			rc = rota_semaphore_release(w->printed, 1);
+		i++;
 	}
 	return rc;
 }
