@@ -9,6 +9,7 @@ struct rota__fd_hints rota__fd_ready;
 struct rota__fd_hints rota__fd_seekables;
 struct rota__fd_hints rota__fd_asked;
 struct rota__fd_hints rota__fd_cached;
+struct rota__fd_hints rota__fd_direct;
 struct rota__fd_hints rota__fd_devices;
 
 bool rota__fd_is(const struct rota__fd_hints *hints, int fd)
@@ -26,10 +27,18 @@ bool rota__fd_is(const struct rota__fd_hints *hints, int fd)
 		if (kind == ROTA__KIND_NONE) /* who has the number next is to be asked */
 			return false;
 		rota__fd_hint(&rota__fd_cached, fd, kind == ROTA__KIND_CACHED);
+		rota__fd_hint(&rota__fd_direct, fd, kind == ROTA__KIND_DIRECT);
 		rota__fd_hint(&rota__fd_devices, fd, kind == ROTA__KIND_DEVICE);
 		rota__fetch_or(asked, bit, RELEASE); /* whoever sees it sees the answer */
 	}
 	return rota__fd_hinted(hints, fd);
+}
+
+bool rota__fd_has_position(int fd)
+{
+	if ((unsigned)fd >= ROTA__HINTED_FDS)
+		return rota__sys_is_file(fd);
+	return rota__fd_is(&rota__fd_cached, fd) || rota__fd_hinted(&rota__fd_direct, fd);
 }
 
 void rota__fd_forget(int fd)
@@ -39,6 +48,7 @@ void rota__fd_forget(int fd)
 	rota__fd_hint(&rota__fd_ready, fd, false);
 	rota__fd_hint(&rota__fd_seekables, fd, false);
 	rota__fd_hint(&rota__fd_cached, fd, false);
+	rota__fd_hint(&rota__fd_direct, fd, false);
 	rota__fd_hint(&rota__fd_devices, fd, false);
 	rota__fd_hint(&rota__fd_asked, fd, false);
 }

@@ -10,11 +10,12 @@
  *   SEEKABLE    a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
  *               once.
  *   CACHED      a regular file with a page cache: its reads are first tried in place (cached_internal.h).
+ *   DIRECT      a file without one: opened with O_DIRECT, or a block device.
  *   DEVICE      a terminal, or another character device. The kernel asks one whether it is ready and then calls it as any
  *               program does: where somebody else was quicker, or it takes less than there is to write, that call waits, and
  *               would hold up the owner of a ring. So unless it is O_NONBLOCK at that moment a thread of the kernel's makes
  *               the call (elsewhere_internal.h).
- *   ASKED       tells what is neither of these two from what was not asked yet.
+ *   ASKED       tells what is none of these three from what was not asked yet.
  *
  * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
  * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
@@ -40,6 +41,7 @@ extern struct rota__fd_hints rota__fd_ready;
 extern struct rota__fd_hints rota__fd_seekables;
 extern struct rota__fd_hints rota__fd_asked;
 extern struct rota__fd_hints rota__fd_cached;
+extern struct rota__fd_hints rota__fd_direct;
 extern struct rota__fd_hints rota__fd_devices;
 
 static inline bool rota__fd_hinted(const struct rota__fd_hints *hints, int fd)
@@ -59,8 +61,11 @@ static inline void rota__fd_hint(struct rota__fd_hints *hints, int fd, bool is)
 		rota__fetch_and(&hints->bits[fd / 64], ~((uint64_t)1 << (fd % 64)), RELAXED);
 }
 
-/* Whether it is one of the CACHED, or DEVICEs, asked once. */
+/* Whether it is one of the CACHED, DIRECT, or DEVICEs, asked once. */
 bool rota__fd_is(const struct rota__fd_hints *hints, int fd);
+
+/* Whether it is a file, CACHED or DIRECT, whose reads and writes begin where the last one has ended. Of high numbers, too. */
+bool rota__fd_has_position(int fd);
 
 /* The number means a socket that was just connected. */
 static inline void rota__fd_connected(int fd)

@@ -85,7 +85,32 @@ void rota__op_poll_first(struct rota_op *op)
 
 bool rota__op_is_at_offset(const struct rota_op *op)
 {
-	return moves(op) && op->offset_ != UINT64_MAX;
+	return moves(op) && op->offset_ != UINT64_MAX && !op->positioned_;
+}
+
+void rota__op_note_position(struct rota_op *op)
+{
+	int64_t position;
+
+	if (!moves(op) || op->offset_ != UINT64_MAX || !rota__fd_has_position(op->fd_))
+		return;
+	position = rota__sys_position(op->fd_);
+	if (position < 0)
+		return;
+	op->offset_ = (uint64_t)position;
+	op->positioned_ = 1;
+}
+
+static void settle_position(const struct rota_op *op, int count)
+{
+	const bool writes = op->opcode_ == IORING_OP_WRITE || op->opcode_ == IORING_OP_WRITEV;
+
+	if (!op->positioned_ || count <= 0)
+		return;
+	if (!rota__call_begin(op->fd_, op->closes_))
+		return;
+	rota__sys_move_position(op->fd_, (int64_t)op->offset_, count, writes);
+	rota__call_end(op->fd_);
 }
 
 bool rota__op_may_hold_up(const struct rota_op *op)
@@ -218,6 +243,7 @@ static void take_result(struct rota_op *op)
 	if (op->opcode_ == IORING_OP_POLL_ADD && op->future.status > 0)
 		op->future.status = rota__op_asked_events(op, op->future.status);
 	learn(op, op->future.status);
+	settle_position(op, op->future.status);
 	if (!op->pair_) /* which has its second descriptor in that place */
 		op->future.status = rota__cached_result(op, op->future.status);
 }
@@ -347,6 +373,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->pair_ = 0;
 	op->has_turn_ = 0;
 	op->elsewhere_ = 0;
+	op->positioned_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;

@@ -105,6 +105,13 @@ void rota__op_poll_first(struct rota_op *op);
 /* Whether it reads or writes at an offset: a file. */
 bool rota__op_is_at_offset(const struct rota_op *op);
 
+/*
+ * Reads and writes of files at the descriptor's own position. Rings do not always move it: not for what is done later
+ * (O_DIRECT), nor when an error ends the rest of what was cut short (a disk that is full). So whoever starts one in a ring
+ * takes down where it stood, in offset_ (positioned_), and at the end it is moved if it still stands there.
+ */
+void rota__op_note_position(struct rota_op *op);
+
 /* Before an operation becomes an entry: whether its call may wait on the thread of the ring's owner (fd_hint_internal.h). */
 bool rota__op_may_hold_up(const struct rota_op *op);
 

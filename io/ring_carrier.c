@@ -25,6 +25,9 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 		op->future.status = -ECANCELED;
 		return ROTA_READY;
 	}
+	rota__op_note_position(op);
+	if (op->positioned_ && op->stage_ != ROTA__OP_NEXT)
+		op->closes_ = rota__closing_closes(ring->closing, op->fd_);
 	rota__waker_hold(&op->waker_, waker);
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
 	if (worker != NULL)

@@ -185,6 +185,23 @@ bool rota__sys_has_offset(int fd)
 	return lseek(fd, 0, SEEK_CUR) >= 0 || rota__sys_errno() != ESPIPE;
 }
 
+int64_t rota__sys_position(int fd)
+{
+	const off_t position = lseek(fd, 0, SEEK_CUR);
+
+	return position >= 0 ? position : -rota__sys_errno();
+}
+
+void rota__sys_move_position(int fd, int64_t from, int count, bool writes)
+{
+	if (lseek(fd, 0, SEEK_CUR) != from)
+		return;
+	if (writes && fcntl(fd, F_GETFL) & O_APPEND)
+		lseek(fd, 0, SEEK_END);
+	else
+		lseek(fd, from + count, SEEK_SET);
+}
+
 /* fstat, but it waits for no server, whatever file system that is. */
 static int ask(int fd, struct statx *ret)
 {
@@ -227,9 +244,11 @@ enum rota__sys_kind rota__sys_kind(int fd)
 		return ROTA__KIND_NONE;
 	if (S_ISCHR(status.stx_mode) && status.stx_rdev_major != MEMORY_DEVICES)
 		return ROTA__KIND_DEVICE;
+	if (S_ISBLK(status.stx_mode))
+		return ROTA__KIND_DIRECT;
 	if (!S_ISREG(status.stx_mode))
 		return ROTA__KIND_OTHER;
-	return (fcntl(fd, F_GETFL) & O_DIRECT) == 0 ? ROTA__KIND_CACHED : ROTA__KIND_OTHER;
+	return (fcntl(fd, F_GETFL) & O_DIRECT) == 0 ? ROTA__KIND_CACHED : ROTA__KIND_DIRECT;
 }
 
 bool rota__sys_is_blocking(int fd)

@@ -117,15 +117,21 @@ bool rota__sys_is_connection(int fd);
 /* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
 bool rota__sys_has_offset(int fd);
 
-/* The same, but not what only pretends to: eventfd, timerfd, inotify and their like, which wait as a pipe does. */
+/* Where the descriptor's own position is; or a negative errno. */
+int64_t rota__sys_position(int fd);
+
+/* Moves it by the `count` bytes that were moved, if it still stands at `from`. A write to what is in append mode: to the end. */
+void rota__sys_move_position(int fd, int64_t from, int count, bool writes);
+
+/* As has_offset, but not what only pretends to: eventfd, timerfd, inotify and their like, which wait as a pipe does. */
 bool rota__sys_is_file(int fd);
 
 /* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
  * numbers only and does not block. */
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
-/* CACHED: a regular file that was opened without O_DIRECT. DEVICE: a character device; but /dev/null and its like, whose calls
+/* CACHED: a regular file that was opened without O_DIRECT. DIRECT: one that was opened with it, or a block device. DEVICE: a character device; but /dev/null and its like, whose calls
  * do not wait, are OTHER. */
-enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DEVICE, ROTA__KIND_NONE };
+enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DIRECT, ROTA__KIND_DEVICE, ROTA__KIND_NONE };
 enum rota__sys_kind rota__sys_kind(int fd);
 
 /* true: it is open, without O_NONBLOCK. */

@@ -60,6 +60,48 @@ static void too_large_script(const struct place *place)
 	close(fd);
 }
 
+/* At the descriptor's own position, which goes as far as the bytes that fitted. Else the next write would be over them. */
+static void too_large_in_a_row_script(const struct place *place)
+{
+	struct iovec part = { (void *)"abcdef", 6 };
+	struct rota_transfer_op all;
+	struct rlimit old, four;
+	struct rota_op op;
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int append = open("/tmp", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+
+	expect(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
+	four = (struct rlimit){ 4, old.rlim_max };
+	expect(write(append, "a", 1), ==, 1);
+	expect(lseek(append, 0, SEEK_SET), ==, 0);
+	expect(setrlimit(RLIMIT_FSIZE, &four), ==, 0);
+	rota_op_write(&op, fd, "abcdef", 6, -1);
+	expect(carry(place, &op), ==, 4);
+	expect(lseek(fd, 0, SEEK_CUR), ==, 4);
+	rota_op_write(&op, fd, "ef", 2, -1);
+	expect(carry(place, &op), ==, -EFBIG);
+	expect(lseek(fd, 1, SEEK_SET), ==, 1);
+	rota_op_writev(&op, fd, &part, 1, -1);
+	expect(carry(place, &op), ==, 3);
+	expect(lseek(fd, 0, SEEK_CUR), ==, 4);
+	expect(lseek(fd, 0, SEEK_SET), ==, 0);
+	rota_op_write_all(&all, fd, "abcdef", 6);
+	expect(place->carry(place, &all.future), ==, -EFBIG);
+	expect(all.done, ==, 4);
+	rota_op_write(&op, append, "bcdef", 5, -1);
+	expect(carry(place, &op), ==, 3);
+	expect(lseek(append, 0, SEEK_CUR), ==, 4);
+	expect(setrlimit(RLIMIT_FSIZE, &old), ==, 0);
+	close(append);
+	close(fd);
+}
+
+UNIT_TEST(breaks, file_too_large_for_the_rest)
+{
+	signal(SIGXFSZ, SIG_IGN);
+	everyhow(too_large_in_a_row_script);
+}
+
 UNIT_TEST(breaks, file_too_large)
 {
 	signal(SIGXFSZ, SIG_IGN); /* which is the program's to do */

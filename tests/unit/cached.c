@@ -191,6 +191,51 @@ UNIT_TEST(cached, what_is_no_cached_file)
 	everywhere(others_script);
 }
 
+/* Past the cache, at the descriptor's own position: each goes on where the last one has ended. */
+static void direct_script(const struct place *place)
+{
+	unsigned char *bytes = aligned_alloc(PAGE, PAGE);
+	struct iovec part = { bytes, PAGE };
+	struct rota_op op;
+	char path[256];
+	int fd = known_file(path);
+
+	close(fd);
+	rota__fd_forget(fd);
+	fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	unlink(path);
+	for (int i = 0; fd >= 0 && i < PAGES; i++) { /* else a file system without */
+		const int expected = i < PAGES - 1 ? PAGE : SIZE % PAGE;
+
+		if (i % 2 == 0)
+			rota_op_read(&op, fd, bytes, PAGE, -1);
+		else
+			rota_op_readv(&op, fd, &part, 1, -1);
+		expect(place->carry(place, &op.future), ==, expected);
+		expect_known(bytes, (size_t)expected, (size_t)i * PAGE);
+		expect(lseek(fd, 0, SEEK_CUR), ==, i * PAGE + expected);
+	}
+	expect(lseek(fd, 0, SEEK_SET), ==, fd >= 0 ? 0 : -1);
+	for (int i = 0; fd >= 0 && i < PAGES; i++) {
+		memset(bytes, i, PAGE);
+		rota_op_write(&op, fd, bytes, PAGE, -1);
+		expect(place->carry(place, &op.future), ==, PAGE);
+		expect(lseek(fd, 0, SEEK_CUR), ==, (i + 1) * PAGE);
+	}
+	for (int i = 0; fd >= 0 && i < PAGES; i++) {
+		expect(pread(fd, bytes, PAGE, (off_t)i * PAGE), ==, PAGE);
+		plain_expect_filled(bytes, (unsigned char)i, PAGE);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(bytes);
+}
+
+UNIT_TEST(cached, in_a_row_past_the_cache)
+{
+	everyhow(direct_script);
+}
+
 /* --- others get their turn -------------------------------------------------------------------------------------------- */
 
 static int other_turns;
