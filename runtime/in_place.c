@@ -3,7 +3,7 @@
  * rota_block_in_place: a worker's thread that is about to block gives its work away, and stops being a worker until it is
  * back.
  *
- * Its run queue goes to the injection queue; its operations are submitted. Then `blocked` is set, and the monitor told:
+ * Its run queue goes to the injection queue; its operations are submitted, time limits of its task's scopes filed. Then `blocked` is set, and the monitor told:
  * it counts the worker as stuck at once, takes its completions, timers and mail over at each look, and calls a spare when
  * no other worker is free (monitor.c). Meanwhile the thread-local worker is NULL, so that for whatever fn calls the thread is
  * one of the blocking pool: what it waits for, it waits for by blocking, its I/O goes through the reactor. The fiber stays
@@ -18,12 +18,16 @@
 static ROTA__OPAQUE void step_aside(struct rota__worker *worker)
 {
 	rota_runtime *rt = worker->rt;
+	rota_task *const task = worker->current;
+	const struct rota__extra *extra = task != NULL ? rota__task_extra(task) : NULL;
 
+	if (extra != NULL && extra->unfiled) /* a child that fn spawns would have it done without a wheel at hand */
+		rota__scope_file_timers(task);
 	rota__count(&worker->operations, rt->driver->poll(worker));
 	rota__worker_hand_over(worker);
 	rota__store(&worker->blocked, 1, RELEASE); /* partner: the monitor's look */
 	rota__monitor_alert(rt);
-	rota__in_place_task = worker->current;
+	rota__in_place_task = task;
 	rota__worker_tls = NULL;
 }
 

@@ -472,6 +472,40 @@ UNIT_TEST(in_place, is_as_a_thread_outside)
 	run_on(1, see);
 }
 
+static int sleep_for_ever(void *arg)
+{
+	(void)arg;
+	return rota_sleep(ROTA_NEVER);
+}
+
+static int spawn_into(void *scope)
+{
+	rota_task *task = NULL;
+	int status = 0;
+
+	expect(rota_scope_spawn(scope, &task, sleep_for_ever, NULL), ==, 0);
+	expect(rota_join(task, &status), ==, 0);
+	return status;
+}
+
+/* Its first child comes from where no worker is at hand. */
+static int spawn_into_a_timed_scope(void *arg)
+{
+	struct rota_scope scope;
+
+	(void)arg;
+	expect(rota_scope_open(&scope, ROTA_MS(20)), ==, 0);
+	expect(rota_block_in_place(spawn_into, &scope), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	return 0;
+}
+
+UNIT_TEST(in_place, scopes_have_their_time_limits)
+{
+	run_on(1, spawn_into_a_timed_scope);
+	run_on(2, spawn_into_a_timed_scope);
+}
+
 static rota_poll poll_in_place(struct rota_future *self, struct rota_context *cx)
 {
 	(void)cx;
