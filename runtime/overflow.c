@@ -60,8 +60,8 @@ static ROTA__OPAQUE void thread_ends(void *stack)
 
 ROTA__OPAQUE void rota__overflow_thread_stop(void)
 {
-	if (own_stack == NULL)
-		return; /* there may not even be a key */
+	if (own_stack == NULL || rota__in_place_task != NULL)
+		return; /* there may not even be a key; or the thread is a worker's, whose fibers need it */
 	pthread_setspecific(exit_key, NULL);
 	thread_ends(own_stack);
 }

@@ -372,6 +372,40 @@ UNIT_TEST(fiber, an_overflow_is_reported_by_name)
 	expect_report(ROTA_FLAVOR_CURRENT_THREAD, ROTA_MIN_STACK_SIZE, "8 KiB");
 }
 
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static int play_another_worker(void *arg)
+{
+	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_CURRENT_THREAD);
+
+	expect(rota_block_on(rt, do_nothing, arg), ==, 0);
+	rota_runtime_free(rt);
+	return 0;
+}
+
+static int play_and_fall(void *arg)
+{
+	expect(rota_block_in_place(play_another_worker, arg), ==, 0);
+	return fall_for_ever(arg);
+}
+
+/* What is given back with a runtime of the current-thread flavour is the thread's that has played its worker, but for one that
+ * is a worker itself. */
+UNIT_TEST(fiber, an_overflow_is_reported_after_the_worker_has_freed_a_runtime)
+{
+	struct crash c = { ROTA_FLAVOR_MULTI_THREAD, 0, play_and_fall };
+	static struct unit_child child;
+
+	unit_child_run(&child, crash, &c);
+	expect(WIFSIGNALED(child.status), ==, 1);
+	expect(WTERMSIG(child.status), ==, SIGABRT);
+	expect_contains(child.text, "rota: stack overflow in task ");
+}
+
 static int follow_null(void *arg)
 {
 	*(volatile int *)arg = 1;
