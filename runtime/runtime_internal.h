@@ -37,7 +37,7 @@ struct rota_runtime {
 
 	struct rota_atomic_u32 closing;            /* no new tasks */
 	struct rota_atomic_u32 stopping;           /* workers leave */
-	struct rota_atomic_u32 stopped;            /* everything has been stopped */
+	struct rota_atomic_u32 stopped;            /* whether everything has been stopped (shutdown.c); futex */
 	struct rota_atomic_u32 drained;            /* futex of shutdown: changes when a task has ended while closing */
 	struct rota_atomic_u32 occupied;           /* current-thread flavour: a thread is inside */
 	struct rota_atomic_u64 spawned, finished;  /* by threads that are not workers */

@@ -15,6 +15,8 @@
 #define CANCEL_AGAIN_NS 10000000u /* a task that was spawned while the last round of cancels was under way */
 #define REPORT_MAX 16u
 
+enum { RUNS, BEING_STOPPED, STOPPED }; /* rt->stopped */
+
 /* Somebody has gone: a shutdown that waits looks again. */
 static void tell_shutdown(rota_runtime *rt)
 {
@@ -182,6 +184,22 @@ static void see_visitors_off(const rota_runtime *rt)
 		rota__spin_pause(&spins);
 }
 
+/* All is drained. Of several who have seen that, one stops the threads, and the others wait for it. */
+static void stop_once(rota_runtime *rt)
+{
+	uint32_t stopped = RUNS;
+
+	if (rota__cas_strong(&rt->stopped, &stopped, BEING_STOPPED, RELAXED)) { /* who comes first */
+		see_visitors_off(rt);
+		rota__blocking_stop(rt);
+		rota__runtime_threads_stop(rt);
+		rota__store(&rt->stopped, STOPPED, RELEASE); /* partners: the loads below, and in shutdown */
+		rota__sys_futex_wake(&rt->stopped, INT32_MAX);
+	}
+	while (rota__load(&rt->stopped, ACQUIRE) != STOPPED) /* partner: as above */
+		rota__sys_futex_wait(&rt->stopped, BEING_STOPPED, UINT64_MAX);
+}
+
 int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 {
 	uint64_t now = rota__sys_clock();
@@ -202,7 +220,7 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 			"cannot wait for its own end");
 		return -EDEADLK;
 	}
-	if (rota__load(&rt->stopped, ACQUIRE) || rota__runtime_is_parents(rt))
+	if (rota__load(&rt->stopped, ACQUIRE) == STOPPED || rota__runtime_is_parents(rt))
 		return 0;
 	rota__store(&rt->closing, 1, SEQ_CST);
 	rc = drain(rt, deadline);
@@ -215,9 +233,6 @@ int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 				  rota__load(&rt->guests, RELAXED));
 		return rc;
 	}
-	see_visitors_off(rt);
-	rota__blocking_stop(rt);
-	rota__runtime_threads_stop(rt);
-	rota__store(&rt->stopped, 1, RELEASE); /* partner: the ACQUIRE above */
+	stop_once(rt);
 	return 0;
 }

@@ -368,6 +368,51 @@ RUNTIME_TEST(shutdown, what_is_over_may_still_be_asked)
 	expect(rota_register_memory(rt, memory, sizeof(memory)), ==, -ESHUTDOWN);
 }
 
+struct stopper {
+	pthread_t thread;
+	rota_runtime *rt;
+	pthread_barrier_t *together;
+};
+
+static void *stop_together(void *arg)
+{
+	struct stopper *stopper = arg;
+
+	pthread_barrier_wait(stopper->together);
+	expect(rota_runtime_shutdown(stopper->rt, ROTA_NEVER), ==, 0);
+	expect(rota__load(&stopper->rt->stopping, SEQ_CST), ==, 1);
+	for (unsigned i = 0; i < stopper->rt->worker_count; i++)
+		expect(stopper->rt->workers[i].has_thread, ==, false); /* whoever has stopped them */
+	return NULL;
+}
+
+static void shut_down_together(enum rota_flavor flavor)
+{
+	rota_runtime *rt = unit_runtime(flavor);
+	struct stopper stoppers[3];
+	pthread_barrier_t together;
+
+	expect(pthread_barrier_init(&together, NULL, 3), ==, 0);
+	for (int i = 0; i < 3; i++)
+		expect(rota_spawn_on(rt, NULL, sleep_for_ever, NULL), ==, 0);
+	for (int i = 0; i < 3; i++) {
+		stoppers[i] = (struct stopper){ .rt = rt, .together = &together };
+		expect(pthread_create(&stoppers[i].thread, NULL, stop_together, &stoppers[i]), ==, 0);
+	}
+	for (int i = 0; i < 3; i++)
+		pthread_join(stoppers[i].thread, NULL);
+	pthread_barrier_destroy(&together);
+	rota_runtime_free(rt);
+}
+
+UNIT_TEST(shutdown, may_be_asked_for_by_several_at_once)
+{
+	for (int i = 0; i < 50; i++) {
+		shut_down_together(ROTA_FLAVOR_MULTI_THREAD);
+		shut_down_together(ROTA_FLAVOR_CURRENT_THREAD);
+	}
+}
+
 struct trimmer {
 	pthread_t thread;
 	rota_runtime *rt;
