@@ -28,6 +28,7 @@
 #include "carrier_internal.h"
 #include "multishot_internal.h"
 #include "ring_internal.h"
+#include "sys_internal.h"
 #include "sys_net_internal.h"
 
 enum stage { STAGE_IDLE, STAGE_ARMED, STAGE_POLLING, STAGE_STARVED };
@@ -197,6 +198,12 @@ static void starve_no_more(struct rota_recv_stream *s)
 	s->stage_ = STAGE_IDLE;
 }
 
+/* Nothing was received: the end of a connection, or an empty datagram, after which others come. */
+static void note_nothing(struct rota_recv_stream *s)
+{
+	s->ended_ = rota__sys_is_connection(s->wait_.op.fd_);
+}
+
 /* A multishot receive is over and its queue is empty. PENDING: look again. */
 static rota_poll ended(struct rota_recv_stream *s, int rc)
 {
@@ -208,7 +215,7 @@ static rota_poll ended(struct rota_recv_stream *s, int rc)
 	if (rc <= 0)
 		rota__buffers_pass_on(stock_of(s)); /* it may have been woken for a buffer that it did not take */
 	if (rc == 0)
-		s->ended_ = true;
+		note_nothing(s);
 	if (rc == -ECANCELED && !s->wait_.op.cancelled_)
 		s->stopped_ = true; /* the descriptor was closed */
 	if (rc > 0 || rc == -ECANCELED)
@@ -287,7 +294,7 @@ static rota_poll receive(struct rota_recv_stream *s)
 	}
 	rota__free(data, size, ROTA__CACHE_LINE);
 	if (rc == 0)
-		s->ended_ = true;
+		note_nothing(s);
 	return rc == -EAGAIN ? ROTA_PENDING : finish(s, rc);
 }
 
@@ -406,7 +413,7 @@ static rota_poll stop_poll(struct rota_future *self, struct rota_context *cx)
 		if (rota__multishot_stop(&s->wait_.op, cx) == ROTA_PENDING)
 			return ROTA_PENDING;
 		if (s->wait_.op.future.status == 0)
-			s->ended_ = true;
+			note_nothing(s);
 		rota__buffers_pass_on(stock_of(s));
 	}
 	s->stage_ = STAGE_IDLE;

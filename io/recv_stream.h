@@ -57,7 +57,7 @@ ROTA_API void rota_recv_stream_init(struct rota_recv_stream *stream, int fd);
  * When the worker's stock is used up, waits until a buffer was given back: who holds many while waiting for more may wait
  * for himself. -ECANCELED: the caller was cancelled, or the stream stopped and nothing is left. -ENOMEM: no memory for a
  * buffer; the bytes are still to come. Other errors are those of recv(2). Of datagrams each is a buffer, which cuts off what
- * it has no room for.
+ * it has no room for; one that is empty is a 0 without a buffer, and more may come.
  *
  * ret NULL: the same wait, and the buffer stays with the stream. The next call finds it there and is ready at once. So who
  * waits on many connections needs no rota_buffer for those on which nothing comes.

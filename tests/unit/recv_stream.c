@@ -118,6 +118,40 @@ UNIT_TEST(recv_stream, all)
 	everyhow(all_script);
 }
 
+/* Each datagram is a buffer, save an empty one, which is no end. */
+static void datagrams_script(const struct place *place)
+{
+	static const size_t lengths[] = { 3, 0, 2, 0, 0, 1 };
+	struct rota_recv_stream stream;
+	struct rota_buffer buffer;
+	int fds[2];
+
+	expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	rota_recv_stream_init(&stream, fds[0]);
+	for (int together = 0; together < 2; together++) {
+		for (size_t i = 0; together && i < 6; i++)
+			expect(send(fds[1], "abc", lengths[i], 0), ==, lengths[i]);
+		for (size_t i = 0; i < 6; i++) {
+			if (!together)
+				expect(send(fds[1], "abc", lengths[i], 0), ==, lengths[i]);
+			expect(carry_next(place, &stream, &buffer), ==, lengths[i]);
+			if (lengths[i] == 0)
+				continue;
+			plain_expect_bytes(buffer.data, "abc", lengths[i]);
+			rota_buffer_release(&buffer);
+		}
+	}
+	carry_stop(place, &stream);
+	expect(carry_next(place, &stream, &buffer), ==, -ECANCELED);
+	rota_recv_stream_close(&stream);
+	plain_close(fds);
+}
+
+UNIT_TEST(recv_stream, datagrams)
+{
+	everyhow(datagrams_script);
+}
+
 /* The kernel will not have the buffers: the stream works all the same. */
 static void refused_script(const struct place *place)
 {
