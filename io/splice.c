@@ -121,7 +121,7 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 	rc = check_offset(op->from_, op->from_offset_);
 	if (rc == 0)
 		rc = check_offset(op->to_, op->to_offset_);
-	if (rc < 0)
+	if (rc < 0 || op->len_ == 0)
 		ROTA_ASYNC_RETURN(op, rc);
 	for (;;) {
 		if (!look(op, &side, &way))

@@ -104,6 +104,7 @@ static void refused_script(const struct place *place)
 	expect(carried(place, empty[0], -1, pair[0], 0, 1), ==, -ESPIPE);
 	expect(carried(place, empty[0], -2, pair[0], -1, 1), ==, -EINVAL);
 	expect(carried(place, empty[0], -1, pair[0], -2, 1), ==, -EINVAL);
+	expect(carried(place, empty[0], -1, pair[0], -1, 0), ==, 0);
 	plain_close(empty);
 	expect(write(pair[1], "x", 1), ==, 1);
 	expect(write(fds[1], "x", 1), ==, 1);
