@@ -109,8 +109,15 @@ static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (
 	struct iovec *parts = vector ? address(op) : &one;
 	const int count = vector ? (int)op->len_ : 1;
 	const off_t offset = op->offset_ == UINT64_MAX ? -1 : (off_t)op->offset_;
-	int rc = rota__sys_result(writes ? pwritev2(op->fd_, parts, count, offset, RWF_NOWAIT)
-					 : preadv2(op->fd_, parts, count, offset, RWF_NOWAIT));
+	int rc;
+
+	if (op->len_ == 0 && writes && !vector) { /* which pwritev2 is done with; to some sockets it is a datagram */
+		rc = move_on_socket(op, parts, 1, true);
+		if (rc != -ENOTSOCK)
+			return rc;
+	}
+	rc = rota__sys_result(writes ? pwritev2(op->fd_, parts, count, offset, RWF_NOWAIT)
+				     : preadv2(op->fd_, parts, count, offset, RWF_NOWAIT));
 
 	if (rc != -EOPNOTSUPP)
 		return rc;

@@ -338,6 +338,26 @@ UNIT_TEST(fd, signals_do_not_interrupt)
 	everywhere(signal_script);
 }
 
+/* Of nothing, too: to a socket for datagrams that is one, as with write(2). */
+static void empty_script(const struct place *place)
+{
+	char buf[8];
+	int pair[2];
+
+	(void)place;
+	expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+	expect(rota_write(pair[0], "", 0), ==, 0);
+	expect(rota_write(pair[0], "x", 1), ==, 1);
+	expect(rota_recv(pair[1], buf, sizeof(buf), MSG_DONTWAIT), ==, 0);
+	expect(rota_recv(pair[1], buf, sizeof(buf), MSG_DONTWAIT), ==, 1);
+	plain_close(pair);
+}
+
+UNIT_TEST(fd, an_empty_datagram)
+{
+	everywhere(empty_script);
+}
+
 /* --- numbers that mean something else by now ------------------------------------------------------------------------------ */
 
 /* The number of a descriptor that is known for a socket is given to a pipe, behind rota's back. */
