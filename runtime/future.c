@@ -48,22 +48,41 @@ static __attribute__((noinline)) bool tell_cancelled(rota_task *task, struct rot
 	return true;
 }
 
+/*
+ * A poll of the program's own may wait itself, or give way. What comes meanwhile, or came before, ends that wait, also if it is
+ * meant for a future that was polled before. Then *ret_left: the fiber is on another worker now, or that one has begun to run it
+ * once more. It must not wait before all was polled again.
+ */
+static inline rota_poll fiber_poll(struct rota_future *future, struct rota_context *cx, bool *ret_left)
+{
+	const struct rota__worker *const worker = rota__worker_self();
+	const uint64_t runs = rota__load(&worker->runs, RELAXED); /* the worker's own */
+
+	if (rota__future_poll(future, cx) == ROTA_READY)
+		return ROTA_READY;
+	*ret_left = rota__worker_self() != worker || rota__load(&worker->runs, RELAXED) != runs;
+	return ROTA_PENDING;
+}
+
 /* The first poll stands before the loop, since many waits are over with it. */
 static inline int fiber_await(rota_task *task, struct rota_future *future)
 {
 	const struct rota_waker waker = { &rota__task_waker_ops, task };
 	struct rota_context cx = { &waker };
 	bool told = rota__state_asked(&task->state) && tell_cancelled(task, future);
+	bool left;
 
-	if (rota__future_poll(future, &cx) == ROTA_READY) {
+	if (fiber_poll(future, &cx, &left) == ROTA_READY) {
 		rota__direct_done(rota__worker_self()); /* a poll of the program's own may have waited */
 	} else {
 		do {
-			rota__store(&task->waits_for, rota__future_code(future), RELAXED);
-			rota__worker_wait(rota__worker_self());
+			if (__builtin_expect(!left, 1)) {
+				rota__store(&task->waits_for, rota__future_code(future), RELAXED);
+				rota__worker_wait(rota__worker_self());
+			}
 			if (!told && rota__state_asked(&task->state))
 				told = tell_cancelled(task, future);
-		} while (rota__future_poll(future, &cx) == ROTA_PENDING);
+		} while (fiber_poll(future, &cx, &left) == ROTA_PENDING);
 	}
 	return told && future->status == -ECANCELED ? rota__task_reason(task) : future->status;
 }
@@ -74,9 +93,14 @@ static int thread_await(struct rota_future *future)
 	const struct rota_waker waker = { &rota__thread_waker_ops, parker };
 	struct rota_context cx = { &waker };
 
-	while (rota__future_poll(future, &cx) == ROTA_PENDING)
-		rota__parker_park(parker, UINT64_MAX);
-	return future->status;
+	for (;;) {
+		const uint64_t parks = parker->parks;
+
+		if (rota__future_poll(future, &cx) == ROTA_READY)
+			return future->status;
+		if (parker->parks == parks) /* else the poll has waited itself */
+			rota__parker_park(parker, UINT64_MAX);
+	}
 }
 
 int rota_await(struct rota_future *future)

@@ -83,6 +83,7 @@ void rota__parker_park(struct rota__parker *parker, uint64_t timeout_ns)
 		rota__sys_futex_wait(&never, 0, EMERGENCY_NAP_NS);
 		return;
 	}
+	parker->parks++;
 	/* ACQUIRE on every way out pairs with the RELEASE of claim: the waker's news is seen. */
 	if (rota__cas_strong(&parker->state, &state, PARKED, ACQ_REL))
 		rota__sys_futex_wait(&parker->state, PARKED, timeout_ns);

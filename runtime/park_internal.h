@@ -13,6 +13,7 @@
 struct rota__parker {
 	struct rota_atomic_u32 state;
 	struct rota__parker *next_free;
+	uint64_t parks; /* the thread's own: how often it has parked */
 };
 
 /* The calling thread's parker. */

@@ -67,6 +67,112 @@ UNIT_TEST(await, nothing_to_await)
 	everywhere(nothing_script);
 }
 
+/* --- polls that wait themselves ------------------------------------------------------------------------------------------- */
+
+/* Two events, and a future that waits for the second in its poll. */
+struct waiting {
+	struct rota_future future;
+	struct unit_event first, second;
+	struct rota_atomic_u32 begun;
+};
+
+static rota_poll waiting_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct waiting *w = (struct waiting *)(void *)self;
+
+	(void)cx;
+	rota__store(&w->begun, 1, SEQ_CST);
+	self->status = unit_event_wait(&w->second);
+	return ROTA_READY;
+}
+
+static const struct rota_future_ops waiting_ops = { .poll = waiting_poll };
+
+static int await_both(void *arg)
+{
+	struct waiting *w = arg;
+	struct rota_future *const both[] = { &w->first.future, &w->future };
+
+	rota_future_init(&w->future, &waiting_ops);
+	rota_future_init(&w->first.future, &unit_event_ops);
+	return rota_await_all(both, 2);
+}
+
+static void bring_both(struct waiting *w)
+{
+	expect_eventually(rota__load(&w->begun, SEQ_CST) != 0);
+	usleep(1000);
+	unit_event_set(&w->first);
+	usleep(1000);
+	unit_event_set(&w->second);
+}
+
+/* The wake for the first comes while the second is waited for. */
+RUNTIME_TEST(await, what_comes_while_a_poll_waits_is_not_lost)
+{
+	struct waiting w = { .begun = { 0 } };
+	rota_task *task = NULL;
+
+	if (unit_flavor == ROTA_FLAVOR_CURRENT_THREAD)
+		return; /* nobody would run it meanwhile */
+	expect(rota_spawn_on(rt, &task, await_both, &w), ==, 0);
+	bring_both(&w);
+	unit_expect_join(task, 0);
+}
+
+/* The poll's wait ends with the cancel, and so does what was polled before. */
+TASK_TEST(await, nor_is_a_cancel)
+{
+	struct waiting w = { .begun = { 0 } };
+	rota_task *task = unit_spawn(await_both, &w);
+
+	unit_until_resting(task);
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+}
+
+static void *bring_both_thread(void *arg)
+{
+	bring_both(arg);
+	return NULL;
+}
+
+UNIT_TEST(await, nor_is_it_on_a_plain_thread)
+{
+	struct waiting w = { .begun = { 0 } };
+	pthread_t thread;
+
+	expect(pthread_create(&thread, NULL, bring_both_thread, &w), ==, 0);
+	expect(await_both(&w), ==, 0);
+	pthread_join(thread, NULL);
+}
+
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* Wakes itself, then gives way. */
+static rota_poll wake_and_yield(struct rota_future *self, struct rota_context *cx)
+{
+	if (++self->status == 2)
+		return ROTA_READY;
+	rota_wake_by_ref(cx->waker);
+	expect(rota_spawn(NULL, do_nothing, NULL), ==, 0);
+	expect(rota_yield(), ==, 0);
+	return ROTA_PENDING;
+}
+
+TASK_TEST(await, nor_is_a_wake_before_the_poll_gives_way)
+{
+	static const struct rota_future_ops ops = { .poll = wake_and_yield };
+	struct rota_future future;
+
+	rota_future_init(&future, &ops);
+	expect(rota_await(&future), ==, 2);
+}
+
 /* --- blocked on by plain threads ------------------------------------------------------------------------------------------------ */
 
 static int runs_in_a_task(void *arg)
