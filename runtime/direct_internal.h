@@ -13,7 +13,7 @@ static inline bool rota__direct_may(const struct rota__worker *worker)
 {
 	/* Who has an extra may have a scope with a timer that is not filed yet. */
 	if (__builtin_expect(worker == NULL || worker->current == NULL || rota__task_extra(worker->current) != NULL, 0))
-		return !rota_cancelled();
+		return !rota__cancelled();
 	return !rota__task_cancelled(worker->current);
 }
 

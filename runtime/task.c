@@ -231,7 +231,7 @@ int rota_cancel(rota_task *task)
 
 /* --- the calling task ---------------------------------------------------------------------------------------- */
 
-bool rota_cancelled(void)
+bool rota__cancelled(void)
 {
 	rota_task *task = rota__task_current();
 	const struct rota__extra *extra = task != NULL ? rota__task_extra(task) : NULL;
@@ -239,6 +239,20 @@ bool rota_cancelled(void)
 	if (extra != NULL && extra->unfiled)
 		rota__scope_file_timers(task);
 	return task != NULL ? rota__task_cancelled(task) : rota__blocking_cancelled();
+}
+
+/* No other thread looks at the timers of the current-thread flavour, among them time limits of scopes, while a task computes.
+ * Whether any was over. */
+static bool expire_alone(struct rota__worker *worker)
+{
+	return worker != NULL && worker->rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD &&
+	       rota__wheel_next(&worker->wheel) != ROTA_NEVER &&
+	       rota__wheel_expire(&worker->wheel, rota__sys_clock()) > 0;
+}
+
+bool rota_cancelled(void)
+{
+	return rota__cancelled() || (expire_alone(rota__worker_self()) && rota__cancelled());
 }
 
 void rota_shield_enter(void)

@@ -153,6 +153,9 @@ int rota__task_reason(const rota_task *task);
 /* The same, once ASKED was seen. The child of a scope is from now on told when that is cancelled. */
 int rota__task_look(rota_task *task);
 
+/* rota_cancelled, without a look at the clock. */
+bool rota__cancelled(void);
+
 /* Whether the task may suspend. By the one who runs it. */
 static inline bool rota__task_may_wait(const rota_task *task)
 {

@@ -672,6 +672,27 @@ TASK_TEST(scope, a_child_that_only_looks_is_told)
 	expect(rota_scope_close(&scope), ==, -EINTR);
 }
 
+static int looks_until_told(void *arg)
+{
+	(void)arg;
+	while (!rota_cancelled())
+		;
+	return -EINTR;
+}
+
+/* Also where there is nobody but the task itself to look at the clock. */
+TASK_TEST(scope, who_only_looks_is_told_that_its_time_is_over)
+{
+	struct rota_scope scope;
+
+	expect(rota_scope_open(&scope, ROTA_MS(5)), ==, 0);
+	expect(looks_until_told(NULL), ==, -EINTR);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	expect(rota_scope_open(&scope, ROTA_MS(5)), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, looks_until_told, NULL), ==, 0);
+	expect(rota_scope_close(&scope), ==, -EINTR);
+}
+
 /* --- limits ------------------------------------------------------------------------------------------------------------- */
 
 struct crowd {
