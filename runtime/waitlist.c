@@ -65,7 +65,8 @@ void rota__waitlist_grant_all_slow(struct rota_waitlist *list, uint32_t tag, str
 
 bool rota__waitlist_grant_older(struct rota_waitlist *list, uint32_t generation, struct rota__wake_batch *batch)
 {
-	while (list->first_ != NULL && list->first_->tag_ != generation) {
+	/* Another may have begun a later generation, and have granted all of this one, while the lock was dropped. */
+	while (list->first_ != NULL && (int32_t)(generation - list->first_->tag_) > 0) {
 		if (rota__wake_batch_full(batch))
 			return true;
 		rota__waitlist_grant(list, generation, batch);

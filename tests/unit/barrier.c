@@ -107,6 +107,77 @@ UNIT_TEST(barrier, who_is_cancelled_has_not_come)
 	expect(b.arrived_, ==, 0);
 }
 
+/* --- a round is over before the wakes of the one before are --------------------------------------------------------------- */
+
+enum { ROUND = ROTA__WAKE_BATCH + 2 }; /* who comes last, and one more than a batch holds */
+
+static struct rota_barrier busy_barrier = ROTA_BARRIER_INIT(ROUND);
+static struct rota_barrier_op rounds[3][ROUND];
+static unsigned woken_of_round, begun;
+
+static void *executor_clone(void *data)
+{
+	return data;
+}
+
+static void executor_drop(void *data)
+{
+	(void)data;
+}
+
+static void executor_wake(void *data);
+
+static const struct rota_waker_ops executor_ops = { executor_clone, executor_wake, executor_wake, executor_drop };
+
+static rota_poll come(struct rota_barrier_op *op)
+{
+	const struct rota_waker waker = { &executor_ops, NULL };
+	struct rota_context cx = { &waker };
+
+	return rota_future_poll(&op->future, &cx);
+}
+
+/* A whole round; the last one wakes the others. */
+static void come_all(struct rota_barrier_op ops[])
+{
+	for (unsigned i = 0; i < ROUND; i++) {
+		rota_barrier_wait_init(&ops[i], &busy_barrier);
+		expect(come(&ops[i]), ==, i < ROUND - 1 ? ROTA_PENDING : ROTA_READY);
+	}
+	expect(ops[ROUND - 1].future.status, ==, ROTA_BARRIER_LEADER);
+}
+
+static void executor_wake(void *data)
+{
+	(void)data;
+	woken_of_round++;
+	if (begun > 0)
+		return;
+	begun++;
+	come_all(rounds[1]);
+	rota_barrier_wait_init(&rounds[2][0], &busy_barrier);
+	expect(come(&rounds[2][0]), ==, ROTA_PENDING);
+}
+
+UNIT_TEST(barrier, a_round_that_overtakes_the_wakes_of_another_is_not_taken_for_it)
+{
+	come_all(rounds[0]);
+	expect(begun, ==, 1);
+	expect(woken_of_round, ==, 2 * (ROUND - 1));
+	for (unsigned i = 0; i < ROUND - 1; i++) {
+		expect(come(&rounds[0][i]), ==, ROTA_READY);
+		expect(rounds[0][i].future.status, ==, 0);
+		expect(come(&rounds[1][i]), ==, ROTA_READY);
+		expect(rounds[1][i].future.status, ==, 0);
+	}
+	expect(come(&rounds[2][0]), ==, ROTA_PENDING); /* alone of the third */
+	rota_future_cancel(&rounds[2][0].future);
+	expect(come(&rounds[2][0]), ==, ROTA_READY);
+	expect(rounds[2][0].future.status, ==, -ECANCELED);
+	expect(busy_barrier.arrived_, ==, 0);
+	expect(rota_barrier_deinit(&busy_barrier), ==, 0);
+}
+
 /* --- a crowd ------------------------------------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 30 };
