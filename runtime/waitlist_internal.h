@@ -65,6 +65,13 @@ static inline bool rota__waiter_queued(const struct rota_waiter *waiter)
 
 /* All below: with the lock held. */
 
+/* Whether nobody waits, nor is on his way through the list with the lock dropped between two batches of wakes: then
+ * `count_` is one more than wait, as they may all leave. For who ends the primitive. */
+static inline bool rota__waitlist_over(const struct rota_waitlist *list)
+{
+	return list->count_ == 0;
+}
+
 void rota__waitlist_wait_slow(struct rota_waitlist *list, struct rota_waiter *waiter, const struct rota_waker *waker,
 			      bool front);
 

@@ -24,8 +24,9 @@
  * nobody comes before those who wait. Senders wait only when the ring is as large as it may get. A receiver that finds
  * the ring empty takes from the first sender's hands.
  *
- * The last touch of a call is that it drops its lock, and the end of a channel waits until both are free: so whoever
- * has received what it waited for may end the channel, though the sender may still be on its way out.
+ * The last touch of a call is that it drops its lock, and the end of a channel waits until both are free, and nobody is
+ * between two batches of wakes: so whoever has received what it waited for may end the channel, though the sender may
+ * still be on its way out.
  *
  * An element, or a place, is always in exactly one hand, and a waiter is granted only when its call is done: a cancel that
  * comes after the grant changes nothing, one that comes before takes the waiter off with nothing moved (of many: with those
@@ -93,13 +94,28 @@ int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity)
 	return c->buffer_ != NULL ? 0 : -ENOMEM;
 }
 
+/* Whether nobody is between two batches of wakes, nor on his way out after the last. */
+static bool is_left(struct rota_channel *c)
+{
+	bool left;
+
+	rota__channel_lock_receiving(c);
+	left = rota__waitlist_over(&c->senders_) || !rota__waitlist_empty(&c->senders_);
+	rota__channel_unlock_receiving(c);
+	return left;
+}
+
 int rota_channel_deinit(struct rota_channel *c)
 {
+	unsigned spins = 0;
+
 	rota__waitlist_outlast(&c->senders_);
 	rota__waitlist_outlast(&c->receivers_);
+	while (c->lent_ & ROTA__CHANNEL_BATCHES && !is_left(c))
+		rota__spin_pause(&spins);
 	if (!rota__waitlist_empty(&c->receivers_) || !rota__waitlist_empty(&c->senders_))
 		return rota__sync_misuse("rota_channel_deinit while somebody waits", -EBUSY);
-	if (c->buffer_ != NULL && !c->lent_)
+	if (c->buffer_ != NULL && !(c->lent_ & ROTA__CHANNEL_LENT))
 		rota__free_object(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
 	c->buffer_ = NULL;
 	c->slots_ = 0;

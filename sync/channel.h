@@ -21,7 +21,7 @@ struct rota_channel {
 	size_t capacity_;
 	size_t slots_;
 	uint32_t closed_;
-	uint32_t lent_;           /* the buffer is the program's */
+	uint32_t lent_;           /* the buffer is the program's; and whether wakes ever took several batches */
 	unsigned char apart_[64]; /* the two ends are written by different threads */
 	/* the end that receives, under the lock of the list of senders */
 	struct rota_waitlist senders_;

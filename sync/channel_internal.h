@@ -6,7 +6,8 @@
 #include "../runtime/waitlist_internal.h"
 #include "channel.h"
 
-enum { ROTA__CHANNEL_DONE, ROTA__CHANNEL_CLOSED }; /* tags of grants */
+enum { ROTA__CHANNEL_DONE, ROTA__CHANNEL_CLOSED };          /* tags of grants */
+enum { ROTA__CHANNEL_LENT = 1, ROTA__CHANNEL_BATCHES = 2 }; /* of `lent_`; the second is set with both locks */
 
 /* The locks of the two ends. Who wants both takes that of the receivers' end first, and drops it last. */
 static inline void rota__channel_lock_receiving(struct rota_channel *c)

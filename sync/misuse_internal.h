@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "../runtime/log_internal.h"
+#include "../runtime/spin_internal.h"
 #include "../runtime/task.h"
 #include "../runtime/waitlist_internal.h"
 
@@ -40,15 +41,22 @@ static inline void rota__sync_tell_refused(const char *what)
 	rota__log("%s (task %llu \"%s\")", what, (unsigned long long)rota_task_id(), rota_task_name());
 }
 
-/* For the end of a primitive with a list. -EBUSY, reported, when somebody waits: then it must stay as it is. */
+/* For the end of a primitive with a list. -EBUSY, reported, when somebody waits: then it must stay as it is. Waits for who is
+ * still waking others, of whom none is left. */
 static inline int rota__sync_deinit(struct rota_waitlist *list, const char *what)
 {
-	bool waiting;
+	unsigned spins = 0;
+	bool waiting, over;
 
-	rota__waitlist_lock(list);
-	waiting = !rota__waitlist_empty(list);
-	rota__waitlist_unlock(list);
-	return waiting ? rota__sync_misuse(what, -EBUSY) : 0;
+	for (;;) {
+		rota__waitlist_lock(list);
+		waiting = !rota__waitlist_empty(list);
+		over = rota__waitlist_over(list);
+		rota__waitlist_unlock(list);
+		if (waiting || over)
+			return waiting ? rota__sync_misuse(what, -EBUSY) : 0;
+		rota__spin_pause(&spins);
+	}
 }
 
 #endif

@@ -4,7 +4,8 @@
  * on its way out: it touches nothing once it has begun to wake the last of those who wait. As many wait as one batch of
  * wakes holds, more, fewer; their wakers are an executor's, and the last wake overwrites the primitive. A call that
  * came back to it would write there, or wait for ever for a lock. And who waits anew as soon as it is woken is not
- * woken by the same call again.
+ * woken by the same call again. The call drops its lock between two batches: when the others leave meanwhile, so that nobody
+ * waits, who ends the primitive has to wait for it.
  */
 #define _GNU_SOURCE
 #include "waiters.h"
@@ -484,4 +485,123 @@ UNIT_TEST(sync, who_waits_anew_waits_for_the_next_time)
 	}
 	expect_about = NULL;
 	expect(tried, ==, sizeof(names) / sizeof(names[0]));
+}
+
+/* --- an end between two batches -------------------------------------------------------------------------------------------- */
+
+static int cond_end(void)
+{
+	return rota_cond_deinit(&cond);
+}
+
+static int once_end(void)
+{
+	return rota_once_deinit(&once);
+}
+
+static int oneshot_end(void)
+{
+	return rota_oneshot_deinit(&oneshot);
+}
+
+static int channel_end(void)
+{
+	return rota_channel_deinit(&channel);
+}
+
+static int broadcast_end(void)
+{
+	return rota_broadcast_deinit(&broadcast);
+}
+
+static int watch_end(void)
+{
+	return rota_watch_deinit(&watch);
+}
+
+static struct rota_future *last_to_wait;
+static int (*end)(void);
+static pthread_t ender;
+static bool ended_early;
+static unsigned waking; /* atomic: the first batch is being woken; the one that is left has left */
+static unsigned left;
+
+static void woken_in_batches(void *data);
+
+static const struct rota_waker_ops slow_ops = { keep, woken_in_batches, woken_in_batches, dropped };
+
+static rota_poll poll_slow(struct rota_future *future)
+{
+	const struct rota_waker waker = { &slow_ops, &waking };
+	struct rota_context cx = { &waker };
+
+	return rota_future_poll(future, &cx);
+}
+
+static void *leave_and_end(void *arg)
+{
+	rota_future_cancel(last_to_wait);
+	expect(poll_slow(last_to_wait), ==, ROTA_READY);
+	__atomic_store_n(&left, 1, __ATOMIC_SEQ_CST);
+	expect(end(), ==, 0);
+	ended_early = __atomic_load_n(&waking, __ATOMIC_SEQ_CST) != 0;
+	return arg;
+}
+
+/* Gives the end time to come too early. */
+static void woken_in_batches(void *data)
+{
+	(void)data;
+	if (--asleep > 1)
+		return;
+	__atomic_store_n(&waking, 1, __ATOMIC_SEQ_CST);
+	expect(pthread_create(&ender, NULL, leave_and_end, NULL), ==, 0);
+	while (!__atomic_load_n(&left, __ATOMIC_SEQ_CST))
+		usleep(100);
+	usleep(10000);
+	__atomic_store_n(&waking, 0, __ATOMIC_SEQ_CST);
+}
+
+UNIT_TEST(sync, an_end_between_two_batches_of_wakes_waits)
+{
+	static const struct ending {
+		const char *name;
+		int (*end)(void);
+		unsigned batch;
+	} endings[] = {
+		{ "cond, broadcast", cond_end, ROTA__WAKE_BATCH },
+		{ "once", once_end, ROTA__WAKE_BATCH },
+		{ "oneshot, closed", oneshot_end, ROTA__WAKE_BATCH },
+		{ "receivers, closed", channel_end, ROTA__WAKE_BATCH },
+		{ "senders, closed", channel_end, ROTA__WAKE_BATCH - 1 },
+		/* and a receiver */ { "broadcast", broadcast_end, ROTA__WAKE_BATCH },
+		{ "broadcast, closed", broadcast_end, ROTA__WAKE_BATCH },
+		{ "watch", watch_end, ROTA__WAKE_BATCH },
+		{ "watch, closed", watch_end, ROTA__WAKE_BATCH },
+	};
+	unsigned tried = 0;
+
+	for (size_t i = 0; i < sizeof(primitives) / sizeof(primitives[0]); i++) {
+		present = &primitives[i];
+		for (size_t j = 0; j < sizeof(endings) / sizeof(endings[0]); j++) {
+			if (strcmp(present->name, endings[j].name) != 0)
+				continue;
+			expect_about = present->name;
+			end = endings[j].end;
+			asleep = endings[j].batch + 1;
+			left = 0;
+			present->begin(asleep);
+			for (unsigned k = 0; k < asleep; k++) {
+				last_to_wait = present->wait(k);
+				expect(poll_slow(last_to_wait), ==, ROTA_PENDING);
+			}
+			present->wake(asleep);
+			expect(asleep, ==, 1);
+			expect(pthread_join(ender, NULL), ==, 0);
+			expect(ended_early, ==, false);
+			tried++;
+		}
+	}
+	expect_about = NULL;
+	expect(tried, ==, sizeof(endings) / sizeof(endings[0]));
 }
