@@ -119,7 +119,9 @@ int rota_channel_deinit(struct rota_channel *c)
 		rota__free_object(c->buffer_, c->slots_ * c->elem_size_, BUFFER_ALIGN);
 	c->buffer_ = NULL;
 	c->slots_ = 0;
-	rota__store(&c->received_, rota__load(&c->sent_, RELAXED), RELAXED); /* who ends it is alone with it */
+	/* Nothing is inside, nor is a place reserved. RELAXED: who ends it is alone with it. */
+	rota__store(&c->received_, rota__load(&c->sent_, RELAXED), RELAXED);
+	rota__store(&c->claimed_, rota__load(&c->sent_, RELAXED), RELAXED);
 	c->closed_ |= 1;
 	return 0;
 }

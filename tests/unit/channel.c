@@ -1028,6 +1028,20 @@ UNIT_TEST(channel, a_place_that_was_not_reserved_is_reported, .signal = UNIT_MIS
 	rota_channel_deinit(&c);
 }
 
+UNIT_TEST(channel, a_place_in_a_channel_that_was_ended_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct unit_capture capture;
+	struct rota_channel c;
+
+	expect(rota_channel_init(&c, sizeof(int), 2), ==, 0);
+	expect(rota_channel_reserve(&c), ==, 0);
+	expect(rota_channel_deinit(&c), ==, 0);
+	unit_capture_begin(&capture);
+	expect(rota_channel_send_reserved(&c, &(int){ 1 }), ==, -EPERM);
+	expect_contains(unit_capture_end(&capture), "no place is reserved");
+	expect(rota_channel_try_recv(&c, &(int){ 0 }), ==, -EPIPE);
+}
+
 UNIT_TEST(channel, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
 {
 	struct unit_capture capture;
