@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fork_internal.h"
 
+#include "scope_internal.h"
+
 #define TAKE_BACK_MAX 32u /* frames made private again at a time */
 
 static unsigned count_private(const struct rota__forks *forks)
@@ -38,6 +40,7 @@ void rota__fork_share(struct rota__forks *forks, bool all)
 		return;
 	for (unsigned i = 0; i < kept; i++)
 		latest = latest->prev_;
+	rota__scope_share_all(forks->task);
 	first = mark_shared(latest);
 	rota__spin_lock(&forks->lock);
 	if (forks->shared > 0) {

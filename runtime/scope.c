@@ -318,6 +318,18 @@ static __attribute__((noinline)) void share(struct rota_scope *scope)
 		rota__scope_file_timers(scope->opener_);
 }
 
+void rota__scope_share_all(rota_task *task)
+{
+	struct rota__extra *extra = rota__task_extra(task);
+
+	if (extra == NULL || extra->opened == NULL)
+		return;
+	if (extra->unfiled)
+		rota__scope_file_timers(task);
+	for (struct rota_scope *scope = extra->opened; scope != NULL; scope = scope->outer_)
+		scope->shared_ = true;
+}
+
 /* The task is not submitted yet. */
 static void set_scope(rota_task *task, struct rota_scope *scope)
 {

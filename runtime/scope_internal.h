@@ -68,6 +68,10 @@ void rota__scope_unreserve(struct rota_scope *scope);
  * cancelled, and the task is not to be started. */
 int rota__scope_enter(struct rota_scope *scope, rota_task *task);
 
+/* Others are about to get frames that the task has forked, and may be the first to spawn into its scopes. By the task, or in its
+ * place while it is off its stack. */
+void rota__scope_share_all(rota_task *task);
+
 /* Takes back what rota__scope_enter and rota__scope_reserve did: the task is not to be started after all. */
 void rota__scope_leave(rota_task *task);
 

@@ -670,3 +670,49 @@ UNIT_TEST(fork, a_thief_without_memory_leaves_the_frame)
 	on_workers(1, lack);
 	on_workers(2, lack);
 }
+
+/* --- scopes of the forker ---------------------------------------------------------------------------------------------- */
+
+struct crowd {
+	struct rota_scope scope;
+	struct rota_atomic_u32 here, ran;
+};
+
+static int count_one(void *arg)
+{
+	rota__fetch_add(&((struct crowd *)arg)->ran, 1, SEQ_CST);
+	return 0;
+}
+
+/* Together, if another worker has come for it by then. */
+static int spawn_together(size_t begin, size_t end, void *arg)
+{
+	struct crowd *crowd = arg;
+	const uint64_t until = rota_now() + ROTA_MS(2);
+
+	(void)begin, (void)end;
+	rota__fetch_add(&crowd->here, 1, SEQ_CST);
+	while (rota__load(&crowd->here, SEQ_CST) < 2 && rota_now() < until)
+		;
+	return rota_scope_spawn(&crowd->scope, NULL, count_one, crowd);
+}
+
+static int spawn_from_frames(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 1000; i++) {
+		struct crowd crowd = { .here = { 0 } };
+
+		expect(rota_scope_open(&crowd.scope, ROTA_SECONDS(1000)), ==, 0);
+		expect(rota_parallel_for(0, 2, 1, spawn_together, &crowd), ==, 0);
+		expect(rota_scope_close(&crowd.scope), ==, 0);
+		expect(rota__load(&crowd.ran, SEQ_CST), ==, 2);
+	}
+	return 0;
+}
+
+/* Its first child, with which its time limit is filed, may come from a frame that another worker has taken. */
+UNIT_TEST(fork, frames_may_spawn_into_a_scope_of_their_forker)
+{
+	on_workers(3, spawn_from_frames);
+}
