@@ -88,13 +88,34 @@ bool rota__op_is_at_offset(const struct rota_op *op)
 	return moves(op) && op->offset_ != UINT64_MAX && !op->positioned_;
 }
 
+static bool writes(const struct rota_op *op)
+{
+	return op->opcode_ == IORING_OP_WRITE || op->opcode_ == IORING_OP_WRITEV;
+}
+
+static int64_t bytes_to_write(const struct rota_op *op)
+{
+	const struct iovec *parts = (const void *)(uintptr_t)op->addr_;
+	int64_t bytes = 0;
+
+	if (op->opcode_ == IORING_OP_WRITE)
+		return op->len_;
+	for (uint32_t i = 0; i < op->len_; i++)
+		bytes += (int64_t)parts[i].iov_len;
+	return bytes;
+}
+
 void rota__op_note_position(struct rota_op *op)
 {
-	int64_t position;
+	int64_t position = -1;
 
 	if (!moves(op) || op->offset_ != UINT64_MAX || !rota__fd_has_position(op->fd_))
 		return;
-	position = rota__sys_position(op->fd_);
+	if (writes(op))
+		position = rota__sys_take_position(op->fd_, bytes_to_write(op));
+	op->placed_ = position >= 0;
+	if (position < 0)
+		position = rota__sys_position(op->fd_);
 	if (position < 0)
 		return;
 	op->offset_ = (uint64_t)position;
@@ -103,13 +124,16 @@ void rota__op_note_position(struct rota_op *op)
 
 static void settle_position(const struct rota_op *op, int count)
 {
-	const bool writes = op->opcode_ == IORING_OP_WRITE || op->opcode_ == IORING_OP_WRITEV;
+	const int64_t bytes = op->placed_ ? bytes_to_write(op) : 0;
 
-	if (!op->positioned_ || count <= 0)
+	if (!op->positioned_ || (op->placed_ ? count == bytes : count <= 0))
 		return;
 	if (!rota__call_begin(op->fd_, op->closes_))
 		return;
-	rota__sys_move_position(op->fd_, (int64_t)op->offset_, count, writes);
+	if (op->placed_)
+		rota__sys_give_back_position(op->fd_, (int64_t)op->offset_ + bytes, bytes - (count > 0 ? count : 0));
+	else
+		rota__sys_move_position(op->fd_, (int64_t)op->offset_, count, writes(op));
 	rota__call_end(op->fd_);
 }
 
@@ -374,6 +398,7 @@ void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *a
 	op->has_turn_ = 0;
 	op->elsewhere_ = 0;
 	op->positioned_ = 0;
+	op->placed_ = 0;
 	op->entry_flags_ = 0;
 	op->moved_ = 0;
 	op->more_ = ROTA__MORE_NONE;

@@ -50,7 +50,7 @@ struct rota_op {
 	uint8_t mail_;
 	uint8_t cancelled_;
 	uint8_t polling_;
-	uint8_t as_socket_ : 1, changes_ : 1, pair_ : 1, has_turn_ : 1, elsewhere_ : 1, positioned_ : 1;
+	uint8_t as_socket_ : 1, changes_ : 1, pair_ : 1, has_turn_ : 1, elsewhere_ : 1, positioned_ : 1, placed_ : 1;
 	uint8_t entry_flags_;
 	uint8_t more_;
 	uint16_t closes_;

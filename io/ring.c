@@ -129,7 +129,7 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 		io_uring_prep_poll_add(sqe, op->fd_, (unsigned)rota__op_poll_events(op));
 	} else {
 		io_uring_prep_rw(op->opcode_, sqe, op->fd_, (const void *)(uintptr_t)op->addr_, op->len_,
-				 op->positioned_ ? UINT64_MAX : op->offset_);
+				 op->positioned_ && !op->placed_ ? UINT64_MAX : op->offset_);
 		sqe->rw_flags = (__kernel_rwf_t)op->flags_;
 		sqe->flags = op->entry_flags_;
 		if (rota__ring_has_registered(ring, op)) /* the first of one buffer */

@@ -192,6 +192,23 @@ int64_t rota__sys_position(int fd)
 	return position >= 0 ? position : -rota__sys_errno();
 }
 
+int64_t rota__sys_take_position(int fd, int64_t bytes)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	off_t end;
+
+	if (flags < 0 || flags & O_APPEND)
+		return -EINVAL;
+	end = lseek(fd, bytes, SEEK_CUR);
+	return end >= 0 ? end - bytes : -rota__sys_errno();
+}
+
+void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes)
+{
+	if (lseek(fd, 0, SEEK_CUR) == end)
+		lseek(fd, end - bytes, SEEK_SET);
+}
+
 void rota__sys_move_position(int fd, int64_t from, int count, bool writes)
 {
 	if (lseek(fd, 0, SEEK_CUR) != from)

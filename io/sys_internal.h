@@ -120,6 +120,11 @@ bool rota__sys_has_offset(int fd);
 /* Where the descriptor's own position is; or a negative errno. */
 int64_t rota__sys_position(int fd);
 
+/* Moves it on by so many bytes in one step, but in append mode. Where it was; or a negative errno. The last of these bytes are
+ * given back, if it still stands at `end`. */
+int64_t rota__sys_take_position(int fd, int64_t bytes);
+void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes);
+
 /* Moves it by the `count` bytes that were moved, if it still stands at `from`. A write to what is in append mode: to the end. */
 void rota__sys_move_position(int fd, int64_t from, int count, bool writes);
 

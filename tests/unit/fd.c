@@ -424,3 +424,60 @@ UNIT_TEST(fd, numbers_that_were_files)
 {
 	everywhere(stale_file_script);
 }
+
+/* --- a position that several share ------------------------------------------------------------------------------------ */
+
+enum { WRITERS = 8, LINES = 300, LINE = 16 };
+
+struct writer {
+	int fd;
+	unsigned number;
+};
+
+static int write_lines(void *arg)
+{
+	const struct writer *writer = arg;
+	char line[LINE + 1];
+
+	for (unsigned i = 0; i < LINES; i++) {
+		const struct iovec halves[] = { { line, LINE / 2 }, { line + LINE / 2, LINE / 2 } };
+
+		snprintf(line, sizeof(line), "%7u %7u\n", writer->number, i);
+		expect(i % 2 == 0 ? rota_write(writer->fd, line, LINE) : rota_writev(writer->fd, halves, 2), ==, LINE);
+	}
+	return 0;
+}
+
+/* None is written over another, nor is there a hole; those of one writer come in their order. */
+static void shared_position_script(const struct place *place)
+{
+	struct writer writers[WRITERS];
+	rota_task *tasks[WRITERS];
+	unsigned next[WRITERS] = { 0 };
+	unsigned number, i;
+	char line[LINE + 1] = "";
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	(void)place;
+	for (unsigned n = 0; n < WRITERS; n++) {
+		writers[n] = (struct writer){ fd, n };
+		tasks[n] = unit_spawn(write_lines, &writers[n]);
+	}
+	for (unsigned n = 0; n < WRITERS; n++)
+		unit_expect_join(tasks[n], 0);
+	expect(lseek(fd, 0, SEEK_CUR), ==, WRITERS * LINES * LINE);
+	for (unsigned n = 0; n < WRITERS * LINES; n++) {
+		expect(pread(fd, line, LINE, (off_t)n * LINE), ==, LINE);
+		expect(sscanf(line, "%u %u", &number, &i), ==, 2);
+		expect(number, <, WRITERS);
+		expect(i, ==, next[number]);
+		next[number]++;
+	}
+	close(fd);
+}
+
+UNIT_TEST(fd, writers_at_a_position_that_they_share)
+{
+	in_fibers(shared_position_script, 0);
+	in_fibers(shared_position_script, 1);
+}
