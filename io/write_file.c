@@ -18,9 +18,11 @@
 /* Splits the path; 0, or what is wrong with it. */
 static int split(struct rota_write_file_op *op)
 {
-	const char *slash = strrchr(op->path_, '/');
+	const char *slash = op->path_ != NULL ? strrchr(op->path_, '/') : NULL;
 	size_t len = slash != NULL ? (size_t)(slash - op->path_) : 0;
 
+	if (op->path_ == NULL)
+		return -EFAULT;
 	op->name_ = slash != NULL ? slash + 1 : op->path_;
 	if (*op->name_ == '\0' || strcmp(op->name_, ".") == 0 || strcmp(op->name_, "..") == 0)
 		return -EINVAL;

@@ -137,6 +137,7 @@ static void refused_script(const struct place *place)
 
 	(void)place;
 	yard_init(&yard);
+	expect(rota_write_file(NULL, "x", 1, 0600), ==, -EFAULT);
 	expect(rota_write_file("", "x", 1, 0600), ==, -EINVAL);
 	expect(rota_write_file("a/", "x", 1, 0600), ==, -EINVAL);
 	expect(rota_write_file("a/.", "x", 1, 0600), ==, -EINVAL);
