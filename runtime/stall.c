@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "stall_internal.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,10 +74,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 	if (worker != NULL &&
 	    rota__cas_strong(&worker->capture.state, &wanted, ROTA__CAPTURE_BUSY, ACQUIRE)) { /* partner: ask */
-		const int error = errno; /* the interrupted call's */
-
 		capture_stack(&worker->capture, context);
-		errno = error;
 		rota__store(&worker->capture.state, ROTA__CAPTURE_TAKEN, RELEASE); /* partner: rota__stall_flush */
 	} else if (former.sa_flags & SA_SIGINFO) {
 		former.sa_sigaction(number, info, context);
