@@ -134,8 +134,8 @@ bool rota__sys_is_file(int fd);
 /* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
  * numbers only and does not block. */
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
-/* CACHED: a regular file that was opened without O_DIRECT. DIRECT: one that was opened with it, or a block device. DEVICE: a character device; but /dev/null and its like, whose calls
- * do not wait, are OTHER. */
+/* CACHED: a regular file that was opened without O_DIRECT. DIRECT: one that was opened with it, or a block device. DEVICE: a
+ * character device; but /dev/null and its like, whose calls do not wait, are OTHER. */
 enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DIRECT, ROTA__KIND_DEVICE, ROTA__KIND_NONE };
 enum rota__sys_kind rota__sys_kind(int fd);
 

@@ -9,7 +9,7 @@
 #include "countdown.h"
 #include "places.h"
 
-/* --- awaited by a fiber ------------------------------------------------------------------------------------------------------ */
+/* --- awaited by a fiber ------------------------------------------------------------------------------------------- */
 
 static int await(void *future)
 {
@@ -67,7 +67,7 @@ UNIT_TEST(await, nothing_to_await)
 	everywhere(nothing_script);
 }
 
-/* --- polls that wait themselves ------------------------------------------------------------------------------------------- */
+/* --- polls that wait themselves ----------------------------------------------------------------------------------- */
 
 /* Two events, and a future that waits for the second in its poll. */
 struct waiting {
@@ -173,7 +173,7 @@ TASK_TEST(await, nor_is_a_wake_before_the_poll_gives_way)
 	expect(rota_await(&future), ==, 2);
 }
 
-/* --- blocked on by plain threads ------------------------------------------------------------------------------------------------ */
+/* --- blocked on by plain threads ---------------------------------------------------------------------------------- */
 
 static int runs_in_a_task(void *arg)
 {
@@ -251,7 +251,7 @@ RUNTIME_TEST(await, blocking_on_nothing_or_on_what_was_stopped_is_refused)
 	expect(c.polls, ==, 0);
 }
 
-/* --- waits where none may be ------------------------------------------------------------------------------------------------------ */
+/* --- waits where none may be -------------------------------------------------------------------------------------- */
 
 static int block_inside(void *arg)
 {

@@ -125,7 +125,7 @@ RUNTIME_TEST(shutdown, a_task_that_ignores_cancellation_is_reported)
 	expect(rota_runtime_shutdown(rt, ROTA_NEVER), ==, 0);
 }
 
-/* --- what those that are left wait for ------------------------------------------------------------------------------------ */
+/* --- what those that are left wait for ---------------------------------------------------------------------------- */
 
 enum { WAITS = 4 };
 
@@ -348,7 +348,7 @@ UNIT_TEST(shutdown, no_thread_of_the_pool_is_left)
 	rota_runtime_free(rt);
 }
 
-/* --- beside it, and behind --------------------------------------------------------------------------------------------------- */
+/* --- beside it, and behind ---------------------------------------------------------------------------------------- */
 
 RUNTIME_TEST(shutdown, what_is_over_may_still_be_asked)
 {

@@ -208,8 +208,8 @@ static bool has_stack(const char *text)
 	return strstr(text, "rota: stall:   at ") != NULL;
 }
 
-/* Keeps its worker until its stack was seen, and mostly locks a mutex, if `locks` is large. The thread gives it when it next runs; where that takes too long, there is
- * a line alone, and the next report asks again. */
+/* Keeps its worker until its stack was seen, and mostly locks a mutex, if `locks` is large. The thread gives it when it next
+ * runs; where that takes too long, there is a line alone, and the next report asks again. */
 static int show_stack(void *arg)
 {
 	rota_runtime *rt = rota_runtime_current();
