@@ -4,10 +4,10 @@
  * back.
  *
  * Its run queue goes to the injection queue; its operations are submitted, time limits of its task's scopes filed. Then
- * `blocked` is set, and the monitor told: it counts the worker as stuck at once, takes its completions, timers and mail over at each look, and calls a spare when
- * no other worker is free (monitor.c). Meanwhile the thread-local worker is NULL, so that for whatever fn calls the thread is
- * one of the blocking pool: what it waits for, it waits for by blocking, its I/O goes through the reactor. The fiber stays
- * on its stack; nobody else can resume it, since it never left.
+ * `blocked` is set, and the monitor told: it counts the worker as stuck at once, takes its completions, timers and mail
+ * over at each look, and calls a spare when no other worker is free (monitor.c). Meanwhile the thread-local worker is NULL,
+ * so that for whatever fn calls the thread is one of the blocking pool: what it waits for, it waits for by blocking, its I/O
+ * goes through the reactor. The fiber stays on its stack; nobody else can resume it, since it never left.
  */
 #include <errno.h>
 

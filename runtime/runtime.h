@@ -85,7 +85,8 @@ ROTA_API int rota_block_on(rota_runtime *rt, rota_fn *fn, void *arg);
  * timeout_ns (0: does not wait), then stops the threads. 0 when all is gone; -ETIMEDOUT when tasks or blocking jobs are
  * left: each is reported on standard error by id and name, and the call may be repeated. From a plain thread that is
  * not the runtime's own, or several at once, all of which wait; inside a task, a blocking job of the runtime or
- * rota_block_on_future it is refused: -EDEADLK with a message (debug builds abort). In a child of fork(2) a runtime of the parent is left alone: 0.
+ * rota_block_on_future it is refused: -EDEADLK with a message (debug builds abort). In a child of fork(2) a runtime of
+ * the parent is left alone: 0.
  */
 ROTA_API int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns);
 
