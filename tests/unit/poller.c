@@ -694,12 +694,14 @@ static int accept_all(void *arg)
 
 static int cancel_a_robbed_one(void *arg)
 {
-	struct guest guest = { .listener = plain_listen(128, &guest.port), .client = -1 };
-	struct thief thief = { .listener = guest.listener };
+	struct guest guest = { .client = -1 };
+	struct thief thief = { .over = 0 };
 	pthread_t thread;
 	rota_task *task;
 
 	(void)arg;
+	guest.listener = plain_listen(128, &guest.port);
+	thief.listener = guest.listener;
 	expect(pthread_create(&thread, NULL, steal, &thief), ==, 0);
 	rota__fault_arm(ROTA__FAULT_THREAD, ROTA__FAULT_EACH, -EAGAIN);
 	task = unit_spawn(accept_all, &guest);
