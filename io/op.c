@@ -93,6 +93,7 @@ static bool writes(const struct rota_op *op)
 	return op->opcode_ == IORING_OP_WRITE || op->opcode_ == IORING_OP_WRITEV;
 }
 
+/* Of what is too large for one write at least more than that can take. */
 static int64_t bytes_to_write(const struct rota_op *op)
 {
 	const struct iovec *parts = (const void *)(uintptr_t)op->addr_;
@@ -101,7 +102,7 @@ static int64_t bytes_to_write(const struct rota_op *op)
 	if (op->opcode_ == IORING_OP_WRITE)
 		return op->len_;
 	for (uint32_t i = 0; i < op->len_; i++)
-		bytes += (int64_t)parts[i].iov_len;
+		bytes += parts[i].iov_len < UINT32_MAX ? (int64_t)parts[i].iov_len : UINT32_MAX;
 	return bytes;
 }
 

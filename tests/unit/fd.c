@@ -451,11 +451,12 @@ static int write_lines(void *arg)
 /* None is written over another, nor is there a hole; those of one writer come in their order. */
 static void shared_position_script(const struct place *place)
 {
+	char line[LINE + 1] = "";
+	const struct iovec too_much[] = { { line, SIZE_MAX / 2 }, { line, SIZE_MAX / 2 } };
 	struct writer writers[WRITERS];
 	rota_task *tasks[WRITERS];
 	unsigned next[WRITERS] = { 0 };
 	unsigned number, i;
-	char line[LINE + 1] = "";
 	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	(void)place;
@@ -465,6 +466,8 @@ static void shared_position_script(const struct place *place)
 	}
 	for (unsigned n = 0; n < WRITERS; n++)
 		unit_expect_join(tasks[n], 0);
+	expect(lseek(fd, 0, SEEK_CUR), ==, WRITERS * LINES * LINE);
+	expect(rota_writev(fd, too_much, 2), <, 0);
 	expect(lseek(fd, 0, SEEK_CUR), ==, WRITERS * LINES * LINE);
 	for (unsigned n = 0; n < WRITERS * LINES; n++) {
 		expect(pread(fd, line, LINE, (off_t)n * LINE), ==, LINE);
