@@ -24,14 +24,15 @@ static void use_hint(struct rota_op *op)
 
 static void check_offset(struct rota_op *op, off_t offset)
 {
-	if (offset < -1) {
-		rota__op_refuse(op, -EINVAL);
-	} else if (offset >= 0 && !rota__fd_hinted(&rota__fd_seekables, op->fd_)) {
-		if (rota__sys_has_offset(op->fd_))
-			rota__fd_hint(&rota__fd_seekables, op->fd_, true);
-		else
-			rota__op_refuse(op, -ESPIPE);
-	}
+	int rc;
+
+	if (offset == -1 || (offset >= 0 && rota__fd_hinted(&rota__fd_seekables, op->fd_)))
+		return;
+	rc = rota__sys_check_offset(op->fd_, offset);
+	if (rc < 0)
+		rota__op_refuse(op, rc);
+	else
+		rota__fd_hint(&rota__fd_seekables, op->fd_, true);
 }
 
 void rota_op_read(struct rota_op *op, int fd, void *buf, size_t len, off_t offset)

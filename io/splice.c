@@ -96,14 +96,6 @@ static int splice_here(struct rota_splice_op *op)
 	return rc;
 }
 
-/* The kernel would say so; but only when there is something to move. */
-static int check_offset(int fd, off_t offset)
-{
-	if (offset < -1)
-		return -EINVAL;
-	return offset == -1 || rota__sys_has_offset(fd) ? 0 : -ESPIPE;
-}
-
 static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_splice_op *op = (struct rota_splice_op *)(void *)self;
@@ -118,9 +110,10 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 		op->from_closes_ = rota__call_closes(op->from_);
 		op->to_closes_ = rota__call_closes(op->to_);
 	}
-	rc = check_offset(op->from_, op->from_offset_);
+	/* The kernel would say so; but only when there is something to move. */
+	rc = rota__sys_check_offset(op->from_, op->from_offset_);
 	if (rc == 0)
-		rc = check_offset(op->to_, op->to_offset_);
+		rc = rota__sys_check_offset(op->to_, op->to_offset_);
 	if (rc < 0 || op->len_ == 0)
 		ROTA_ASYNC_RETURN(op, rc);
 	for (;;) {

@@ -182,7 +182,14 @@ bool rota__sys_is_connection(int fd)
 
 bool rota__sys_has_offset(int fd)
 {
-	return lseek(fd, 0, SEEK_CUR) >= 0 || rota__sys_errno() != ESPIPE;
+	return rota__sys_position(fd) != -ESPIPE;
+}
+
+int rota__sys_check_offset(int fd, int64_t offset)
+{
+	if (offset < -1)
+		return -EINVAL;
+	return offset == -1 || rota__sys_has_offset(fd) ? 0 : -ESPIPE;
 }
 
 int64_t rota__sys_position(int fd)

@@ -117,6 +117,9 @@ bool rota__sys_is_connection(int fd);
 /* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
 bool rota__sys_has_offset(int fd);
 
+/* Of a call at an offset, or -1, the descriptor's own position: 0; -EINVAL, it is negative; -ESPIPE, the descriptor has none. */
+int rota__sys_check_offset(int fd, int64_t offset);
+
 /* Where the descriptor's own position is; or a negative errno. */
 int64_t rota__sys_position(int fd);
 
