@@ -3,7 +3,8 @@
  * A word that is both a primitive's state and the lock of its list of waiters: uncontended calls change it once, everything
  * else happens while BUSY is held. Nobody else changes the word then, save its mode (bias_internal.h), and the one store that
  * gives BUSY back also says what the state is now. That store is the last touch of a call that gives something away, so
- * whoever is given it may free the primitive.
+ * whoever is given it may free the primitive. But a call that wakes more than a batch comes back for those that are left: who
+ * was given something by an earlier batch must not free it before that call has returned, even if those were all cancelled.
  */
 #ifndef ROTA_SYNC_BUSY_INTERNAL_H
 #define ROTA_SYNC_BUSY_INTERNAL_H
