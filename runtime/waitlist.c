@@ -53,11 +53,11 @@ void rota__waitlist_grant_all_slow(struct rota_waitlist *list, uint32_t tag, str
 {
 	for (uint32_t left = list->count_; left > 0 && !rota__waitlist_empty(list); left--) {
 		if (rota__wake_batch_full(batch)) {
-			list->count_++; /* for rota__waitlist_over */
+			rota__waitlist_away(list);
 			rota__waitlist_unlock(list);
 			rota__wake_batch_submit(batch);
 			rota__waitlist_lock(list);
-			list->count_--;
+			rota__waitlist_back(list);
 			if (rota__waitlist_empty(list))
 				break;
 		}

@@ -65,8 +65,19 @@ static inline bool rota__waiter_queued(const struct rota_waiter *waiter)
 
 /* All below: with the lock held. */
 
-/* Whether nobody waits, nor is on his way through the list with the lock dropped between two batches of wakes: then
- * `count_` is one more than wait, as they may all leave. For who ends the primitive. */
+/* Before the lock, or the word in its place, is dropped by a call that comes back to the list after a batch of wakes, and when
+ * it has it again: those that are left may all leave meanwhile, but the list is not over. */
+static inline void rota__waitlist_away(struct rota_waitlist *list)
+{
+	list->count_++;
+}
+
+static inline void rota__waitlist_back(struct rota_waitlist *list)
+{
+	list->count_--;
+}
+
+/* Whether nobody waits, nor is away. For who ends the primitive. */
 static inline bool rota__waitlist_over(const struct rota_waitlist *list)
 {
 	return list->count_ == 0;

@@ -3,8 +3,8 @@
  * A word that is both a primitive's state and the lock of its list of waiters: uncontended calls change it once, everything
  * else happens while BUSY is held. Nobody else changes the word then, save its mode (bias_internal.h), and the one store that
  * gives BUSY back also says what the state is now. That store is the last touch of a call that gives something away, so
- * whoever is given it may free the primitive. But a call that wakes more than a batch comes back for those that are left: who
- * was given something by an earlier batch must not free it before that call has returned, even if those were all cancelled.
+ * whoever is given it may free the primitive. But a call that wakes more than a batch comes back for those that are left, even
+ * if those were all cancelled: it is counted as away, and the end of the primitive waits for it (rota__busy_end).
  */
 #ifndef ROTA_SYNC_BUSY_INTERNAL_H
 #define ROTA_SYNC_BUSY_INTERNAL_H
@@ -61,6 +61,37 @@ static inline void rota__busy_give(struct rota_atomic_u64 *word, uint64_t state,
 	}
 	/* Nobody makes it biased meanwhile, as that is a change. RELEASE, partner: the next take. */
 	rota__store(word, state, RELEASE);
+}
+
+/* Gives BUSY back while the batch is woken, which is full, and takes it again for those that are left. Returns the word. */
+static __attribute__((noinline, unused)) uint64_t rota__busy_wake(struct rota_atomic_u64 *word, uint64_t state,
+								  struct rota_waitlist *list,
+								  struct rota__wake_batch *batch)
+{
+	rota__store(&list->mode_, 1, RELAXED); /* partner: rota__busy_end, ordered by the word */
+	rota__waitlist_away(list);
+	rota__busy_give(word, state, list);
+	rota__wake_batch_submit(batch);
+	state = rota__busy_take(word);
+	rota__waitlist_back(list);
+	return state;
+}
+
+/* For who ends the primitive: waits until nobody is away, unless somebody waits. `mode_` says whether anybody ever was: else
+ * a word that is biased to another thread stays so. Without BUSY. */
+static inline void rota__busy_end(struct rota_atomic_u64 *word, struct rota_waitlist *list)
+{
+	unsigned spins = 0;
+	uint64_t state;
+	bool away = rota__load(&list->mode_, RELAXED) != 0;
+
+	while (away) {
+		state = rota__busy_take(word);
+		away = rota__waitlist_empty(list) && !rota__waitlist_over(list);
+		rota__busy_give(word, state, list);
+		if (away)
+			rota__spin_pause(&spins);
+	}
 }
 
 /* Waits until nobody has BUSY, and sees what was done meanwhile. Without BUSY. */

@@ -83,11 +83,11 @@ void rota__channel_settle_and_unlock(struct rota_channel *c, struct rota__wake_b
 	while (rota__channel_settle(c, batch)) {
 		if (!(c->lent_ & ROTA__CHANNEL_BATCHES)) /* else the end of the channel may be looking at it */
 			c->lent_ |= ROTA__CHANNEL_BATCHES;
-		c->senders_.count_++; /* for rota__waitlist_over */
+		rota__waitlist_away(&c->senders_);
 		rota__channel_unlock_both(c);
 		rota__wake_batch_submit(batch);
 		rota__channel_lock_both(c);
-		c->senders_.count_--;
+		rota__waitlist_back(&c->senders_);
 	}
 	rota__channel_unlock_both(c);
 	rota__wake_batch_submit(batch);

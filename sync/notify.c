@@ -25,6 +25,7 @@ void rota_notify_init(struct rota_notify *n)
 
 int rota_notify_deinit(struct rota_notify *n)
 {
+	rota__busy_end(&n->state_, &n->waiters_);
 	if (rota__load(&n->state_, RELAXED) & ROTA__WAITERS) /* who ends it is alone with it */
 		return rota__sync_misuse("rota_notify_deinit while somebody waits", -EBUSY);
 	return 0;
@@ -177,9 +178,7 @@ void rota_notify_all(struct rota_notify *n)
 	 * later comer: it gets a wake-up that it did not miss, which is allowed. */
 	for (; left > 0 && !rota__waitlist_empty(list); left--) {
 		if (rota__wake_batch_full(&batch)) {
-			rota__busy_give(&n->state_, state, list);
-			rota__wake_batch_submit(&batch);
-			state = rota__busy_take(&n->state_);
+			state = rota__busy_wake(&n->state_, state, list, &batch);
 			if (rota__waitlist_empty(list))
 				break;
 		}

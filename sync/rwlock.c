@@ -26,6 +26,7 @@ void rota_rwlock_init(struct rota_rwlock *l)
 
 int rota_rwlock_deinit(struct rota_rwlock *l)
 {
+	rota__busy_end(&l->state_, &l->waiters_);
 	if (rota__word_own(rota__load(&l->state_, RELAXED)) != 0) /* who ends it is alone with it */
 		return rota__sync_misuse("rota_rwlock_deinit of a lock that is locked", -EBUSY);
 	return 0;
@@ -68,17 +69,12 @@ static bool serve(struct rota_rwlock *l, uint64_t *state, struct rota__wake_batc
 static void serve_and_give(struct rota_rwlock *l, uint64_t state)
 {
 	struct rota__wake_batch batch;
-	bool more;
 
 	rota__wake_batch_init(&batch);
-	for (;;) {
-		more = serve(l, &state, &batch);
-		rota__busy_give(&l->state_, state, &l->waiters_);
-		rota__wake_batch_submit(&batch);
-		if (!more)
-			return;
-		state = rota__busy_take(&l->state_);
-	}
+	while (serve(l, &state, &batch))
+		state = rota__busy_wake(&l->state_, state, &l->waiters_, &batch);
+	rota__busy_give(&l->state_, state, &l->waiters_);
+	rota__wake_batch_submit(&batch);
 }
 
 /* --- locking -------------------------------------------------------------------------------------------------- */

@@ -36,6 +36,7 @@ void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits)
 
 int rota_semaphore_deinit(struct rota_semaphore *s)
 {
+	rota__busy_end(&s->state_, &s->waiters_);
 	if (rota__load(&s->state_, RELAXED) & ROTA__WAITERS) /* who ends it is alone with it */
 		return rota__sync_misuse("rota_semaphore_deinit while somebody waits", -EBUSY);
 	return 0;
@@ -77,17 +78,12 @@ static bool serve(struct rota_semaphore *s, uint64_t *state, struct rota__wake_b
 static void serve_and_give(struct rota_semaphore *s, uint64_t state)
 {
 	struct rota__wake_batch batch;
-	bool more;
 
 	rota__wake_batch_init(&batch);
-	for (;;) {
-		more = serve(s, &state, &batch);
-		rota__busy_give(&s->state_, state, &s->waiters_);
-		rota__wake_batch_submit(&batch);
-		if (!more)
-			return;
-		state = rota__busy_take(&s->state_);
-	}
+	while (serve(s, &state, &batch))
+		state = rota__busy_wake(&s->state_, state, &s->waiters_, &batch);
+	rota__busy_give(&s->state_, state, &s->waiters_);
+	rota__wake_batch_submit(&batch);
 }
 
 /* What `state` allows: 0, -EPIPE, -EAGAIN; -EBUSY: look again, it was not so any more, or somebody is at work. */

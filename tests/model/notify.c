@@ -139,6 +139,15 @@ static void give_up_third(void)
 	model_outcome(status == 0 ? 0 : 1);
 }
 
+/* The second one is told when the first one is. */
+static void leave_with_third_and_free(void)
+{
+	model_check(rota_await(&first.future) == 0);
+	give_up_third();
+	model_check(rota_notify_deinit(&notify) == 0);
+	model_free(&notify, sizeof(notify));
+}
+
 static void set(void)
 {
 	rota__store(&flag, 1, RELAXED); /* partner: the notification */
@@ -230,6 +239,13 @@ const struct model_scenario model_scenarios[] = {
 	  setup_three_wait,
 	  { set_for_all, give_up_third },
 	  first_two_told,
+	  0x3,
+	  0,
+	  0 },
+	{ "notify: all, freed between two batches",
+	  setup_three_wait,
+	  { set_for_all, leave_with_third_and_free },
+	  NULL,
 	  0x3,
 	  0,
 	  0 },

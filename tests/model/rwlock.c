@@ -172,6 +172,17 @@ static void give_up_the_third(void)
 		unlock();
 }
 
+/* The second reader is inside when the first one is. */
+static void leave_with_the_third_and_free(void)
+{
+	model_check(rota_await(&readers[0].future) == 0);
+	give_up_the_third();
+	unlock();
+	unlock();
+	model_check(rota_rwlock_deinit(&lock) == 0);
+	model_free(&lock, sizeof(lock));
+}
+
 static void nobody_inside(void)
 {
 	model_check(rota_rwlock_deinit(&lock) == 0);
@@ -212,5 +223,12 @@ const struct model_scenario model_scenarios[] = {
 	  0x3,
 	  0,
 	  0 },
+	{ "rwlock: freed between two batches",
+	  setup_three_readers_wait,
+	  { unlock, leave_with_the_third_and_free },
+	  NULL,
+	  0x3,
+	  0,
+	  2 },
 	{ .name = NULL },
 };

@@ -124,6 +124,15 @@ static void give_up_third(void)
 		release_1();
 }
 
+/* The second one has its permit when the first one has. */
+static void leave_with_third_and_free(void)
+{
+	model_check(rota_await(&first.future) == 0);
+	give_up_third();
+	model_check(rota_semaphore_deinit(&semaphore) == 0);
+	model_free(&semaphore, sizeof(semaphore));
+}
+
 /* It may look between two batches, and is in the list then. */
 static void await_the_end(void)
 {
@@ -212,6 +221,13 @@ const struct model_scenario model_scenarios[] = {
 	  setup_three_wait,
 	  { release_3, give_up_third },
 	  first_two_served,
+	  0x3,
+	  0,
+	  0 },
+	{ "semaphore: freed between two batches",
+	  setup_three_wait,
+	  { release_3, leave_with_third_and_free },
+	  NULL,
 	  0x3,
 	  0,
 	  0 },

@@ -489,6 +489,29 @@ UNIT_TEST(sync, who_waits_anew_waits_for_the_next_time)
 
 /* --- an end between two batches -------------------------------------------------------------------------------------------- */
 
+static int rwlock_end(void)
+{
+	for (unsigned i = 0; i < ROTA__WAKE_BATCH; i++)
+		expect(rota_rwlock_unlock(&rwlock), ==, 0);
+	return rota_rwlock_deinit(&rwlock);
+}
+
+static int rwlock_end_downgraded(void)
+{
+	expect(rota_rwlock_unlock(&rwlock), ==, 0);
+	return rwlock_end();
+}
+
+static int semaphore_end(void)
+{
+	return rota_semaphore_deinit(&semaphore);
+}
+
+static int notify_end(void)
+{
+	return rota_notify_deinit(&notify);
+}
+
 static int cond_end(void)
 {
 	return rota_cond_deinit(&cond);
@@ -569,6 +592,11 @@ UNIT_TEST(sync, an_end_between_two_batches_of_wakes_waits)
 		int (*end)(void);
 		unsigned batch;
 	} endings[] = {
+		{ "rwlock", rwlock_end, ROTA__WAKE_BATCH },
+		{ "rwlock, downgraded", rwlock_end_downgraded, ROTA__WAKE_BATCH },
+		{ "semaphore", semaphore_end, ROTA__WAKE_BATCH },
+		{ "semaphore, closed", semaphore_end, ROTA__WAKE_BATCH },
+		{ "notify all", notify_end, ROTA__WAKE_BATCH },
 		{ "cond, broadcast", cond_end, ROTA__WAKE_BATCH },
 		{ "once", once_end, ROTA__WAKE_BATCH },
 		{ "oneshot, closed", oneshot_end, ROTA__WAKE_BATCH },
