@@ -27,7 +27,9 @@ struct rota_barrier {
 /* 0, or -EINVAL: count 0. */
 ROTA_API int rota_barrier_init(struct rota_barrier *b, uint32_t count) ROTA_MUST_USE;
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_barrier_deinit(struct rota_barrier *b);
 
 /* Waits until `count` callers are there. ROTA_BARRIER_LEADER to the one who came last, 0 to the others; -ECANCELED: the

@@ -55,8 +55,8 @@ struct rota_broadcast_receiver {
  * memory; -ENOMEM. */
 ROTA_API int rota_broadcast_init(struct rota_broadcast *b, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
-/* Frees the ring, unless it is the program's. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds abort),
- * and nothing has changed. */
+/* Frees the ring, unless it is the program's. Nobody may come later; whoever was woken may do this at once. Idempotent. 0.
+ * -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
 ROTA_API int rota_broadcast_deinit(struct rota_broadcast *b);
 
 /* The receiver sees what is sent from now on. Any thread; never waits. */

@@ -63,7 +63,8 @@ struct rota_channel {
 ROTA_API int rota_channel_init(struct rota_channel *c, size_t elem_size, size_t capacity) ROTA_MUST_USE;
 
 /* Frees the buffer, unless it is the program's; elements inside are dropped, and no place is reserved any more. Nobody may come
- * later. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing is freed. */
+ * later; whoever was woken may do this at once. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds abort),
+ * and nothing is freed. */
 ROTA_API int rota_channel_deinit(struct rota_channel *c);
 
 /* Waits while full. 0; -EPIPE once closed; -ECANCELED: not sent; -ENOMEM when the buffer cannot grow. Debug builds print a

@@ -20,7 +20,9 @@ struct rota_cond {
 
 ROTA_API void rota_cond_init(struct rota_cond *c);
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_cond_deinit(struct rota_cond *c);
 
 /* The caller has locked the mutex. Waits until it is signalled and has the mutex again. 0; -ECANCELED: it was not

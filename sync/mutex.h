@@ -23,7 +23,8 @@ struct rota_mutex {
 
 ROTA_API void rota_mutex_init(struct rota_mutex *m);
 
-/* 0. -EBUSY: it is locked, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever had it last may do this at once. 0. -EBUSY:
+ * it is locked, which is reported (debug builds abort), and nothing has changed. */
 ROTA_API int rota_mutex_deinit(struct rota_mutex *m);
 
 /* Waits until the mutex is the caller's. Not a cancellation point. From a fiber or a plain thread; inside the poll of a

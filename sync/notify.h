@@ -23,7 +23,9 @@ struct rota_notify {
 
 ROTA_API void rota_notify_init(struct rota_notify *n);
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_notify_deinit(struct rota_notify *n);
 
 /* Waits for a notification. 0, or -ECANCELED. A caller that was notified and cancelled at once gets 0: no notification

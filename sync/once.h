@@ -23,7 +23,9 @@ struct rota_once {
 
 ROTA_API void rota_once_init(struct rota_once *o);
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_once_deinit(struct rota_once *o);
 
 /* Runs fn(arg) unless it has been done; waits while another does it. What the successful one returned (>= 0), always the

@@ -23,7 +23,9 @@ struct rota_oneshot {
 
 ROTA_API void rota_oneshot_init(struct rota_oneshot *o);
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_oneshot_deinit(struct rota_oneshot *o);
 
 /* Hands over the value. Any thread; never waits. -EEXIST: a value was sent before, which is reported (debug builds abort);

@@ -24,7 +24,9 @@ struct rota_rwlock {
 
 ROTA_API void rota_rwlock_init(struct rota_rwlock *l);
 
-/* 0. -EBUSY: it is locked, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever had it may do this at once, as it waits for
+ * the call that gave it to be done with it. 0. -EBUSY: it is locked, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_rwlock_deinit(struct rota_rwlock *l);
 
 /* Wait until the lock is the caller's. 0; -ECANCELED: it is not. */

@@ -26,7 +26,9 @@ struct rota_semaphore {
 /* The same; more permits are reported (debug builds abort), and count as ROTA_SEMAPHORE_MAX. */
 ROTA_API void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits);
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_semaphore_deinit(struct rota_semaphore *s);
 
 /* Waits until n permits are the caller's. 0; -EPIPE once closed; -ECANCELED: none was taken. A permit is not bound to who

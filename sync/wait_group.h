@@ -26,7 +26,9 @@ struct rota_wait_group {
 
 ROTA_API void rota_wait_group_init(struct rota_wait_group *g);
 
-/* 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
+/* Ends it before its memory is freed: nobody waits, and nobody comes later. Whoever was woken may do this at once, as it waits
+ * for the call that woke to be done with it. 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has
+ * changed. */
 ROTA_API int rota_wait_group_deinit(struct rota_wait_group *g);
 
 /* n more things are under way. Any thread; never waits. 0; -EOVERFLOW: there would be more than ROTA_WAIT_GROUP_MAX, which is

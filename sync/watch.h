@@ -48,8 +48,8 @@ struct rota_watch_receiver {
 /* Allocates room for one value of `size` bytes and copies the first one. -EINVAL: size 0; -ENOMEM. */
 ROTA_API int rota_watch_init(struct rota_watch *w, size_t size, const void *value) ROTA_MUST_USE;
 
-/* Frees the value, unless its place is the program's. Idempotent. 0. -EBUSY: somebody waits, which is reported (debug builds
- * abort), and nothing has changed. */
+/* Frees the value, unless its place is the program's. Nobody may come later; whoever was woken may do this at once. Idempotent.
+ * 0. -EBUSY: somebody waits, which is reported (debug builds abort), and nothing has changed. */
 ROTA_API int rota_watch_deinit(struct rota_watch *w);
 
 /* Replaces the value, also with the same, and wakes all that wait. Any thread; never waits. 0; -EPIPE once closed, of
