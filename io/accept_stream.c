@@ -213,7 +213,8 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 
 	if (!s->begun_) {
 		s->begun_ = true;
-		s->closes_ = rota__call_closes(s->fd_);
+		if (!rota__carrier_is_here(rota__op_carrier(&s->op_))) /* the stream's first wait in this runtime */
+			s->closes_ = rota__call_closes(s->fd_);
 	}
 	while (polled == ROTA_PENDING && !wait) {
 		switch ((enum stage)s->stage_) {

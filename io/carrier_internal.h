@@ -50,6 +50,23 @@ static inline struct rota__carrier *rota__op_carrier(const struct rota_op *op)
 	return rota__load(&op->carrier_, RELAXED); /* a rescue may change it to another of the same kind */
 }
 
+/* Whether it is one of the runtime that the calling thread belongs to. It may be of one that is gone: it is only compared. */
+static inline bool rota__carrier_is_here(const struct rota__carrier *carrier)
+{
+	const struct rota__worker *worker = rota__worker_self();
+	rota_runtime *rt = rota__runtime_self();
+
+	if (carrier == NULL || rt == NULL)
+		return false;
+	if (carrier == rt->io || (worker != NULL && carrier == worker->io))
+		return true;
+	for (unsigned i = 0; i < rota__worker_total(rt); i++) {
+		if (carrier == rt->workers[i].io)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A future that waits by a poll and then makes the call itself: as it begins it takes down how often its descriptor was
  * closed; each call, which may not wait, stands between begin and end. begin returns false when the number was closed

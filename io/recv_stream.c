@@ -10,8 +10,9 @@
  *
  * Without a stock, a buffer that was waited for and not taken yet is held by the stream itself (`holds_`), which is IDLE.
  *
- * A wait may end one operation and begin another. It takes down how often the number was closed when it begins (or keeps what
- * the one did that armed the stream), in the operation's `closes_`, and begins nothing on a number that was closed since.
+ * A stream ends one operation and begins another. It takes down how often the number was closed when its first wait begins,
+ * in the operation's `closes_`, and begins nothing on a number that was closed since. Counts are a runtime's: the carrier of
+ * the latest operation tells of which one.
  *
  * Programs hold a stream for each idle connection, so it is small: what is not needed at the same time shares its place.
  */
@@ -121,19 +122,27 @@ static rota_poll deliver(struct rota_recv_stream *s)
 /* What was received without a stock: the buffer takes the operation's place, until it is taken. */
 static void hold(struct rota_recv_stream *s, struct rota_buffer buffer)
 {
+	void *carrier = rota__op_carrier(&s->wait_.op);
 	const int fd = s->wait_.op.fd_;
+	const uint16_t closes = s->wait_.op.closes_;
 
 	s->wait_.held.buffer = buffer;
+	s->wait_.held.carrier = carrier;
 	s->wait_.held.fd = fd;
+	s->wait_.held.closes = closes;
 	s->holds_ = true;
 }
 
 static struct rota_buffer hold_no_more(struct rota_recv_stream *s)
 {
 	const struct rota_buffer buffer = s->wait_.held.buffer;
+	void *carrier = s->wait_.held.carrier;
 	const int fd = s->wait_.held.fd;
+	const uint16_t closes = s->wait_.held.closes;
 
+	rota__store(&s->wait_.op.carrier_, carrier, RELAXED); /* the stream's own by now */
 	s->wait_.op.fd_ = fd;
+	s->wait_.op.closes_ = closes;
 	s->holds_ = false;
 	return buffer;
 }
@@ -341,7 +350,8 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll polled = ROTA_PENDING;
 	bool wait = false;
 
-	if (s->stage_ == STAGE_IDLE && !s->holds_) /* never in a later poll of the same wait */
+	/* The stream's first wait in this runtime. */
+	if (s->stage_ == STAGE_IDLE && !s->holds_ && !rota__carrier_is_here(rota__op_carrier(&s->wait_.op)))
 		s->wait_.op.closes_ = rota__call_closes(s->wait_.op.fd_);
 	while (polled == ROTA_PENDING && !wait) {
 		switch ((enum stage)s->stage_) {

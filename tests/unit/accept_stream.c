@@ -282,6 +282,89 @@ UNIT_TEST(accept_stream, closed_in_a_pause)
 	in_fibers(closed_in_a_pause_script, 0);
 }
 
+/* Closed between two waits it is over: who comes to the number later comes to another listener. */
+static void closed_between_script(const struct place *place)
+{
+	for (unsigned capacity = 0; capacity < 3; capacity++) {
+		struct rota_accept_stream stream;
+		struct rota_op closer;
+		int port, fd, client, number = plain_far(plain_listen(5, &port));
+
+		rota_accept_stream_init(&stream, number, capacity);
+		client = plain_connect(port);
+		fd = carry_next(place, &stream);
+		expect(fd, >=, 0);
+		close(fd);
+		close(client);
+		rota_op_close(&closer, number);
+		expect(place->carry(place, &closer.future), ==, 0);
+		plain_at(plain_listen(5, &port), number);
+		client = plain_connect(port);
+		expect(carry_next(place, &stream), ==, -ECANCELED);
+		expect(carry_next(place, &stream), ==, -ECANCELED);
+		carry_stop(place, &stream);
+		rota_accept_stream_close(&stream);
+		expect(count_backlog(number), ==, 1);
+		close(client);
+		rota_op_close(&closer, number);
+		expect(place->carry(place, &closer.future), ==, 0);
+	}
+}
+
+UNIT_TEST(accept_stream, closed_between_two_waits)
+{
+	everyhow_inside(closed_between_script, 0);
+}
+
+struct traveller {
+	struct rota_accept_stream stream;
+	int number, port;
+	unsigned closes;
+};
+
+static int call_travelling(void *arg)
+{
+	struct traveller *traveller = arg;
+	int client, fd;
+
+	for (unsigned i = 0; i < traveller->closes; i++) {
+		int spare = plain_far(dup(traveller->number));
+
+		expect(rota_close(traveller->number), ==, 0);
+		plain_at(spare, traveller->number);
+	}
+	client = plain_connect(traveller->port);
+	fd = rota_accept_stream_next(&traveller->stream);
+	expect(fd, >=, 0);
+	close(fd);
+	close(client);
+	return 0;
+}
+
+/* What was closed in one runtime says nothing of waits in another, nor of a stream that first waited outside of any. */
+UNIT_TEST(accept_stream, goes_on_in_another_runtime)
+{
+	struct traveller traveller = { .closes = 0 };
+	rota_runtime *runtimes[2];
+
+	traveller.number = plain_far(plain_listen(5, &traveller.port));
+	rota_accept_stream_init(&traveller.stream, traveller.number, 1);
+	call_travelling(&traveller);
+	for (unsigned i = 0; i < 2; i++)
+		expect(rota_runtime_new(&runtimes[i], NULL), ==, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		traveller.closes = i + 1;
+		expect(rota_block_on(runtimes[i % 2], call_travelling, &traveller), ==, 0);
+		traveller.closes = 0;
+		expect(rota_block_on(runtimes[i % 2], call_travelling, &traveller), ==, 0);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		place_runtime_free(runtimes[i]);
+	rota_accept_stream_stop(&traveller.stream);
+	rota_accept_stream_close(&traveller.stream);
+	close(traveller.number);
+}
+
 /* --- a queue that is full --------------------------------------------------------------------------------------------------- */
 
 /* Who comes when the queue is full stays with the kernel, and is taken later. */

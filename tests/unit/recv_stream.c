@@ -371,6 +371,46 @@ UNIT_TEST(recv_stream, cancelled)
 	in_fibers(cancel_script, 1);
 }
 
+/* Closed between two waits it is over, but for what it has: what comes to the number later is another connection's. */
+static void closed_between_script(const struct place *place)
+{
+	for (unsigned seen = 0; seen < 2; seen++) {
+		struct rota_recv_stream stream;
+		struct rota_buffer buffer;
+		struct rota_op closer;
+		int fds[2], number;
+
+		plain_connection(fds);
+		number = plain_far(fds[0]);
+		rota_recv_stream_init(&stream, number);
+		expect(send(fds[1], "old", 3, 0), ==, 3);
+		expect(carry_next(place, &stream, seen ? NULL : &buffer), ==, 3);
+		rota_op_close(&closer, number);
+		expect(place->carry(place, &closer.future), ==, 0);
+		close(fds[1]);
+		plain_connection(fds);
+		plain_at(fds[0], number);
+		expect(send(fds[1], "new", 3, 0), ==, 3);
+		if (seen)
+			expect(carry_next(place, &stream, &buffer), ==, 3);
+		plain_expect_bytes(buffer.data, "old", 3);
+		rota_buffer_release(&buffer);
+		expect(carry_next(place, &stream, &buffer), ==, -ECANCELED);
+		expect(carry_next(place, &stream, &buffer), ==, -ECANCELED);
+		carry_stop(place, &stream);
+		rota_recv_stream_close(&stream);
+		expect(plain_waiting(number), ==, 3);
+		close(fds[1]);
+		rota_op_close(&closer, number);
+		expect(place->carry(place, &closer.future), ==, 0);
+	}
+}
+
+UNIT_TEST(recv_stream, closed_between_two_waits)
+{
+	everyhow_inside(closed_between_script, 0);
+}
+
 /* --- buffers that run out ----------------------------------------------------------------------------------------------- */
 
 static const struct rota__buffers *stock(void)
