@@ -45,6 +45,8 @@ void rota_op_fsync(struct rota_op *op, int fd, bool data_only)
 
 void rota_op_statx(struct rota_op *op, int dirfd, const char *path, int flags, unsigned mask, struct statx *ret)
 {
+	if (path == NULL && flags & AT_EMPTY_PATH)
+		path = ""; /* which kernels before 6.11 want, and rings */
 	rota__op_prepare(op, IORING_OP_STATX, dirfd, path, 0, (uintptr_t)ret, (uint32_t)flags);
 	op->len_ = mask; /* not a length */
 }

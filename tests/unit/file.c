@@ -70,6 +70,7 @@ static void status_script(const struct place *place)
 	expect(status.stx_mode, ==, S_IFREG | 0640);
 	expect(rota_statx(dirfd, "file", 0, STATX_SIZE, &status), ==, 0);
 	expect(rota_statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &status), ==, 0);
+	expect(rota_statx(fd, NULL, AT_EMPTY_PATH, STATX_SIZE, &status), ==, 0);
 	expect(rota_statx(dirfd, "link", 0, STATX_TYPE, &status), ==, 0);
 	expect(status.stx_mode & S_IFMT, ==, S_IFREG);
 	expect(rota_statx(dirfd, "link", AT_SYMLINK_NOFOLLOW, STATX_TYPE, &status), ==, 0);
