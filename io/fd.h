@@ -30,7 +30,8 @@ ROTA_API ssize_t rota_write(int fd, const void *buf, size_t len) ROTA_MUST_USE;
 ROTA_API ssize_t rota_readv(int fd, const struct iovec *iov, int iovcnt) ROTA_MUST_USE;
 ROTA_API ssize_t rota_writev(int fd, const struct iovec *iov, int iovcnt) ROTA_MUST_USE;
 
-/* At an offset, which must not be negative (-EINVAL); -ESPIPE for what has no offset. */
+/* At an offset, which must not be negative (-EINVAL); -ESPIPE for what has no offset (a pipe, a socket,
+ * a terminal, an eventfd, ...). */
 ROTA_API ssize_t rota_pread(int fd, void *buf, size_t len, off_t offset) ROTA_MUST_USE;
 ROTA_API ssize_t rota_pwrite(int fd, const void *buf, size_t len, off_t offset) ROTA_MUST_USE;
 ROTA_API ssize_t rota_preadv(int fd, const struct iovec *iov, int iovcnt, off_t offset) ROTA_MUST_USE;

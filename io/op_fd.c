@@ -31,7 +31,7 @@ static void check_offset(struct rota_op *op, off_t offset)
 	rc = rota__sys_check_offset(op->fd_, offset);
 	if (rc < 0)
 		rota__op_refuse(op, rc);
-	else
+	else if (rota__sys_kind(op->fd_) != ROTA__KIND_NONE)
 		rota__fd_hint(&rota__fd_seekables, op->fd_, true);
 }
 

@@ -189,7 +189,7 @@ int rota__sys_check_offset(int fd, int64_t offset)
 {
 	if (offset < -1)
 		return -EINVAL;
-	return offset == -1 || rota__sys_has_offset(fd) ? 0 : -ESPIPE;
+	return offset == -1 || rota__sys_is_file(fd) ? 0 : -ESPIPE;
 }
 
 int64_t rota__sys_position(int fd)

@@ -6,7 +6,10 @@
 #define _GNU_SOURCE
 #include <limits.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 
 #include "../../io/fd.h"
@@ -123,6 +126,35 @@ static void no_offset_script(const struct place *place)
 UNIT_TEST(fd, offsets_where_there_are_none)
 {
 	everywhere(no_offset_script);
+}
+
+/* Each takes an lseek(2). */
+static void no_offset_but_it_seems_script(const struct place *place)
+{
+	const struct itimerspec soon = { .it_value.tv_nsec = 1 };
+	uint64_t number = 1;
+	const struct iovec part = { &number, sizeof(number) };
+	int fds[] = { eventfd(1, EFD_CLOEXEC), timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC),
+		      epoll_create1(EPOLL_CLOEXEC) };
+
+	(void)place;
+	expect(timerfd_settime(fds[1], 0, &soon, NULL), ==, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		fds[i] = plain_far(fds[i]);
+		expect(rota_pread(fds[i], &number, sizeof(number), 0), ==, -ESPIPE);
+		expect(rota_pwrite(fds[i], &number, sizeof(number), 0), ==, -ESPIPE);
+		expect(rota_preadv(fds[i], &part, 1, 8), ==, -ESPIPE);
+		expect(rota_pwritev(fds[i], &part, 1, 8), ==, -ESPIPE);
+	}
+	expect(read(fds[0], &number, sizeof(number)), ==, 8);
+	expect(number, ==, 1);
+	for (unsigned i = 0; i < 3; i++)
+		expect(rota_close(fds[i]), ==, 0);
+}
+
+UNIT_TEST(fd, offsets_where_there_only_seem_to_be)
+{
+	everywhere(no_offset_but_it_seems_script);
 }
 
 static void closed_script(const struct place *place)
@@ -416,8 +448,15 @@ static void stale_file_script(const struct place *place)
 	expect(rota_pread(fd, &byte, 1, 1), ==, -ESPIPE);
 	expect(rota_close(fds[1]), ==, 0);
 	expect(rota_close(fds[0]), ==, 0);
-	expect(rota_pread(plain_closed(), &byte, 1, 1), ==, -EBADF);
 	unlink(path);
+	fd = plain_closed();
+	expect(rota_pread(fd, &byte, 1, 1), ==, -EBADF);
+	plain_pipe(fds);
+	fds[0] = plain_at(fds[0], fd);
+	expect(write(fds[1], "x", 1), ==, 1);
+	expect(rota_pread(fd, &byte, 1, 1), ==, -ESPIPE); /* which a number of nothing says nothing of */
+	expect(rota_close(fds[1]), ==, 0);
+	expect(rota_close(fds[0]), ==, 0);
 }
 
 UNIT_TEST(fd, numbers_that_were_files)
