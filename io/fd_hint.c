@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fd_hint_internal.h"
 
+#include <errno.h>
+
 #include "sys_internal.h"
 
 struct rota__fd_hints rota__fd_sockets;
@@ -11,6 +13,20 @@ struct rota__fd_hints rota__fd_asked;
 struct rota__fd_hints rota__fd_cached;
 struct rota__fd_hints rota__fd_direct;
 struct rota__fd_hints rota__fd_devices;
+struct rota__fd_hints rota__fd_odd;
+
+static bool is_odd(int fd, enum rota__sys_kind kind)
+{
+	return (kind == ROTA__KIND_ANONYMOUS || kind == ROTA__KIND_DEVICE) &&
+	       (rota__sys_move_nothing(fd, false) == -EINVAL || rota__sys_move_nothing(fd, true) == -EINVAL);
+}
+
+bool rota__fd_is_odd(int fd)
+{
+	if ((unsigned)fd >= ROTA__HINTED_FDS)
+		return is_odd(fd, rota__sys_kind(fd));
+	return rota__fd_is(&rota__fd_odd, fd);
+}
 
 bool rota__fd_is(const struct rota__fd_hints *hints, int fd)
 {
@@ -29,6 +45,7 @@ bool rota__fd_is(const struct rota__fd_hints *hints, int fd)
 		rota__fd_hint(&rota__fd_cached, fd, kind == ROTA__KIND_CACHED);
 		rota__fd_hint(&rota__fd_direct, fd, kind == ROTA__KIND_DIRECT);
 		rota__fd_hint(&rota__fd_devices, fd, kind == ROTA__KIND_DEVICE);
+		rota__fd_hint(&rota__fd_odd, fd, is_odd(fd, kind));
 		rota__fetch_or(asked, bit, RELEASE); /* whoever sees it sees the answer */
 	}
 	return rota__fd_hinted(hints, fd);
@@ -50,5 +67,6 @@ void rota__fd_forget(int fd)
 	rota__fd_hint(&rota__fd_cached, fd, false);
 	rota__fd_hint(&rota__fd_direct, fd, false);
 	rota__fd_hint(&rota__fd_devices, fd, false);
+	rota__fd_hint(&rota__fd_odd, fd, false);
 	rota__fd_hint(&rota__fd_asked, fd, false);
 }

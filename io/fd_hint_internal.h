@@ -15,7 +15,9 @@
  *               program does: where somebody else was quicker, or it takes less than there is to write, that call waits, and
  *               would hold up the owner of a ring. So unless it is O_NONBLOCK at that moment a thread of the kernel's makes
  *               the call (elsewhere_internal.h).
- *   ASKED       tells what is none of these three from what was not asked yet.
+ *   ODD         what can be polled, but not read, or not written: an epoll descriptor or a pidfd; a timerfd, to who writes. A
+ *               ring waits until it is ready before it finds that out, so it is asked first.
+ *   ASKED       tells what is none of these four from what was not asked yet.
  *
  * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
  * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
@@ -43,6 +45,7 @@ extern struct rota__fd_hints rota__fd_asked;
 extern struct rota__fd_hints rota__fd_cached;
 extern struct rota__fd_hints rota__fd_direct;
 extern struct rota__fd_hints rota__fd_devices;
+extern struct rota__fd_hints rota__fd_odd;
 
 static inline bool rota__fd_hinted(const struct rota__fd_hints *hints, int fd)
 {
@@ -61,8 +64,9 @@ static inline void rota__fd_hint(struct rota__fd_hints *hints, int fd, bool is)
 		rota__fetch_and(&hints->bits[fd / 64], ~((uint64_t)1 << (fd % 64)), RELAXED);
 }
 
-/* Whether it is one of the CACHED, DIRECT, or DEVICEs, asked once. */
+/* Whether it is one of the CACHED, DIRECT, DEVICEs, or ODD, asked once. */
 bool rota__fd_is(const struct rota__fd_hints *hints, int fd);
+bool rota__fd_is_odd(int fd); /* of high numbers, too */
 
 /* Whether it is a file, CACHED or DIRECT, whose reads and writes begin where the last one has ended. Of high numbers, too. */
 bool rota__fd_has_position(int fd);

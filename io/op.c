@@ -138,6 +138,42 @@ static void settle_position(const struct rota_op *op, int count)
 	rota__call_end(op->fd_);
 }
 
+bool rota__op_can_move(struct rota_op *op)
+{
+	if (!moves(op) || op->offset_ != UINT64_MAX || !rota__fd_is_odd(op->fd_))
+		return true;
+	op->future.status = rota__sys_move_nothing(op->fd_, writes(op));
+	return op->future.status == 0;
+}
+
+/* A vector whose parts are all empty, or none. */
+static bool is_empty(const struct rota_op *op)
+{
+	const struct iovec *parts = (const void *)(uintptr_t)op->addr_;
+
+	for (uint32_t i = 0; i < op->len_; i++) {
+		if (parts == NULL || parts[i].iov_len > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Reads and writes of nothing need not wait, and are told what the system says at once; those that are a call to the
+ * descriptor all the same go on: a file's, and a write to a socket, which may be a datagram. */
+static bool moves_nothing(struct rota_op *op)
+{
+	const bool vector = op->opcode_ == IORING_OP_READV || op->opcode_ == IORING_OP_WRITEV;
+
+	if (!moves(op) || op->offset_ != UINT64_MAX)
+		return false;
+	if (vector ? !is_empty(op) : op->len_ > 0)
+		return false;
+	if (!vector && (rota__sys_is_file(op->fd_) || (writes(op) && rota__sys_kind(op->fd_) == ROTA__KIND_SOCKET)))
+		return false;
+	op->future.status = rota__sys_move_nothing(op->fd_, writes(op));
+	return true;
+}
+
 bool rota__op_may_hold_up(const struct rota_op *op)
 {
 	return moves(op) && op->offset_ == UINT64_MAX && rota__fd_is(&rota__fd_devices, op->fd_) &&
@@ -301,7 +337,7 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 	rota_poll polled;
 
 	op->future.status = rota__op_fault(op);
-	if (op->future.status < 0)
+	if (op->future.status < 0 || moves_nothing(op))
 		return ROTA_READY;
 	if (rt == NULL) {
 		op->future.status = rota__sys_perform(op);

@@ -115,6 +115,10 @@ bool rota__op_is_at_offset(const struct rota_op *op);
  */
 void rota__op_note_position(struct rota_op *op);
 
+/* Before an operation is handed to a ring: false if it would wait for the descriptor to find out that it cannot be read, or not
+ * be written; the status is set. */
+bool rota__op_can_move(struct rota_op *op);
+
 /* Before an operation becomes an entry: whether its call may wait on the thread of the ring's owner (fd_hint_internal.h). */
 bool rota__op_may_hold_up(const struct rota_op *op);
 

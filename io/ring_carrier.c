@@ -20,6 +20,8 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 	struct rota__worker *worker = rota__worker_self();
 
 	rota__store(&op->carrier_, ring, RELAXED);
+	if (!rota__op_can_move(op))
+		return ROTA_READY;
 	if (!rota__closing_enter(ring->closing, op)) {
 		rota__ring_closing_leave(ring, op);
 		op->future.status = -ECANCELED;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../runtime/atomic_internal.h"
@@ -270,9 +271,20 @@ enum rota__sys_kind rota__sys_kind(int fd)
 		return ROTA__KIND_DEVICE;
 	if (S_ISBLK(status.stx_mode))
 		return ROTA__KIND_DIRECT;
+	if (S_ISSOCK(status.stx_mode))
+		return ROTA__KIND_SOCKET;
+	if ((status.stx_mode & S_IFMT) == 0)
+		return ROTA__KIND_ANONYMOUS;
 	if (!S_ISREG(status.stx_mode))
 		return ROTA__KIND_OTHER;
 	return (fcntl(fd, F_GETFL) & O_DIRECT) == 0 ? ROTA__KIND_CACHED : ROTA__KIND_DIRECT;
+}
+
+int rota__sys_move_nothing(int fd, bool writes)
+{
+	const struct iovec nothing = { NULL, 0 };
+
+	return rota__sys_result(writes ? writev(fd, &nothing, 1) : readv(fd, &nothing, 1));
 }
 
 bool rota__sys_is_blocking(int fd)

@@ -138,9 +138,21 @@ bool rota__sys_is_file(int fd);
  * numbers only and does not block. */
 #define ROTA__RESOLVE_NUMERIC (1u << 16)
 /* CACHED: a regular file that was opened without O_DIRECT. DIRECT: one that was opened with it, or a block device. DEVICE: a
- * character device; but /dev/null and its like, whose calls do not wait, are OTHER. */
-enum rota__sys_kind { ROTA__KIND_OTHER, ROTA__KIND_CACHED, ROTA__KIND_DIRECT, ROTA__KIND_DEVICE, ROTA__KIND_NONE };
+ * character device; but /dev/null and its like, whose calls do not wait, are OTHER. ANONYMOUS: an eventfd, a timerfd, an epoll
+ * descriptor, and their like. */
+enum rota__sys_kind {
+	ROTA__KIND_OTHER,
+	ROTA__KIND_CACHED,
+	ROTA__KIND_DIRECT,
+	ROTA__KIND_DEVICE,
+	ROTA__KIND_SOCKET,
+	ROTA__KIND_ANONYMOUS,
+	ROTA__KIND_NONE
+};
 enum rota__sys_kind rota__sys_kind(int fd);
+
+/* A read, or a write, of nothing, which never waits: 0; -EBADF, it is not open for that; -EINVAL, there is no such call. */
+int rota__sys_move_nothing(int fd, bool writes);
 
 /* true: it is open, without O_NONBLOCK. */
 bool rota__sys_is_blocking(int fd);

@@ -464,6 +464,84 @@ UNIT_TEST(fd, numbers_that_were_files)
 	everywhere(stale_file_script);
 }
 
+/* --- what cannot be read, or not be written; and nothing to be moved ---------------------------------------------------- */
+
+/* Some can be waited for all the same, but there is nothing to wait for. */
+static void odd_script(const struct place *place)
+{
+	uint64_t number = 1;
+	const struct iovec part = { &number, sizeof(number) };
+	const int epoll = plain_far(epoll_create1(EPOLL_CLOEXEC));
+	const int timer = plain_far(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+	const int process = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	(void)place;
+	expect(rota_read(epoll, &number, sizeof(number)), ==, -EINVAL);
+	expect(rota_readv(epoll, &part, 1), ==, -EINVAL);
+	expect(rota_write(epoll, &number, sizeof(number)), ==, -EINVAL);
+	expect(rota_writev(epoll, &part, 1), ==, -EINVAL);
+	expect(rota_read_exact(epoll, &number, sizeof(number)), ==, -EINVAL);
+	expect(rota_write(timer, &number, sizeof(number)), ==, -EINVAL);
+	expect(rota_write_all(timer, &number, sizeof(number)), ==, -EINVAL);
+	if (process >= 0) {
+		expect(rota_read(process, &number, sizeof(number)), ==, -EINVAL);
+		expect(rota_writev(process, &part, 1), ==, -EINVAL);
+		expect(rota_close(process), ==, 0);
+	}
+	expect(rota_close(epoll), ==, 0);
+	expect(rota_close(timer), ==, 0);
+}
+
+UNIT_TEST(fd, what_cannot_be_read_or_not_be_written)
+{
+	everywhere(odd_script);
+}
+
+/* Nothing is read, or written, at once: of what is empty, to what is full, in one part, in several, or in none. */
+static void nothing_script(const struct place *place)
+{
+	char byte;
+	const struct iovec parts[] = { { &byte, 0 }, { NULL, 0 } };
+	int pipe[2], pair[2], datagrams[2], terminal[2];
+	const int event = eventfd(0, EFD_CLOEXEC);
+
+	(void)place;
+	plain_pipe(pipe);
+	plain_pair(pair);
+	expect(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, datagrams), ==, 0);
+	terminal[0] = plain_terminal(&terminal[1]);
+	const int empty[] = { pipe[0], pair[0], datagrams[0], terminal[0], terminal[1], event };
+	for (unsigned i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+		expect(rota_read(empty[i], &byte, 0), ==, 0);
+		expect(rota_readv(empty[i], parts, 2), ==, 0);
+		expect(rota_readv(empty[i], NULL, 0), ==, 0);
+	}
+	expect(rota_read(pipe[1], &byte, 0), ==, -EBADF);
+	expect(rota_readv(pipe[1], parts, 2), ==, -EBADF);
+	plain_fill(pipe[1]);
+	plain_block(pipe[1]);
+	expect(rota_write(pipe[1], "", 0), ==, 0);
+	expect(rota_writev(pipe[1], parts, 2), ==, 0);
+	expect(rota_writev(pipe[0], parts, 1), ==, -EBADF);
+	expect(rota_writev(datagrams[0], parts, 2), ==, 0);
+	expect(rota_writev(datagrams[0], NULL, 0), ==, 0);
+	expect(recv(datagrams[1], &byte, 1, MSG_DONTWAIT), ==, -1);
+	expect(rota_write(datagrams[0], "", 0), ==, 0); /* this is a datagram */
+	expect(recv(datagrams[1], &byte, 1, MSG_DONTWAIT), ==, 0);
+	close(pair[1]);
+	expect(rota_writev(pair[0], parts, 2), ==, 0);
+	close(pair[0]);
+	close(event);
+	plain_close(pipe);
+	plain_close(datagrams);
+	plain_close(terminal);
+}
+
+UNIT_TEST(fd, nothing_to_be_moved)
+{
+	everywhere(nothing_script);
+}
+
 /* --- a position that several share ------------------------------------------------------------------------------------ */
 
 enum { WRITERS = 8, LINES = 300, LINE = 16 };
