@@ -45,15 +45,30 @@ static void begin(void)
 	has_exit_key = pthread_key_create(&exit_key, thread_ends) == 0;
 }
 
+/* Under the lock. */
+static bool has_sequences(void)
+{
+	if (sequences == UNKNOWN)
+		sequences = rota__sys_has_sequences() ? THERE : NOT_THERE;
+	return sequences == THERE;
+}
+
+void rota__bias_prepare(void)
+{
+	rota__spin_lock(&owners_lock);
+	has_sequences();
+	rota__spin_unlock(&owners_lock);
+}
+
 /* A number that nobody has, or 0. What the one who had it before has done to words of his is seen, because of the lock. */
 static unsigned take_number(unsigned end)
 {
 	unsigned found = 0;
 
 	rota__spin_lock(&owners_lock);
-	if (sequences == UNKNOWN)
-		sequences = rota__sys_has_sequences() ? THERE : NOT_THERE;
-	for (unsigned n = 1; n < end && found == 0 && sequences == THERE; n++) {
+	if (!has_sequences())
+		end = 0;
+	for (unsigned n = 1; n < end && found == 0; n++) {
 		if (!(owners[n / 64] >> n % 64 & 1)) {
 			owners[n / 64] |= UINT64_C(1) << n % 64;
 			found = n;

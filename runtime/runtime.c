@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc_internal.h"
+#include "bias_internal.h"
 #include "cost_internal.h"
 #include "log_internal.h"
 #include "opaque_internal.h"
@@ -212,6 +213,7 @@ int rota_runtime_new(rota_runtime **ret, const struct rota_config *config)
 	rota__after_fork_install();
 	rota__overflow_install();
 	rota__stall_install(rt);
+	rota__bias_prepare();
 	rc = rt->driver->start(rt);
 	if (rc < 0)
 		goto free_runtime;

@@ -2,6 +2,7 @@
 /* Words that are biased to a thread, as those of a mutex that only one has used: whose they become, and who takes them away. */
 #define _GNU_SOURCE
 #include <linux/filter.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -360,6 +361,18 @@ Test(bias, a_cold_function_changes_words_too)
 	expect(rota_block_on(rt, change_coldly, NULL), ==, 0);
 	expect(is_biased(), ==, rota__sys_has_sequences());
 	rota_runtime_free(rt);
+}
+
+/* Later it takes milliseconds. */
+Test(bias, is_asked_for_before_there_are_threads)
+{
+	rota_runtime *rt;
+	bool registered;
+
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	expect(rota_runtime_new(&rt, NULL), ==, -EAGAIN);
+	registered = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0;
+	expect(registered, ==, rota__sys_has_sequences());
 }
 
 /* Words that are all taken away from their worker are not worth the barriers. */
