@@ -111,13 +111,6 @@ static inline void rota__wake_batch_put(struct rota__wake_batch *batch, struct r
 		batch->other[batch->others++] = claimed;
 }
 
-/* rota__wake_batch_add for the waker of a task, without a call. */
-static inline void rota__wake_batch_add_task(struct rota__wake_batch *batch, rota_task *task)
-{
-	if (rota__state_wake(&task->state) == ROTA__WAKE_SUBMIT)
-		rota__wake_batch_claimed(batch, task);
-}
-
 /* Hands claimed tasks to the scheduler, as rota__task_submit does one. */
 void rota__tasks_submit(rota_task *first); /* a list, linked by queue_next, in the order in which they were woken */
 
