@@ -2,7 +2,6 @@
 /* The operations on plain descriptors: how each is filled in. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
 
 #include "fd_hint_internal.h"

@@ -8,7 +8,6 @@
 #include "fs.h"
 #include "op_internal.h"
 #include "pooled_op_internal.h"
-#include "sys_internal.h"
 
 /* The kernel would first try with O_NONBLOCK, which opens a FIFO without waiting for its other side. */
 static void open_elsewhere(struct rota_op *op, uint64_t flags)

@@ -5,8 +5,6 @@
 
 #include "../runtime/blocking_internal.h"
 #include "../runtime/runtime_internal.h"
-#include "../runtime/slot_internal.h"
-#include "../runtime/sys_internal.h"
 #include "op_list_internal.h"
 #include "sys_internal.h"
 

@@ -8,7 +8,6 @@
  * many for a poll, makes it look again and again instead. Should there be no thread, whoever leaves the next child tries
  * again.
  */
-#include <errno.h>
 #include <pthread.h>
 
 #include "../runtime/alloc_internal.h"

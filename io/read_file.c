@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "file.h"
 #include "sys_internal.h"
 #include "whole_file.h"
 

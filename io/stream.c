@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../runtime/alloc_internal.h"
-#include "../runtime/task.h"
 #include "carrier_internal.h"
 #include "stream_internal.h"
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fork_internal.h"
 
-#include <string.h>
-
 #include "alloc_internal.h"
 #include "log_internal.h"
 #include "opaque_internal.h"

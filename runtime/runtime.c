@@ -11,7 +11,6 @@
 #include "cost_internal.h"
 #include "log_internal.h"
 #include "opaque_internal.h"
-#include "park_internal.h"
 #include "runtime_internal.h"
 #include "spin_internal.h"
 #include "sys_internal.h"

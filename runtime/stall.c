@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "log_internal.h"
 #include "place_internal.h"
