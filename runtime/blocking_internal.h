@@ -32,14 +32,13 @@ struct rota__blocking {
 	unsigned queued, promised, queue_max;
 	unsigned threads, threads_max;
 	unsigned making;    /* of `threads`: counted, and perhaps not there */
-	unsigned idle;      /* threads waiting for something to do, in `idlers` */
 	unsigned arriving;  /* threads called or started, and not yet there */
 	unsigned running;   /* jobs and errands in progress */
 	unsigned errands;   /* calls of the driver's errand that nobody has begun */
 	unsigned beside;    /* threads of rota__blocking_errand_beside */
 	bool errand_before; /* what a thread took last */
 	bool stopping;
-	struct rota__idler *idlers;
+	struct rota__idler *idlers;        /* threads of the pool that wait for something to do */
 	struct rota__idler *beside_idlers; /* of the threads beside the pool */
 	uint64_t idle_ns;
 	uint64_t mean;                   /* recent run time of a job or errand, ns */

@@ -47,27 +47,12 @@ ROTA__OPAQUE void rota__blocking_forked(void)
 
 /* --- calling; with the lock held ----------------------------------------------------------------------------- */
 
-static void put_idler(struct rota__blocking *pool, struct rota__idler *idler)
-{
-	rota__idler_put(&pool->idlers, idler);
-	pool->idle++;
-}
-
-static void take_idler(struct rota__blocking *pool, struct rota__idler *idler)
-{
-	rota__idler_take(&pool->idlers, idler);
-	pool->idle--;
-}
-
 /* NULL: nobody is idle. */
 static struct rota_atomic_u32 *call_idler(struct rota__blocking *pool)
 {
 	struct rota_atomic_u32 *word = rota__idler_call(&pool->idlers);
 
-	if (word != NULL) {
-		pool->idle--;
-		pool->arriving++;
-	}
+	pool->arriving += word != NULL;
 	return word;
 }
 
@@ -184,14 +169,14 @@ static bool wait_for_work(struct rota__blocking *pool)
 
 		if (pool->stopping || now >= until)
 			return false;
-		put_idler(pool, &self);
+		rota__idler_put(&pool->idlers, &self);
 		rota__blocking_unlock(pool);
 		rota__idler_sleep(&self, until, now);
 		rota__blocking_lock(pool);
 		if (rota__load(&self.called, RELAXED)) /* set under the lock */
 			pool->arriving--;
 		else
-			take_idler(pool, &self);
+			rota__idler_take(&pool->idlers, &self);
 	}
 	return true;
 }

@@ -61,9 +61,9 @@ static inline void runtime_report(rota_runtime *rt)
 		rota__load(&rt->monitor.dormant, RELAXED));
 	for (unsigned i = 0; i < rt->worker_count; i++)
 		runtime_report_worker(&rt->workers[i]);
-	dprintf(expect_output_, "blocking pool: %u queued, %u promised, %u threads, %u idle, %u arriving, %u running\n",
-		rt->blocking.queued, rt->blocking.promised, rt->blocking.threads, rt->blocking.idle,
-		rt->blocking.arriving, rt->blocking.running);
+	dprintf(expect_output_, "blocking pool: %u queued, %u promised, %u threads, %s idle, %u arriving, %u running\n",
+		rt->blocking.queued, rt->blocking.promised, rt->blocking.threads,
+		rt->blocking.idlers != NULL ? "some" : "none", rt->blocking.arriving, rt->blocking.running);
 	dprintf(expect_output_, "timers outside at %llu\n", (unsigned long long)rota__wheel_next(&rt->outside));
 	rota__task_pool_each(&rt->tasks, runtime_report_task, &tasks);
 	if (tasks > RUNTIME_REPORT_TASKS)
