@@ -19,7 +19,7 @@ static int offload_start(struct rota_offload_op *op)
 	int rc = -ECANCELED;
 
 	if (!op->cancelled_)
-		rc = rota__task_new(&op->job_, op->rt_, ROTA__TASK_JOB, 2, NULL, place);
+		rc = rota__job_new(&op->job_, op->rt_, place);
 	if (rc < 0) {
 		rota__blocking_return_place(&op->rt_->blocking);
 		return rc;

@@ -81,10 +81,9 @@ static inline __attribute__((always_inline)) int new_task(rota_task **ret, rota_
 	return 0;
 }
 
-int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
-		   const void *spawned_at)
+int rota__job_new(rota_task **ret, rota_runtime *rt, const void *spawned_at)
 {
-	return new_task(ret, rt, kind, references, false, name, spawned_at);
+	return new_task(ret, rt, ROTA__TASK_JOB, 2, false, NULL, spawned_at);
 }
 
 /* --- a request ---------------------------------------------------------------------------------------------------- */

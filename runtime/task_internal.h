@@ -123,11 +123,9 @@ void rota__task_finish(rota_task *task, int status);
 void rota__task_unref(rota_task *task);
 void rota__task_unref_ended(rota_task *task); /* the same of one whose end was seen: often without a locked instruction */
 
-/* A new task of `rt`, ACTIVE, with a reference for the runtime and others for the caller: `references` together. What a
- * walker of all tasks reads of it is filled in: name (may be NULL), and where it was spawned. 0, -ENOMEM, -ESHUTDOWN.
- * (spawn.c) */
-int rota__task_new(rota_task **ret, rota_runtime *rt, enum rota__task_kind kind, unsigned references, const char *name,
-		   const void *spawned_at);
+/* A new job of `rt`, ACTIVE, with a reference for the runtime and one for the caller, who sets `fn` and `arg`. `spawned_at` is
+ * for reports. 0, -ENOMEM, -ESHUTDOWN. (spawn.c) */
+int rota__job_new(rota_task **ret, rota_runtime *rt, const void *spawned_at);
 
 /* Frees a task that was made and never submitted; `references` as it was made. */
 void rota__task_discard(rota_task *task, unsigned references);
