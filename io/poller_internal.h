@@ -4,10 +4,9 @@
  *
  * An operation waits in one place, which its `mail_` names; its owner writes that before it goes there. Each place is a
  * list under a lock of its own. Who takes an operation out of a list, under that lock, ends the wait: the reactor when the
- * descriptor is ready (the slot fires with ROTA__OP_RESUME, and the
- * owner makes the call), a pool thread that has made
- * the call (it fires with the result), or a cancel (-ECANCELED). After that only its owner touches it. Order of locks:
- * list, then slot.
+ * descriptor is ready (the slot fires with ROTA__OP_RESUME, and the owner makes the call), a pool thread that has made the
+ * call (it fires with the result), or a cancel (-ECANCELED). After that only its owner touches it. Order of locks: list,
+ * then slot.
  *
  * Descriptors: a list for each number, found by the number's lower bits (a plain array for numbers below
  * ROTA__POLLER_BUCKETS; above, descriptors share). A descriptor is registered with epoll for one report, of all the

@@ -102,7 +102,7 @@ void rota__ring_submit(struct rota__ring *ring, struct rota_op *op)
 {
 	if (ring->backlog_first == NULL && rota__ring_put_op(ring, op))
 		return;
-	rota__store(&ring->backlogged, 1, RELAXED); /* a hint: cancel_for */
+	rota__store(&ring->backlogged, 1, RELAXED); /* a hint: all_submitted in ring_rescue.c */
 	op->backlog_next_ = NULL;
 	if (ring->backlog_last != NULL)
 		ring->backlog_last->backlog_next_ = op;

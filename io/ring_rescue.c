@@ -17,7 +17,7 @@ static bool all_submitted(const struct rota__ring *ring)
 	       rota__ring_unconsumed(ring) == 0;
 }
 
-/* As cancel_for_closes, by the rescuer. */
+/* As rota__ring_cancel_for_closes, by the rescuer. */
 static void cancel_for_closes_of(struct rota__ring *ring)
 {
 	if (ring->closing == NULL || !all_submitted(ring))

@@ -104,7 +104,7 @@ static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 	struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: rota_forks_self, resume */
 	bool behind = any_behind(rt, worker);
 
-	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth, has_stalled */
+	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth, rota__worker_stalled */
 	if (rota__worker_forward_mail(worker))
 		behind = true;
 	unsigned rescued = rt->driver->rescue(worker);

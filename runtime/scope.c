@@ -93,7 +93,7 @@ static void stop(struct rota_scope *scope, int reason)
 	rota__wake_batch_init(&batch);
 	rota__scope_lock(scope);
 	if (rota__scope_reason(scope) == 0) {
-		rota__store(&scope->reason_, (uint32_t)-reason, RELEASE); /* partner: reason_of */
+		rota__store(&scope->reason_, (uint32_t)-reason, RELEASE); /* partner: rota__scope_reason */
 		ask(scope->opener_, &batch);
 		while ((child = scope->first_) != NULL && !child->told) {
 			unlink_child(scope, child);

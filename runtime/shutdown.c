@@ -88,7 +88,7 @@ uint64_t rota__runtime_alive(rota_runtime *rt)
 	uint64_t spawned = 0, finished = 0;
 	unsigned total = rota__worker_total(rt);
 
-	/* Ends before beginnings, so that the difference is never too small. ACQUIRE: partner is count_finished. */
+	/* Ends before beginnings, so that the difference is never too small. ACQUIRE: partner is rota__runtime_dismiss. */
 	for (unsigned i = 0; i < total; i++)
 		finished += rota__load(&rt->workers[i].finished, ACQUIRE);
 	finished += rota__load(&rt->finished, SEQ_CST);

@@ -224,8 +224,7 @@ static void say(rota_runtime *rt, const struct rota__worker *worker, const struc
 	if (stall->unreported > 0)
 		snprintf(more, sizeof(more), "; %u more since the last report", stall->unreported);
 	rota__log("stall: %s %llu \"%s\" has run for %llu ms (%llu ms on a CPU, %llu ms in wait for one%s) on worker "
-		  "%u while "
-		  "others wait; spawned at %s%s",
+		  "%u while others wait; spawned at %s%s",
 		  stall->kind, (unsigned long long)stall->task, stall->name, (unsigned long long)(stall->ns / 1000000),
 		  (unsigned long long)(stall->cpu_ns / 1000000), (unsigned long long)(stall->ready_ns / 1000000),
 		  name_state(stall->state), worker->index, rota__name_place(place, stall->spawned_at, true), more);

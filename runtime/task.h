@@ -59,7 +59,8 @@ ROTA_API int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg) R
 /*
  * Waits until the task has ended; by whoever has the handle, in a task or on a plain thread. 0: *ret_status (may be
  * NULL) is its status and the handle is gone. -ECANCELED, -ETIMEDOUT: the caller was cancelled, or a scope that it is in,
- * and the handle is still the caller's. One waiter at a time: -EBUSY for a second. -EDEADLK for a task that joins itself; -EINVAL: task NULL.
+ * and the handle is still the caller's. One waiter at a time: -EBUSY for a second. -EDEADLK for a task that joins itself;
+ * -EINVAL: task NULL.
  */
 ROTA_API int rota_join(rota_task *task, int *ret_status);
 

@@ -62,8 +62,8 @@ static void judge(struct rota__worker *worker)
 		leave_together(from, (uint64_t)loot->tasks * KEEP_RUNS, ROTA__FETCH_COST_NS);
 }
 
-/* Whether thief and victim, each of which was busy with tasks all the while, have run less than half of the tasks since the theft that the
- * victim would have run alone. Of new tasks, which have ended, nobody knows how long they would have been. */
+/* Whether thief and victim, each of which was busy with tasks all the while, have run less than half of the tasks since the
+ * theft that the victim would have run alone. Of new tasks, which have ended, nobody knows how long they would have been. */
 static bool hinder_each_other(const struct rota__worker *worker, uint64_t elapsed, uint64_t ran, uint64_t from_ran)
 {
 	const struct rota__loot *const loot = &worker->loot;
