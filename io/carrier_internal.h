@@ -67,6 +67,22 @@ static inline bool rota__carrier_is_here(const struct rota__carrier *carrier)
 	return false;
 }
 
+/* What serves whoever is no worker in the calling thread's runtime, and what serves the calling thread. NULL outside of any
+ * runtime. */
+static inline struct rota__carrier *rota__carrier_of_runtime(void)
+{
+	rota_runtime *rt = rota__runtime_self();
+
+	return rt != NULL ? rt->io : NULL;
+}
+
+static inline struct rota__carrier *rota__carrier_self(void)
+{
+	const struct rota__worker *worker = rota__worker_self();
+
+	return worker != NULL ? worker->io : rota__carrier_of_runtime();
+}
+
 /*
  * A future that waits by a poll and then makes the call itself: as it begins it takes down how often its descriptor was
  * closed; each call, which may not wait, stands between begin and end. begin returns false when the number was closed
@@ -74,16 +90,14 @@ static inline bool rota__carrier_is_here(const struct rota__carrier *carrier)
  */
 static inline uint16_t rota__call_closes(int fd)
 {
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+	struct rota__carrier *carrier = rota__carrier_of_runtime();
 
 	return carrier != NULL ? carrier->ops->closes(carrier, fd) : 0;
 }
 
 static inline bool rota__call_begin(int fd, uint16_t closes)
 {
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+	struct rota__carrier *carrier = rota__carrier_of_runtime();
 
 	return carrier == NULL || carrier->ops->call_begin(carrier, fd, closes);
 }
@@ -92,8 +106,7 @@ static inline bool rota__call_begin(int fd, uint16_t closes)
  * outside of a runtime nothing is known of them. */
 static inline bool rota__fd_waited_for(int fd)
 {
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+	struct rota__carrier *carrier = rota__carrier_of_runtime();
 
 	return carrier != NULL && carrier->ops->waited_for(carrier, fd);
 }
@@ -101,8 +114,7 @@ static inline bool rota__fd_waited_for(int fd)
 /* The descriptor is about to be closed. true: in place, without an operation; what goes on for it ends from here on. */
 static inline bool rota__fd_may_close(int fd)
 {
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+	struct rota__carrier *carrier = rota__carrier_of_runtime();
 
 	if (carrier != NULL)
 		carrier->ops->count_close(carrier, fd); /* before it looks */
@@ -111,8 +123,7 @@ static inline bool rota__fd_may_close(int fd)
 
 static inline void rota__call_end(int fd)
 {
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+	struct rota__carrier *carrier = rota__carrier_of_runtime();
 
 	if (carrier != NULL)
 		carrier->ops->call_end(carrier, fd);

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "multishot_internal.h"
 
-#include "../runtime/runtime_internal.h"
 #include "carrier_internal.h"
 #include "ring_internal.h"
 
 bool rota__multishot_here(void)
 {
-	struct rota__worker *worker = rota__worker_self();
-	rota_runtime *rt = rota__runtime_self();
-	const struct rota__carrier *carrier = NULL;
+	const struct rota__carrier *carrier = rota__carrier_self();
 
-	if (worker != NULL)
-		carrier = worker->io;
-	else if (rt != NULL)
-		carrier = rt->io;
 	return carrier != NULL && carrier->ops == &rota__ring_carrier_ops;
 }
 

@@ -331,22 +331,19 @@ static bool read_in_place(struct rota_op *op)
  * threads of a runtime. A thread outside of any makes the plain system call. */
 static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 {
-	struct rota__worker *worker = rota__worker_self();
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier;
+	struct rota__carrier *carrier = rota__carrier_self();
 	rota_poll polled;
 
 	op->future.status = rota__op_fault(op);
 	if (op->future.status < 0 || moves_nothing(op))
 		return ROTA_READY;
-	if (rt == NULL) {
+	if (carrier == NULL) {
 		op->future.status = rota__sys_perform(op);
 		learn(op, op->future.status);
 		return ROTA_READY;
 	}
 	if (read_in_place(op))
 		return ROTA_READY;
-	carrier = worker != NULL ? worker->io : rt->io;
 	polled = carrier->ops->start(carrier, op, waker);
 	op->stage_ = ROTA__OP_STARTED; /* the poller's own: who ends it does not look */
 	if (polled == ROTA_READY)

@@ -35,8 +35,7 @@ static bool has_to_be_made(const struct rota_op *op)
 /* Outside of a runtime it is the plain call. */
 static bool is_carried(const struct rota_op *op)
 {
-	rota_runtime *rt = rota__runtime_self();
-	struct rota__carrier *carrier = rt != NULL ? rt->io : NULL;
+	const struct rota__carrier *carrier = rota__carrier_of_runtime();
 
 	return carrier == NULL || carrier->ops->has(op->opcode_);
 }
