@@ -228,13 +228,6 @@ static struct rota_process_terminate_op *terminate_of(struct rota_future *future
 	return (struct rota_process_terminate_op *)(void *)future;
 }
 
-static uint64_t deadline(uint64_t grace_ns)
-{
-	uint64_t now = rota__sys_clock();
-
-	return grace_ns < ROTA_NEVER - now ? now + grace_ns : ROTA_NEVER;
-}
-
 /* A thread outside of every runtime has no timers: it naps. */
 static void let_pass(struct rota_process *process, uint64_t until)
 {
@@ -251,7 +244,7 @@ static void kill_at_last(struct rota_process_terminate_op *op)
 static void terminate_start(struct rota_process_terminate_op *op)
 {
 	struct rota_process *process = op->wait_.process_;
-	const uint64_t until = deadline(op->grace_);
+	const uint64_t until = rota__later(rota__sys_clock(), op->grace_);
 
 	op->started_ = true;
 	rota_process_kill(process, SIGTERM);

@@ -79,9 +79,8 @@ static void start_delay(struct rota_tcp_op *op)
 {
 	const struct rota_tcp_options *o = op->options_;
 	uint64_t delay = o != NULL && o->attempt_delay_ns > 0 ? o->attempt_delay_ns : ATTEMPT_DELAY;
-	uint64_t now = rota_now();
 
-	rota_timer_init(&op->delay_, delay < ROTA_NEVER - now ? now + delay : ROTA_NEVER);
+	rota_timer_init(&op->delay_, rota__later(rota_now(), delay));
 	op->delayed_ = true;
 }
 

@@ -55,9 +55,7 @@ static inline struct rota_atomic_u32 *rota__idler_call(struct rota__idler **list
 /* When the time of a thread is over that becomes idle now. */
 static inline uint64_t rota__idler_until(const struct rota__blocking *pool)
 {
-	const uint64_t now = rota__sys_clock();
-
-	return pool->idle_ns < ROTA_NEVER - now ? now + pool->idle_ns : ROTA_NEVER;
+	return rota__later(rota__sys_clock(), pool->idle_ns);
 }
 
 /* Without the lock; the caller looks itself whether it was called. */

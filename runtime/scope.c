@@ -221,7 +221,7 @@ static uint64_t deadline_of(const struct rota_scope *scope)
 
 		start = now < latest ? now : latest;
 	}
-	return timeout < ROTA_NEVER - start ? start + timeout : ROTA_NEVER;
+	return rota__later(start, timeout);
 }
 
 void rota__scope_file_timers(rota_task *task)

@@ -202,8 +202,7 @@ static void stop_once(rota_runtime *rt)
 
 int rota_runtime_shutdown(rota_runtime *rt, uint64_t timeout_ns)
 {
-	uint64_t now = rota__sys_clock();
-	uint64_t deadline = timeout_ns < ROTA_NEVER - now ? now + timeout_ns : ROTA_NEVER;
+	const uint64_t deadline = rota__later(rota__sys_clock(), timeout_ns);
 	unsigned reported = 0;
 	int rc;
 

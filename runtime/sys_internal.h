@@ -54,6 +54,12 @@ uint64_t rota__sys_clock_coarse(void); /* the same at the last timer tick: behin
 uint64_t rota__sys_random(void);
 unsigned rota__sys_cpus(void);
 
+/* When `ns` have passed since `time`; ROTA_NEVER when that is beyond all times. */
+static inline uint64_t rota__later(uint64_t time, uint64_t ns)
+{
+	return ns < UINT64_MAX - time ? time + ns : UINT64_MAX;
+}
+
 /* How much of a wait a thread may spend in one bare system call, whose caller comes again: all of it. But the thread
  * sanitizer holds a signal back until the thread that got it does its next atomic operation, so there it has to come out
  * for that. */

@@ -13,11 +13,6 @@ uint64_t rota_now(void)
 	return rota__sys_clock();
 }
 
-static uint64_t later(uint64_t time, uint64_t ns)
-{
-	return ns < ROTA_NEVER - time ? time + ns : ROTA_NEVER;
-}
-
 static struct rota_timer *timer_of(struct rota_future *future)
 {
 	return (struct rota_timer *)(void *)future;
@@ -122,7 +117,7 @@ int rota_sleep(uint64_t ns)
 
 	if (ns == 0)
 		return rota_yield();
-	return rota_sleep_until(later(now, ns));
+	return rota_sleep_until(rota__later(now, ns));
 }
 
 int rota_interval_init(struct rota_interval *interval, uint64_t period_ns, enum rota_missed_tick missed)
@@ -140,13 +135,13 @@ static uint64_t following_tick(const struct rota_interval *interval, uint64_t du
 {
 	switch (interval->missed) {
 	case ROTA_MISSED_DELAY:
-		return later(now > due ? now : due, interval->period);
+		return rota__later(now > due ? now : due, interval->period);
 	case ROTA_MISSED_SKIP:
-		if (now >= later(due, interval->period))
-			return later(now - (now - due) % interval->period, interval->period);
-		return later(due, interval->period);
+		if (now >= rota__later(due, interval->period))
+			return rota__later(now - (now - due) % interval->period, interval->period);
+		return rota__later(due, interval->period);
 	default:
-		return later(due, interval->period);
+		return rota__later(due, interval->period);
 	}
 }
 
