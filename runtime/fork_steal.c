@@ -122,15 +122,10 @@ static struct rota__forks *look_at_resting(rota_runtime *rt)
 	return forks;
 }
 
-/* A spare is there for what waits while the workers compute: it must not get stuck in the same. */
-static bool is_spare(const struct rota__worker *worker)
-{
-	return worker->index >= worker->rt->worker_count;
-}
-
 rota_task *rota__fork_steal(struct rota__worker *worker)
 {
-	if (is_spare(worker))
+	/* A spare is there for what waits while the workers compute: it must not get stuck in the same. */
+	if (worker->spare)
 		return NULL;
 	for (unsigned spins = 0; spins < ANSWER_SPINS; spins++) {
 		bool any = false;
@@ -156,7 +151,7 @@ bool rota__fork_visible(struct rota__worker *worker)
 	bool any;
 
 	/* Refused: no memory, or the runtime is closing: their fibers will run them. */
-	if (worker->fork_refused || is_spare(worker))
+	if (worker->fork_refused || worker->spare)
 		return false;
 	return look_at_resting(worker->rt) != NULL || look_at_workers(worker, &any) != NULL;
 }

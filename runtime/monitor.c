@@ -182,7 +182,7 @@ static void look_at(rota_runtime *rt, unsigned i, uint64_t now, bool only_blocke
 {
 	struct rota__worker *worker = &rt->workers[i];
 	struct rota__watch *watch = &rt->monitor.watch[i];
-	const bool spare = i >= rt->worker_count;
+	const bool spare = worker->spare;
 	const uint64_t runs = rota__load(&worker->runs, RELAXED);
 	const uint64_t moves = runs + rota__load(&worker->looks, RELAXED);
 	const bool blocked = rota__load(&worker->blocked, ACQUIRE); /* partner: rota_block_in_place */

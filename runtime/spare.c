@@ -193,7 +193,7 @@ void rota__spares_dismiss(rota_runtime *rt)
 
 bool rota__spare_serves(const struct rota__worker *worker)
 {
-	return worker->index < worker->rt->worker_count || on_duty(worker);
+	return !worker->spare || on_duty(worker);
 }
 
 void rota__spares_close(rota_runtime *rt)
