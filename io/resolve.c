@@ -412,8 +412,6 @@ static rota_poll resolve_poll(struct rota_future *self, struct rota_context *cx)
 
 	if (op->question_ == NULL)
 		return resolve_start(op, cx->waker);
-	if (rota__waiter_granted(&op->waiter_))
-		return ROTA_READY;
 	lock();
 	if (rota__waiter_granted(&op->waiter_)) {
 		unlock();

@@ -388,13 +388,8 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_signal *stream = op->stream_;
 	rota_poll ready = ROTA_READY;
 
-	if (rota__waiter_granted(&op->waiter_)) {
-		/* The stream may be gone. */
-		self->status = op->waiter_.tag_ == TAG_CLOSED ? -ECANCELED : 0;
-		return ROTA_READY;
-	}
 	lock();
-	if (rota__waiter_granted(&op->waiter_)) {
+	if (rota__waiter_granted(&op->waiter_)) { /* the stream may be gone */
 		self->status = op->waiter_.tag_ == TAG_CLOSED ? -ECANCELED : 0;
 	} else if (op->cancelled_) {
 		self->status = -ECANCELED;
