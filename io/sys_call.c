@@ -32,18 +32,23 @@ static void *second_address(const struct rota_op *op)
 
 /* --- not to wait ------------------------------------------------------------------------------------------------ */
 
-/* The events that hold now; 0: none; a negative errno. */
-static int ready_events(int fd, short events)
+/* The events that hold now, or within `timeout_ms` (-1: no limit); 0: none; a negative errno. */
+static int poll_events(int fd, short events, int timeout_ms)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
 	int rc;
 
 	if (fd < 0)
-		return -EBADF; /* poll(2) would pass it over */
-	rc = rota__sys_result(poll(&pfd, 1, 0));
+		return -EBADF; /* poll(2) would pass it over, and wait for ever */
+	rc = rota__sys_result(poll(&pfd, 1, timeout_ms));
 	if (rc <= 0)
 		return rc;
 	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
+}
+
+static int ready_events(int fd, short events)
+{
+	return poll_events(fd, events, 0);
 }
 
 static int is_nonblocking(int fd)
@@ -53,58 +58,65 @@ static int is_nonblocking(int fd)
 	return flags < 0 ? -rota__sys_errno() : (flags & O_NONBLOCK) != 0;
 }
 
-/* For a kind of descriptor that has no flag for it. */
-static int make_when_ready(const struct rota_op *op, int (*call)(const struct rota_op *op), short events)
+/* --- reading and writing ------------------------------------------------------------------------------------------ */
+
+static bool is_vector(const struct rota_op *op)
+{
+	return op->opcode_ == IORING_OP_READV || op->opcode_ == IORING_OP_WRITEV;
+}
+
+static bool is_write(const struct rota_op *op)
+{
+	return op->opcode_ == IORING_OP_WRITE || op->opcode_ == IORING_OP_WRITEV;
+}
+
+static int move_plainly(const struct rota_op *op)
+{
+	const bool here = op->offset_ == UINT64_MAX;
+	const off_t offset = (off_t)op->offset_;
+	const int parts = (int)op->len_;
+
+	switch (op->opcode_) {
+	case IORING_OP_READ:
+		return rota__sys_result(here ? read(op->fd_, address(op), op->len_)
+					     : pread(op->fd_, address(op), op->len_, offset));
+	case IORING_OP_WRITE:
+		return rota__sys_result(here ? write(op->fd_, address(op), op->len_)
+					     : pwrite(op->fd_, address(op), op->len_, offset));
+	case IORING_OP_READV:
+		return rota__sys_result(here ? readv(op->fd_, address(op), parts)
+					     : preadv(op->fd_, address(op), parts, offset));
+	default:
+		return rota__sys_result(here ? writev(op->fd_, address(op), parts)
+					     : pwritev(op->fd_, address(op), parts, offset));
+	}
+}
+
+/* On a kind of descriptor that has no flag for it. */
+static int move_when_ready(const struct rota_op *op)
 {
 	int rc = is_nonblocking(op->fd_);
 
 	if (rc != 0)
-		return rc < 0 ? rc : call(op);
-	rc = ready_events(op->fd_, events);
+		return rc < 0 ? rc : move_plainly(op);
+	rc = ready_events(op->fd_, is_write(op) ? POLLOUT : POLLIN);
 	if (rc == 0)
 		return -EAGAIN;
 	return rc < 0 ? rc : ROTA__CALL_UNSURE;
 }
 
-/* --- reading and writing ------------------------------------------------------------------------------------------ */
-
-static int read_plainly(const struct rota_op *op)
-{
-	return rota__sys_result(op->offset_ == UINT64_MAX ? read(op->fd_, address(op), op->len_)
-							  : pread(op->fd_, address(op), op->len_, (off_t)op->offset_));
-}
-
-static int readv_plainly(const struct rota_op *op)
-{
-	return rota__sys_result(op->offset_ == UINT64_MAX
-					? readv(op->fd_, address(op), (int)op->len_)
-					: preadv(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
-}
-
-static int write_plainly(const struct rota_op *op)
-{
-	return rota__sys_result(op->offset_ == UINT64_MAX ? write(op->fd_, address(op), op->len_)
-							  : pwrite(op->fd_, address(op), op->len_, (off_t)op->offset_));
-}
-
-static int writev_plainly(const struct rota_op *op)
-{
-	return rota__sys_result(op->offset_ == UINT64_MAX
-					? writev(op->fd_, address(op), (int)op->len_)
-					: pwritev(op->fd_, address(op), (int)op->len_, (off_t)op->offset_));
-}
-
 /* A socket of a kernel that does not know RWF_NOWAIT on it; -ENOTSOCK. */
-static int move_on_socket(const struct rota_op *op, struct iovec *parts, size_t count, bool writes)
+static int move_on_socket(const struct rota_op *op, struct iovec *parts, size_t count)
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = count };
 
-	return rota__sys_result(writes ? sendmsg(op->fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
-				       : recvmsg(op->fd_, &message, MSG_DONTWAIT));
+	return rota__sys_result(is_write(op) ? sendmsg(op->fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+					     : recvmsg(op->fd_, &message, MSG_DONTWAIT));
 }
 
-static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (*plainly)(const struct rota_op *op))
+static int move_nowait(const struct rota_op *op)
 {
+	const bool vector = is_vector(op), writes = is_write(op);
 	struct iovec one = { address(op), op->len_ };
 	struct iovec *parts = vector ? address(op) : &one;
 	const int count = vector ? (int)op->len_ : 1;
@@ -112,7 +124,7 @@ static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (
 	int rc;
 
 	if (op->len_ == 0 && writes && !vector) { /* which pwritev2 is done with; to some sockets it is a datagram */
-		rc = move_on_socket(op, parts, 1, true);
+		rc = move_on_socket(op, parts, 1);
 		if (rc != -ENOTSOCK)
 			return rc;
 	}
@@ -123,39 +135,23 @@ static int move_nowait(const struct rota_op *op, bool vector, bool writes, int (
 		return rc;
 	if (op->len_ == 0)
 		return ROTA__CALL_UNSURE;
-	rc = move_on_socket(op, parts, (size_t)count, writes);
-	return rc != -ENOTSOCK ? rc : make_when_ready(op, plainly, writes ? POLLOUT : POLLIN);
+	rc = move_on_socket(op, parts, (size_t)count);
+	return rc != -ENOTSOCK ? rc : move_when_ready(op);
 }
 
-static int make_read(const struct rota_op *op, bool nowait)
+static int make_move(const struct rota_op *op, bool nowait)
 {
-	return nowait ? move_nowait(op, false, false, read_plainly) : read_plainly(op);
-}
-
-static int make_readv(const struct rota_op *op, bool nowait)
-{
-	return nowait ? move_nowait(op, true, false, readv_plainly) : readv_plainly(op);
-}
-
-static int make_quietly(const struct rota_op *op, bool nowait, bool vector, int (*plainly)(const struct rota_op *op))
-{
-	const bool hushed = rota__sys_hush();
-	int rc;
-
-	rc = nowait ? move_nowait(op, vector, true, plainly) : plainly(op);
-	if (hushed)
-		rota__sys_unblock_sigpipe();
-	return rc;
+	return nowait ? move_nowait(op) : move_plainly(op);
 }
 
 static int make_write(const struct rota_op *op, bool nowait)
 {
-	return make_quietly(op, nowait, false, write_plainly);
-}
+	const bool hushed = rota__sys_hush();
+	int rc = make_move(op, nowait);
 
-static int make_writev(const struct rota_op *op, bool nowait)
-{
-	return make_quietly(op, nowait, true, writev_plainly);
+	if (hushed)
+		rota__sys_unblock_sigpipe();
+	return rc;
 }
 
 /* --- sockets -------------------------------------------------------------------------------------------------------- */
@@ -318,19 +314,9 @@ static int make_connect(const struct rota_op *op, bool nowait)
 
 static int make_poll(const struct rota_op *op, bool nowait)
 {
-	struct pollfd pfd = { .fd = op->fd_, .events = (short)op->flags_ };
-	int rc;
+	int rc = poll_events(op->fd_, (short)op->flags_, nowait ? 0 : -1);
 
-	if (nowait) {
-		rc = ready_events(op->fd_, (short)op->flags_);
-		return rc != 0 ? rc : -EAGAIN;
-	}
-	if (op->fd_ < 0)
-		return -EBADF; /* poll(2) would pass it over, and wait for ever */
-	rc = rota__sys_result(poll(&pfd, 1, -1));
-	if (rc < 0)
-		return rc;
-	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
+	return rc != 0 ? rc : -EAGAIN;
 }
 
 static int make_open(const struct rota_op *op, bool nowait)
@@ -367,10 +353,10 @@ static int make_unknown(const struct rota_op *op, bool nowait)
 /* --- the table ------------------------------------------------------------------------------------------------------ */
 
 static const struct rota__call calls[256] = {
-	[IORING_OP_READ] = { make_read, POLLIN, ROTA__CALL_MOVES },
-	[IORING_OP_READV] = { make_readv, POLLIN, ROTA__CALL_MOVES },
+	[IORING_OP_READ] = { make_move, POLLIN, ROTA__CALL_MOVES },
+	[IORING_OP_READV] = { make_move, POLLIN, ROTA__CALL_MOVES },
 	[IORING_OP_WRITE] = { make_write, POLLOUT, ROTA__CALL_MOVES },
-	[IORING_OP_WRITEV] = { make_writev, POLLOUT, ROTA__CALL_MOVES },
+	[IORING_OP_WRITEV] = { make_write, POLLOUT, ROTA__CALL_MOVES },
 	[IORING_OP_RECV] = { make_recv, POLLIN, ROTA__CALL_WAITS },
 	[IORING_OP_SEND] = { make_send, POLLOUT, ROTA__CALL_WAITS },
 	[IORING_OP_RECVMSG] = { make_recvmsg, POLLIN, ROTA__CALL_WAITS },
