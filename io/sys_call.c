@@ -19,6 +19,7 @@
 #include "../runtime/sys_internal.h"
 #include "after_fork_internal.h"
 #include "sys_internal.h"
+#include "sys_net_internal.h"
 
 static void *address(const struct rota_op *op)
 {
@@ -276,21 +277,9 @@ static int connect_plainly(const struct rota_op *op)
 	return rota__sys_result(connect(op->fd_, address(op), (socklen_t)op->offset_));
 }
 
-/* There is no flag for connect(2): for the time of the call the socket is non-blocking. */
 static int connect_nowait(const struct rota_op *op)
 {
-	int flags = fcntl(op->fd_, F_GETFL);
-	int rc;
-
-	if (flags < 0)
-		return -rota__sys_errno();
-	if (flags & O_NONBLOCK)
-		return connect_plainly(op);
-	if (fcntl(op->fd_, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -rota__sys_errno();
-	rc = connect_plainly(op);
-	fcntl(op->fd_, F_SETFL, flags);
-	return rc;
+	return rota__sys_connect_nowait(op->fd_, address(op), (socklen_t)op->offset_);
 }
 
 static int make_connect(const struct rota_op *op, bool nowait)

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -32,6 +33,22 @@ int rota__sys_or_close(int fd, int rc)
 	if (rc == 0)
 		return fd;
 	close(fd);
+	return rc;
+}
+
+int rota__sys_connect_nowait(int fd, const struct sockaddr *address, socklen_t len)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	int rc;
+
+	if (flags < 0)
+		return -rota__sys_errno();
+	if (flags & O_NONBLOCK)
+		return rota__sys_result(connect(fd, address, len));
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -rota__sys_errno();
+	rc = rota__sys_result(connect(fd, address, len));
+	fcntl(fd, F_SETFL, flags);
 	return rc;
 }
 

@@ -16,6 +16,9 @@ void rota__sys_option(int *rc, int fd, int level, int name, int value);
 /* Closes a socket that could not be made ready, and returns why; rc 0: returns the socket. */
 int rota__sys_or_close(int fd, int rc);
 
+/* connect(2) without waiting, for which there is no flag: for the time of the call the socket is O_NONBLOCK. */
+int rota__sys_connect_nowait(int fd, const struct sockaddr *address, socklen_t len);
+
 /* A listener, ready to accept. options may be NULL; backlog <= 0: SOMAXCONN. */
 int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *options);
 

@@ -2,7 +2,6 @@
 /* The part of Unix sockets in the seam. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -26,25 +25,12 @@ int rota__sys_socketpair(int type, int ret_fds[2])
 	return 0;
 }
 
-/* On a socket that is not O_NONBLOCK, which it is for the time of the call. */
-static int connect_nowait(int fd, const struct sockaddr_un *address, socklen_t len)
-{
-	int flags = fcntl(fd, F_GETFL);
-	int rc;
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -rota__sys_errno();
-	rc = rota__sys_result(connect(fd, (const struct sockaddr *)address, len));
-	fcntl(fd, F_SETFL, flags);
-	return rc;
-}
-
 int rota__sys_unix_connect(int fd, const struct sockaddr_un *address, socklen_t len, bool blocks)
 {
 	int rc;
 
 	if (!blocks)
-		return connect_nowait(fd, address, len);
+		return rota__sys_connect_nowait(fd, (const struct sockaddr *)address, len);
 	do {
 		rc = rota__sys_result(connect(fd, (const struct sockaddr *)address, len));
 	} while (rc == -EINTR); /* a connection is made at once or not at all */
@@ -68,7 +54,7 @@ static bool is_left_behind(const struct sockaddr_un *address, socklen_t len)
 	fd = rota__sys_socket(AF_UNIX, SOCK_DGRAM);
 	if (fd < 0)
 		return false;
-	rc = connect_nowait(fd, address, len);
+	rc = rota__sys_connect_nowait(fd, (const struct sockaddr *)address, len);
 	close(fd);
 	return rc == -ECONNREFUSED;
 }
