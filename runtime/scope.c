@@ -50,16 +50,6 @@ static void unlink_child(struct rota_scope *scope, rota_task *child)
 		scope->last_ = child->child_prev;
 }
 
-static void push_ended(struct rota_scope *scope, rota_task *task)
-{
-	task->queue_next = NULL; /* no queue holds a task that has ended */
-	if (scope->ended_last_ != NULL)
-		scope->ended_last_->queue_next = task;
-	else
-		scope->ended_first_ = task;
-	scope->ended_last_ = task;
-}
-
 static void wake_opener(struct rota_scope *scope, struct rota__wake_batch *batch)
 {
 	if (!rota__waitlist_empty(&scope->opener_waits_))
@@ -473,7 +463,7 @@ static __attribute__((noinline)) void end_with_news(struct rota_scope *scope, ro
 		fail(scope, task->status);
 	keep = !closing(scope) && !(scope->flags_ & ROTA_SCOPE_FORGET); /* else nobody asks for its status */
 	if (keep)
-		push_ended(scope, task);
+		rota__tasks_append(&scope->ended_first_, &scope->ended_last_, task); /* no queue holds it any more */
 	leave_and_unlock(scope, task); /* from here on the task may be gone too if it was kept */
 	if (!keep)
 		rota__task_unref_ended(task);

@@ -68,14 +68,7 @@ void rota__scope_unreserve(struct rota_scope *scope)
 /* With the lock held, or with nobody else left. */
 static rota_task *pop_ended(struct rota_scope *scope)
 {
-	rota_task *task = scope->ended_first_;
-
-	if (task == NULL)
-		return NULL;
-	scope->ended_first_ = task->queue_next;
-	if (scope->ended_first_ == NULL)
-		scope->ended_last_ = NULL;
-	return task;
+	return rota__tasks_take(&scope->ended_first_, &scope->ended_last_);
 }
 
 /* With the lock held. Whether children are left. */

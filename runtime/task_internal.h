@@ -91,15 +91,34 @@ static inline void rota__wake_claimed(struct rota_waker claimed)
 		rota__wake_claimed_other(claimed);
 }
 
+/* Lists of tasks, linked by queue_next. */
+static inline void rota__tasks_append(rota_task **first, rota_task **last, rota_task *task)
+{
+	task->queue_next = NULL;
+	if (*last != NULL)
+		(*last)->queue_next = task;
+	else
+		*first = task;
+	*last = task;
+}
+
+/* The first one, taken out; NULL: there is none. */
+static inline rota_task *rota__tasks_take(rota_task **first, rota_task **last)
+{
+	rota_task *task = *first;
+
+	if (task != NULL) {
+		*first = task->queue_next;
+		if (*first == NULL)
+			*last = NULL;
+	}
+	return task;
+}
+
 /* Adds a task that the caller has claimed itself. There is always room. */
 static inline void rota__wake_batch_claimed(struct rota__wake_batch *batch, rota_task *task)
 {
-	task->queue_next = NULL;
-	if (batch->last != NULL)
-		batch->last->queue_next = task;
-	else
-		batch->first = task;
-	batch->last = task;
+	rota__tasks_append(&batch->first, &batch->last, task);
 }
 
 /* Adds what was claimed. The batch must not be full. */

@@ -358,11 +358,7 @@ void rota__worker_hand_over(struct rota__worker *worker)
 	unsigned n = 0;
 
 	while ((task = rota__worker_take_next(worker)) != NULL || (task = rota__deque_pop(&worker->deque)) != NULL) {
-		if (last != NULL)
-			last->queue_next = task;
-		else
-			first = task;
-		last = task;
+		rota__tasks_append(&first, &last, task);
 		n++;
 	}
 	rota__store(&worker->fresh, 0, RELAXED);

@@ -22,6 +22,9 @@ static inline void rota__worker_push_back(struct rota__worker *worker, rota_task
 		rota__worker_push_full(worker, task);
 }
 
+/* Each of a list. */
+void rota__worker_push_list(struct rota__worker *worker, rota_task *first);
+
 static inline rota_task *rota__worker_take_next(struct rota__worker *worker)
 {
 	return rota__next_take(&worker->next);
@@ -29,14 +32,7 @@ static inline rota_task *rota__worker_take_next(struct rota__worker *worker)
 
 static inline rota_task *rota__worker_pop_pinned(struct rota__worker *worker)
 {
-	rota_task *task = worker->pinned_first;
-
-	if (task != NULL) {
-		worker->pinned_first = task->queue_next;
-		if (worker->pinned_first == NULL)
-			worker->pinned_last = NULL;
-	}
-	return task;
+	return rota__tasks_take(&worker->pinned_first, &worker->pinned_last);
 }
 
 /* Whether no other task waits here: then a task that yields goes on. The owner's view. */

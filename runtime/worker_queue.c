@@ -47,6 +47,14 @@ void rota__worker_push_full(struct rota__worker *worker, rota_task *task)
 	}
 }
 
+void rota__worker_push_list(struct rota__worker *worker, rota_task *first)
+{
+	for (rota_task *task = first, *next; task != NULL; task = next) {
+		next = task->queue_next;
+		rota__worker_push_back(worker, task);
+	}
+}
+
 /* The owner is the only one who fills the slot; thieves only empty it. */
 static void push_next(struct rota__worker *worker, rota_task *task)
 {
@@ -65,12 +73,7 @@ static void push_next(struct rota__worker *worker, rota_task *task)
 static void push_pinned(struct rota__worker *worker, rota_task *task)
 {
 	rota__worker_disturb(worker);
-	task->queue_next = NULL;
-	if (worker->pinned_last != NULL)
-		worker->pinned_last->queue_next = task;
-	else
-		worker->pinned_first = task;
-	worker->pinned_last = task;
+	rota__tasks_append(&worker->pinned_first, &worker->pinned_last, task);
 }
 
 void rota__worker_requeue(struct rota__worker *worker, rota_task *task)
@@ -254,14 +257,6 @@ static void take_group(struct rota__worker *worker, struct row *row)
 	worker->ahead = 0;
 }
 
-static void push_row_back(struct rota__worker *worker, rota_task *first)
-{
-	for (rota_task *task = first, *next; task != NULL; task = next) {
-		next = task->queue_next;
-		rota__worker_push_back(worker, task);
-	}
-}
-
 /* Tasks that may not be stolen, or are another runtime's, go where they always go. */
 static void sort_into(struct rota__worker *worker, struct row *row, rota_task *first)
 {
@@ -294,7 +289,7 @@ void rota__tasks_submit_ahead(rota_task *first)
 		return;
 	}
 	worker->ahead_streak = 0;
-	push_row_back(worker, row.first);
+	rota__worker_push_list(worker, row.first);
 }
 
 void rota__worker_spawned(struct rota__worker *worker, rota_task *task)

@@ -18,21 +18,14 @@ rota_task *rota__worker_take_injected(struct rota__worker *worker)
 	struct rota__inject *inject = &worker->rt->inject;
 	unsigned share = rota__inject_length(inject) / worker->rt->worker_count + 1;
 	unsigned room = rota__deque_room(&worker->deque);
-	rota_task *task, *rest;
+	rota_task *task;
 
 	if (share > INJECTED_MAX)
 		share = INJECTED_MAX;
 	/* One more than there is room for: it runs at once. */
 	task = rota__inject_pop(inject, share < room + 1 ? share : room + 1);
-	if (task == NULL)
-		return NULL;
-	rest = task->queue_next;
-	while (rest != NULL) {
-		rota_task *next = rest->queue_next;
-
-		rota__worker_push_back(worker, rest);
-		rest = next;
-	}
+	if (task != NULL)
+		rota__worker_push_list(worker, task->queue_next);
 	return task;
 }
 
