@@ -71,17 +71,28 @@ static size_t ring_size(uint32_t capacity)
 	return sizeof(struct rota__deque_ring) + capacity * sizeof(struct rota_atomic_ptr);
 }
 
-void rota__deque_deinit(struct rota__deque *deque)
+static void free_rings(struct rota__deque_ring *ring)
 {
-	struct rota__deque_ring *ring = rota__load(&deque->ring, RELAXED);
-
 	while (ring != NULL) {
 		struct rota__deque_ring *older = ring->older;
 
 		rota__free(ring, ring_size(ring->capacity), ROTA__CACHE_LINE);
 		ring = older;
 	}
+}
+
+void rota__deque_deinit(struct rota__deque *deque)
+{
+	free_rings(rota__load(&deque->ring, RELAXED));
 	rota__store(&deque->ring, NULL, RELAXED);
+}
+
+void rota__deque_trim(struct rota__deque *deque)
+{
+	const uint64_t head = rota__load(&deque->head, ACQUIRE); /* partner: the thief's release of slots */
+
+	if (steal_of(head) == rota__load(&deque->tail, RELAXED))
+		rota__deque_deinit(deque);
 }
 
 void rota__deque_enter(struct rota__deque *deque, bool may_own)
@@ -112,6 +123,11 @@ bool rota__deque_grow(struct rota__deque *deque)
 	for (uint32_t i = steal; i != tail; i++)
 		slot_set(slots_of(deque, ring), i, slot_get(old, i));
 	rota__store(&deque->ring, ring, RELEASE); /* partner: the thief's load */
+	/* Partner: the thief's CAS. Who claims after this finds the new ring; who claimed before and still copies is seen. */
+	if (behind(rota__fetch_add(&deque->head, 0, ACQ_REL)) == 0) {
+		free_rings(ring->older);
+		ring->older = NULL;
+	}
 	return true;
 }
 

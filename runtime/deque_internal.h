@@ -18,9 +18,13 @@
  *           thief that has read head before, and claims when it is there again, finds what the slots hold by then: it
  *           reads them after its claim, and `tail` has not gone back.
  *   grow    copies the slots from `steal` to `tail` into a ring of twice the size and publishes it (RELEASE). The old ring
- *           is not written again, nor freed before the queue is: a thief may still copy from it. A thief reads `ring`
+ *           is not written again, nor freed while a thief may still copy from it. A thief reads `ring`
  *           (ACQUIRE) after its claim, so that the ring is not older than the `tail` below which it claimed; what it
- *           claimed lies in each later one too, since `steal` stays below it until it releases.
+ *           claimed lies in each later one too, since `steal` stays below it until it releases. Head is written after
+ *           the new ring is published, as it is (ACQ_REL): who claims after that finds the new ring, who has claimed before
+ *           is seen if it still copies, and if nobody does the old rings are freed.
+ *   trim    an empty queue from which nobody copies has nothing that a thief could claim until the owner puts it there, by
+ *           a RELEASE; so all rings are freed.
  *
  * Most queues are robbed seldom. So after many pops the owner makes the head its own (OWNED, in its upper bits): no thief
  * changes it then save for these bits, and pop is a look and a store without a locked instruction (rota__replace). A thief that
@@ -46,7 +50,7 @@
 #endif
 
 struct rota__deque_ring {
-	struct rota__deque_ring *older; /* NULL: the first, which is in the queue */
+	struct rota__deque_ring *older; /* that a thief still copied from; NULL: none, or the first, which is in the queue */
 	uint32_t capacity;
 	struct rota_atomic_ptr slots[];
 };
@@ -65,6 +69,9 @@ struct rota__deque {
 
 /* Frees what grow has allocated. Nobody uses the queue any more; zeroed, it is one again. */
 void rota__deque_deinit(struct rota__deque *deque);
+
+/* Owner: the same for one that others may look into, if it is empty. */
+void rota__deque_trim(struct rota__deque *deque);
 
 /* The calling thread is the owner from now on. `may_own`: it may use rota__replace; else the head will not be its own. */
 void rota__deque_enter(struct rota__deque *deque, bool may_own);

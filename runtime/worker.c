@@ -52,6 +52,7 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 
 void rota__worker_deinit(struct rota__worker *worker)
 {
+	rota__deque_trim(&worker->deque);
 	rota__task_cache_flush(&worker->rt->tasks, &worker->tasks);
 	rota__stack_cache_flush(&worker->rt->stacks, &worker->stacks);
 	rota__alloc_worker_end(worker);

@@ -153,7 +153,8 @@ static inline void rota__worker_submits(struct rota__worker *worker)
 
 /* Prepares the fields; the thread comes with start. */
 void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned index);
-void rota__worker_deinit(struct rota__worker *worker); /* gives its caches back; it may make new ones */
+/* Gives back its caches, and what its queue has grown by, if that is empty. It may make new ones. */
+void rota__worker_deinit(struct rota__worker *worker);
 
 /* The calling thread becomes the worker until done(arg), or until `deadline`. */
 void rota__worker_enter(struct rota__worker *worker);

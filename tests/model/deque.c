@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The run queue, with a capacity of eight: the owner pushes and pops, and makes it larger, while one or two thieves take
- * halves, over the wrap of the ring and of the indices, also while the head is the owner's. Each task is had exactly once, and who has it may touch it.
+ * halves, over the wrap of the ring and of the indices, also while the head is the owner's. Each task is had exactly once,
+ * and who has it may touch it. A ring that was outgrown is freed, and nobody touches it then.
  */
 #include "../../runtime/deque_internal.h"
 
@@ -37,6 +38,18 @@ static bool push(void)
 	if (!rota__deque_push(&victim, task))
 		return false;
 	pushed++;
+	return true;
+}
+
+static bool push_ahead(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		tasks[pushed + i].arg = &tasks[pushed + i];
+		tasks[pushed + i].queue_next = i + 1 < n ? &tasks[pushed + i + 1] : NULL;
+	}
+	if (!rota__deque_push_ahead(&victim, &tasks[pushed], n))
+		return false;
+	pushed += n;
 	return true;
 }
 
@@ -163,19 +176,41 @@ static void owner_grows_and_pops(void)
 		pops++;
 }
 
-/* --- tasks are put ahead: over slots that a thief may just have copied, and at an index that head has been at before ------- */
-
-static bool push_ahead(unsigned n)
+/* The first of the rings that are allocated is freed when nobody copies from it. */
+static void setup_grown(void)
 {
-	for (unsigned i = 0; i < n; i++) {
-		tasks[pushed + i].arg = &tasks[pushed + i];
-		tasks[pushed + i].queue_next = i + 1 < n ? &tasks[pushed + i + 1] : NULL;
-	}
-	if (!rota__deque_push_ahead(&victim, &tasks[pushed], n))
-		return false;
-	pushed += n;
-	return true;
+	start_at(UINT32_MAX - 1);
+	model_check(rota__deque_grow(&victim));
+	for (unsigned i = 0; i < 3; i++)
+		push();
 }
+
+static void owner_grows_again(void)
+{
+	model_check(rota__deque_grow(&victim));
+	if (pop())
+		pops++;
+}
+
+static void owner_pops_all_and_trims(void)
+{
+	while (pop())
+		pops++;
+	rota__deque_trim(&victim);
+	push();
+	if (pop())
+		pops++;
+}
+
+static void owner_trims_and_puts_ahead(void)
+{
+	while (pop())
+		pops++;
+	rota__deque_trim(&victim);
+	push_ahead(2);
+}
+
+/* --- tasks are put ahead: over slots that a thief may just have copied, and at an index that head has been at before ------- */
 
 static void owner_puts_ahead(void)
 {
@@ -267,6 +302,12 @@ static void setup_own_full(void)
 	own_head(&victim);
 }
 
+static void setup_own_grown(void)
+{
+	setup_grown();
+	own_head(&victim);
+}
+
 static void setup_may_own(void)
 {
 	setup_full();
@@ -304,6 +345,12 @@ const struct model_scenario model_scenarios[] = {
 	{ "deque: grows, pops, thief", setup_almost_empty, { owner_grows_and_pops, thief_0 }, finish, 0x3, 0, 0 },
 	{ "deque: grows, thief twice", setup_full, { owner_grows, thief_twice }, finish, 0x2, 0, 0 },
 	{ "deque: grows, two thieves", setup_full, { owner_grows, thief_0, thief_1 }, finish, 0x2, 0, 2 },
+	{ "deque: grows again, thief", setup_grown, { owner_grows_again, thief_0 }, finish, 0x3, 1, 0 },
+	{ "deque: grows again, thief twice", setup_grown, { owner_grows_again, thief_twice }, finish, 0x1, 0, 0 },
+	{ "deque: trim, thief", setup_grown, { owner_pops_all_and_trims, thief_0 }, finish, 0x1, 0, 0 },
+	{ "deque: trim, ahead, thief", setup_grown, { owner_trims_and_puts_ahead, thief_0 }, finish, 0x3, 0, 0 },
+	{ "deque: own, grows again, thief", setup_own_grown, { owner_grows_again, thief_0 }, finish, 0x3, 1, 0 },
+	{ "deque: own, trim, thief", setup_own_grown, { owner_pops_all_and_trims, thief_0 }, finish, 0x1, 0, 2 },
 	{ "deque: ahead, pop, thief", setup_two, { owner_puts_ahead, thief_0 }, finish, 0x3, 1, 0 },
 	{ "deque: ahead, pop, two thieves", setup_two, { owner_puts_ahead, thief_0, thief_1 }, finish, 0x3, 0, 2 },
 	{ "deque: pop, ahead, thief", setup_two, { owner_comes_back, thief_0 }, finish, 0x2, 1, 0 },

@@ -160,6 +160,8 @@ static void own(struct stress_random *random)
 		}
 		if (stress_one_in(random, 4))
 			have_enough_of_sharing();
+		if (stress_one_in(random, 4))
+			rota__deque_trim(&deque);
 		if (stress_one_in(random, 2))
 			last_popped = put_back_ahead(stress_below(random, 20), last_popped);
 		stress_pause(random);

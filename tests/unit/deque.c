@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "../../runtime/alloc_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "../../runtime/task_internal.h"
 #include "unit.h"
@@ -338,6 +339,65 @@ static void grow_beside_a_thief(void)
 UNIT_TEST(deque, grows_while_a_thief_copies)
 {
 	at_each_start(grow_beside_a_thief);
+}
+
+static size_t rings_here(void)
+{
+	size_t n = 0;
+
+	for (struct rota__deque_ring *ring = rota__load(&deque.ring, RELAXED); ring != NULL; ring = ring->older)
+		n++;
+	return n;
+}
+
+static void outgrow(void)
+{
+	const size_t bytes = rota__alloc_bytes();
+
+	fill(0, CAPACITY);
+	expect(rota__deque_grow(&deque), ==, true);
+	stop_a_thief_at_work(10);
+	expect(rota__deque_grow(&deque), ==, true);
+	expect(rings_here(), ==, 2); /* it may copy from the first one */
+	rota__deque_trim(&deque);
+	expect(rings_here(), ==, 2);
+	let_the_thief_finish();
+	expect(rota__deque_grow(&deque), ==, true);
+	expect(rings_here(), ==, 1);
+	rota__deque_trim(&deque); /* which is for empty ones */
+	expect(rings_here(), ==, 1);
+	expect_rest(&deque, 10, CAPACITY - 10);
+	rota__deque_trim(&deque);
+	expect(rings_here(), ==, 0);
+	expect(rota__alloc_bytes(), ==, bytes);
+	fill(0, CAPACITY);
+	expect_rest(&deque, 0, CAPACITY);
+}
+
+UNIT_TEST(deque, gives_back_what_it_has_outgrown_once_no_thief_copies)
+{
+	at_each_start(outgrow);
+}
+
+/* A thief that has claimed the last tasks of all. */
+static void trim_beside_a_thief(void)
+{
+	fill(0, CAPACITY);
+	expect(rota__deque_grow(&deque), ==, true);
+	for (uint32_t i = 0; i < CAPACITY - 10; i++)
+		expect(rota__deque_pop(&deque) - tasks, ==, i);
+	stop_a_thief_at_work(10);
+	expect_pointer(rota__deque_pop(&deque), ==, NULL);
+	rota__deque_trim(&deque);
+	expect(rings_here(), ==, 1);
+	let_the_thief_finish();
+	rota__deque_trim(&deque);
+	expect(rings_here(), ==, 0);
+}
+
+UNIT_TEST(deque, is_not_trimmed_while_a_thief_copies)
+{
+	at_each_start(trim_beside_a_thief);
 }
 
 /* Pushes and pops until the head is its owner's; how often. */

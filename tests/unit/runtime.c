@@ -547,13 +547,25 @@ static void *trim_often(void *rt)
 	return NULL;
 }
 
+/* More than a run queue has room for before it grows. */
+static int spawn_crowd(void *arg)
+{
+	rota_task *tasks[2 * ROTA__DEQUE_CAPACITY];
+
+	for (intptr_t i = 0; i < 2 * (int)ROTA__DEQUE_CAPACITY; i++)
+		tasks[i] = unit_spawn(give, (void *)i);
+	for (int i = 0; i < 2 * (int)ROTA__DEQUE_CAPACITY; i++)
+		unit_expect_join(tasks[i], i);
+	return (int)(intptr_t)arg;
+}
+
 static int make_and_drop(void *arg)
 {
 	struct rota_channel channel;
 
 	expect(rota_channel_init(&channel, sizeof(int), 16), ==, 0);
 	rota_channel_deinit(&channel);
-	return spawn_some(arg);
+	return spawn_crowd(arg);
 }
 
 static bool keeps_nothing(rota_runtime *rt)
@@ -561,7 +573,8 @@ static bool keeps_nothing(rota_runtime *rt)
 	bool any = rt->tasks.slabs != NULL;
 
 	for (unsigned i = 0; i < rt->worker_count; i++)
-		any = any || rt->workers[i].tasks.count > 0 || rt->workers[i].alloc_cache != 0;
+		any = any || rt->workers[i].tasks.count > 0 || rt->workers[i].alloc_cache != 0 ||
+		      rota__load(&rt->workers[i].deque.ring, RELAXED) != NULL;
 	return !any;
 }
 
