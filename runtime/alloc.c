@@ -194,6 +194,24 @@ void rota__free(void *ptr, size_t size, size_t align)
 	raw_free(ptr, size, align);
 }
 
+void *rota__alloc_pages(size_t size)
+{
+	void *ptr;
+
+	if (rota__sys_map(&ptr, size) < 0)
+		return NULL;
+	rota__fetch_add(&bytes_out, size, RELAXED); /* a statistic */
+	return ptr;
+}
+
+void rota__free_pages(void *ptr, size_t size)
+{
+	if (ptr == NULL)
+		return;
+	rota__fetch_sub(&bytes_out, size, RELAXED);
+	rota__sys_unmap(ptr, size);
+}
+
 void *rota__alloc_object(size_t size, size_t align)
 {
 	void *ptr = rota__fault(ROTA__FAULT_ALLOC) < 0 ? NULL : raw_alloc_object(size, align);

@@ -76,7 +76,7 @@ static void free_rings(struct rota__deque_ring *ring)
 	while (ring != NULL) {
 		struct rota__deque_ring *older = ring->older;
 
-		rota__free(ring, ring_size(ring->capacity), ROTA__CACHE_LINE);
+		rota__free_pages(ring, ring_size(ring->capacity));
 		ring = older;
 	}
 }
@@ -115,7 +115,7 @@ bool rota__deque_grow(struct rota__deque *deque)
 
 	if (capacity > ROTA__DEQUE_CAPACITY_MAX)
 		return false;
-	ring = rota__alloc(ring_size(capacity), ROTA__CACHE_LINE);
+	ring = rota__alloc_pages(ring_size(capacity));
 	if (ring == NULL)
 		return false;
 	ring->older = rota__load(&deque->ring, RELAXED);

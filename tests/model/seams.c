@@ -63,6 +63,16 @@ void rota__free(void *ptr, size_t size, size_t align)
 	model_free(ptr, size);
 }
 
+void *rota__alloc_pages(size_t size)
+{
+	return rota__alloc(size, 8);
+}
+
+void rota__free_pages(void *ptr, size_t size)
+{
+	rota__free(ptr, size, 8);
+}
+
 void *rota__alloc_object(size_t size, size_t align)
 {
 	return rota__alloc(size, align);

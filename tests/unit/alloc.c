@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of the runtime: zeroed, aligned, counted; an armed fault; many threads at once. */
+/* Memory of the runtime: zeroed, aligned, counted; an armed fault; whole pages; many threads at once. */
 #define _GNU_SOURCE
 #include "../../runtime/alloc_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "../../runtime/sys_internal.h"
 #include "unit.h"
@@ -75,6 +76,26 @@ UNIT_TEST(alloc, frees_null)
 	const size_t before = rota__alloc_bytes();
 
 	rota__free(NULL, 100, 64);
+	expect(rota__alloc_bytes(), ==, before);
+}
+
+UNIT_TEST(alloc, gives_pages_back_at_once)
+{
+	const size_t before = rota__alloc_bytes(), size = 3 * 4096 + 1;
+	unsigned char *p = rota__alloc_pages(size);
+	void *end = p;
+
+	expect_pointer(p, !=, NULL);
+	expect(rota__alloc_bytes(), ==, before + size);
+	for (size_t i = 0; i < size; i++)
+		expect(p[i], ==, 0);
+	memset(p, 0x5a, size);
+	rota__free_pages(p, size);
+	rota__free_pages(NULL, size);
+	expect(rota__alloc_bytes(), ==, before);
+	expect(madvise(end, size, MADV_NORMAL), ==, -1); /* nothing is mapped there */
+	rota__fault_arm(ROTA__FAULT_MAP, 1, -ENOMEM);
+	expect_pointer(rota__alloc_pages(size), ==, NULL);
 	expect(rota__alloc_bytes(), ==, before);
 }
 

@@ -239,7 +239,7 @@ UNIT_TEST(deque, stays_as_it_is_without_memory)
 {
 	reset(&deque, 0);
 	fill(0, CAPACITY);
-	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
+	rota__fault_arm(ROTA__FAULT_MAP, 1, -ENOMEM);
 	expect(rota__deque_grow(&deque), ==, false);
 	expect(rota__deque_push(&deque, &tasks[CAPACITY]), ==, false);
 	expect(rota__deque_grow(&deque), ==, true);
