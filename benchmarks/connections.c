@@ -180,6 +180,7 @@ static int connect_all(struct crowd *crowd)
 	return rc;
 }
 
+/* They begin to wait as they are spawned, as they would if each had just been accepted: that would be a wait, too. */
 static int start_all(struct crowd *crowd)
 {
 	int rc = 0;
@@ -194,6 +195,8 @@ static int start_all(struct crowd *crowd)
 		rc = rota_spawn_future(NULL, &c->future);
 		if (rc < 0)
 			rota_wait_group_done(&crowd->alive);
+		else
+			rc = rota_yield();
 	}
 	return rc;
 }
