@@ -61,6 +61,10 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 		self->status = 0;
 		return ROTA_READY;
 	}
+	if (b->count_ == 0) {
+		self->status = rota__sync_misuse("rota_barrier_wait at a barrier for nobody", -EINVAL);
+		return ROTA_READY;
+	}
 	rota__waitlist_lock(&b->waiters_);
 	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
 		self->status = 0;

@@ -33,7 +33,7 @@ ROTA_API int rota_barrier_init(struct rota_barrier *b, uint32_t count) ROTA_MUST
 ROTA_API int rota_barrier_deinit(struct rota_barrier *b);
 
 /* Waits until `count` callers are there. ROTA_BARRIER_LEADER to the one who came last, 0 to the others; -ECANCELED: the
- * caller does not count as having come. */
+ * caller does not count as having come; -EINVAL: the barrier was begun for none, which is reported (debug builds abort). */
 ROTA_API int rota_barrier_wait(struct rota_barrier *b) ROTA_MUST_USE;
 
 /* The same as a future. One that is cancelled when all were there reports 0. */

@@ -124,6 +124,11 @@ static rota_poll acquire_poll(struct rota_future *self, struct rota_context *cx)
 	uint64_t state;
 
 	if (!rota__busy_served(&s->state_, waiter)) {
+		if (op->permits_ > ROTA_SEMAPHORE_MAX) {
+			self->status = rota__sync_misuse("rota_semaphore_acquire: more permits than ROTA_SEMAPHORE_MAX",
+							 -EOVERFLOW);
+			return ROTA_READY;
+		}
 		state = rota__busy_take(&s->state_);
 		if (rota__waiter_granted(waiter)) {
 			/* between the look and the lock */

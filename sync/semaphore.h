@@ -31,8 +31,8 @@ ROTA_API void rota_semaphore_init(struct rota_semaphore *s, uint64_t permits);
  * changed. */
 ROTA_API int rota_semaphore_deinit(struct rota_semaphore *s);
 
-/* Waits until n permits are the caller's. 0; -EPIPE once closed; -ECANCELED: none was taken. A permit is not bound to who
- * took it. */
+/* Waits until n permits are the caller's. 0; -EPIPE once closed; -ECANCELED: none was taken; -EOVERFLOW: more than
+ * ROTA_SEMAPHORE_MAX, which are never there, is reported (debug builds abort). A permit is not bound to who took it. */
 ROTA_API int rota_semaphore_acquire(struct rota_semaphore *s, uint64_t n) ROTA_MUST_USE;
 
 /* The same until `deadline` (ns of CLOCK_MONOTONIC): -ETIMEDOUT: none was taken. */

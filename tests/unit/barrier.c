@@ -238,6 +238,17 @@ UNIT_TEST(barrier, rounds_of_a_crowd)
 	in_fibers(crowd_script, 0);
 }
 
+UNIT_TEST(barrier, a_wait_for_nobody_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_barrier b = ROTA_BARRIER_INIT(0);
+	struct unit_capture capture;
+
+	unit_capture_begin(&capture);
+	expect(rota_barrier_wait(&b), ==, -EINVAL);
+	expect_contains(unit_capture_end(&capture), "for nobody");
+	expect(rota_barrier_deinit(&b), ==, 0);
+}
+
 UNIT_TEST(barrier, its_end_while_somebody_waits_is_reported, .signal = UNIT_MISUSE_SIGNAL)
 {
 	struct rota_barrier b = ROTA_BARRIER_INIT(2);

@@ -252,6 +252,20 @@ UNIT_TEST(semaphore, too_many_permits_are_reported, .signal = UNIT_MISUSE_SIGNAL
 	expect(rota_semaphore_available(&s), ==, ROTA_SEMAPHORE_MAX);
 }
 
+/* They can never be there. */
+UNIT_TEST(semaphore, to_acquire_more_than_there_may_be_is_reported, .signal = UNIT_MISUSE_SIGNAL)
+{
+	struct rota_semaphore s = ROTA_SEMAPHORE_INIT(5);
+	struct unit_capture capture;
+
+	expect(rota_semaphore_try_acquire(&s, UINT64_MAX), ==, -EAGAIN);
+	unit_capture_begin(&capture);
+	expect(rota_semaphore_acquire(&s, (uint64_t)ROTA_SEMAPHORE_MAX + 1), ==, -EOVERFLOW);
+	expect(rota_semaphore_acquire_until(&s, UINT64_MAX, UINT64_MAX), ==, -EOVERFLOW);
+	expect_contains(unit_capture_end(&capture), "more permits");
+	expect(rota_semaphore_available(&s), ==, 5);
+}
+
 /* Also while somebody waits, for more than there are. */
 UNIT_TEST(semaphore, too_many_permits_are_reported_to_who_serves, .signal = UNIT_MISUSE_SIGNAL)
 {

@@ -255,6 +255,13 @@ static int release_too_many(void)
 	return rota_semaphore_release(&semaphore, ROTA_SEMAPHORE_MAX);
 }
 
+static int acquire_too_many(void)
+{
+	rota_semaphore_acquire_init(&op.semaphore, &semaphore, (uint64_t)ROTA_SEMAPHORE_MAX + 1);
+	expect(poll_by_hand(&op.semaphore.future), ==, ROTA_READY);
+	return op.semaphore.future.status;
+}
+
 static int begin_with_too_many(void)
 {
 	rota_semaphore_init(&semaphore, (uint64_t)ROTA_SEMAPHORE_MAX + 1);
@@ -280,6 +287,15 @@ static int end_notify(void)
 static int end_barrier(void)
 {
 	return rota_barrier_deinit(&barrier);
+}
+
+static int wait_for_nobody(void)
+{
+	static struct rota_barrier for_nobody = ROTA_BARRIER_INIT(0);
+
+	rota_barrier_wait_init(&op.barrier, &for_nobody);
+	expect(poll_by_hand(&op.barrier.future), ==, ROTA_READY);
+	return op.barrier.future.status;
 }
 
 static int end_group(void)
@@ -489,9 +505,12 @@ static const struct misuse {
 	{ "rota_semaphore_init: more permits than", nothing, begin_with_too_many, 0, all_permits_are_there, NULL },
 	{ "rota_semaphore_release: more permits than", nothing, release_too_many, -EOVERFLOW, one_permit_is_there,
 	  NULL },
+	{ "rota_semaphore_acquire: more permits than", nothing, acquire_too_many, -EOVERFLOW, one_permit_is_there,
+	  NULL },
 	{ "rota_semaphore_deinit while somebody waits", wait_for_semaphore, end_semaphore, -EBUSY, one_permit_is_there,
 	  &op.semaphore.future },
 	{ "rota_notify_deinit while somebody waits", wait_for_notify, end_notify, -EBUSY, nothing, &op.notify.future },
+	{ "rota_barrier_wait at a barrier for nobody", nothing, wait_for_nobody, -EINVAL, nothing, NULL },
 	{ "rota_barrier_deinit while somebody waits", wait_for_barrier, end_barrier, -EBUSY, nothing,
 	  &op.barrier.future },
 	{ "rota_wait_group_done: nothing is under way", nothing, done_with_nothing, -EINVAL, nothing_is_under_way,
