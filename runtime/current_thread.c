@@ -39,6 +39,11 @@ bool rota__runtime_occupy_to_trim(rota_runtime *rt)
 	return occupy(rt, TRIMMED) == FREE;
 }
 
+bool rota__runtime_is_played(const rota_runtime *rt)
+{
+	return rota__load(&rt->occupied, SEQ_CST) == PLAYED;
+}
+
 /* A shutdown that waits for this looks again by itself. */
 void rota__runtime_vacate(rota_runtime *rt)
 {

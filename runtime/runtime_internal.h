@@ -96,6 +96,7 @@ void rota__runtime_trim_pools(rota_runtime *rt);
 bool rota__runtime_occupy(rota_runtime *rt);
 bool rota__runtime_occupy_to_trim(rota_runtime *rt); /* for a moment: who wants to play waits for that */
 void rota__runtime_vacate(rota_runtime *rt);
+bool rota__runtime_is_played(const rota_runtime *rt); /* not by who trims */
 
 /* The calling thread, which occupies the runtime, plays the only worker until done(arg) or the deadline. */
 void rota__runtime_play_worker(rota_runtime *rt, bool (*done)(void *arg), void *arg, uint64_t deadline);

@@ -135,12 +135,12 @@ static void count_task(rota_task *task, void *count)
 }
 
 /* Whether there is somebody to wait for, and to tell of. A task that has ended, and may have been joined, is no such one: it
- * counts as alive until its thread, which may be off the CPU, has said so. */
+ * counts as alive until its thread, which may be off the CPU, has said so. Nor is who trims, which is over soon. */
 static bool anybody_left(rota_runtime *rt)
 {
 	unsigned tasks = 0;
 
-	if (rota__load(&rt->occupied, SEQ_CST) != 0 || rota__load(&rt->guests, SEQ_CST) > 0)
+	if (rota__runtime_is_played(rt) || rota__load(&rt->guests, SEQ_CST) > 0)
 		return true;
 	rota__task_pool_each(&rt->tasks, count_task, &tasks);
 	return tasks > 0;

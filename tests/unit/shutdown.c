@@ -70,6 +70,32 @@ RUNTIME_TEST(shutdown, who_has_only_to_be_counted_off_is_waited_for)
 	pthread_join(thread, NULL);
 }
 
+static void *end_trim(void *arg)
+{
+	rota_runtime *rt = arg;
+
+	expect_eventually(rota__load(&rt->closing, SEQ_CST) != 0);
+	usleep(20000);
+	rota__runtime_vacate(rt);
+	return NULL;
+}
+
+static void trim_slowly(rota_runtime *rt)
+{
+	pthread_t thread;
+
+	expect(rota__runtime_occupy_to_trim(rt), ==, true);
+	expect(pthread_create(&thread, NULL, end_trim, rt), ==, 0);
+	expect(rota_runtime_shutdown(rt, 0), ==, 0);
+	pthread_join(thread, NULL);
+}
+
+/* Who trims holds the current-thread flavour for a moment. */
+UNIT_TEST(shutdown, who_trims_is_waited_for)
+{
+	unit_with_runtime(ROTA_FLAVOR_CURRENT_THREAD, trim_slowly);
+}
+
 UNIT_TEST(shutdown, free_takes_null_and_shuts_down_by_itself)
 {
 	rota_task *tasks[1000];
