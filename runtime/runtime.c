@@ -319,7 +319,14 @@ void rota_runtime_free(rota_runtime *rt)
 
 void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
 {
-	struct rota_metrics m = {
+	struct rota_metrics m;
+
+	if (rota__runtime_is_parents(rt)) {
+		*ret = (struct rota_metrics){ .workers = 0 };
+		rota__after_fork_refuse();
+		return;
+	}
+	m = (struct rota_metrics){
 		.workers = rt->worker_count,
 		.blocking_threads = rota__blocking_threads(rt),
 		.tasks_alive = rota__runtime_alive(rt),

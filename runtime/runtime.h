@@ -122,7 +122,8 @@ struct rota_metrics {
 };
 
 /* A snapshot of counters since the start; together they are not one instant, and a task that was just joined may still
- * count as alive. Any thread. */
+ * count as alive. Any thread. For a runtime of the parent, in a child of fork(2): zeros, and it says so (debug builds
+ * abort). */
 ROTA_API void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret);
 
 /* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. What a worker keeps for itself (some

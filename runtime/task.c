@@ -221,6 +221,8 @@ int rota_cancel(rota_task *task)
 {
 	if (task == NULL)
 		return -EINVAL;
+	if (rota__runtime_is_parents(task->rt))
+		return 0;
 	if (rota__state_cancel(&task->state) == ROTA__WAKE_SUBMIT)
 		rota__task_submit(task);
 	rota__fork_tell_cancelled(task->rt);

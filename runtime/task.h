@@ -79,7 +79,8 @@ ROTA_API void rota_detach(rota_task *task);
 /*
  * Asks the task to stop: its waits, the present one and all later ones, return -ECANCELED (save inside
  * rota_shield_enter/leave). A request: returns at once with 0, also when the task has ended; rota_join tells when it
- * is over. Any thread that holds the handle. -EINVAL: task NULL.
+ * is over. Any thread that holds the handle. For a task of the parent, in a child of fork(2), it does nothing. -EINVAL: task
+ * NULL.
  */
 ROTA_API int rota_cancel(rota_task *task);
 

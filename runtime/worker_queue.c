@@ -157,9 +157,12 @@ static void publish(rota_runtime *rt, rota_task *task)
 }
 
 /* By a thread that is none of the workers. Once the task is published it may run and end, and the runtime, which nothing
- * else keeps, be freed: shutdown waits until this thread has left, too. */
+ * else keeps, be freed: shutdown waits until this thread has left, too. In a child of fork(2) there is nobody to run it, and
+ * what wakes a worker is the parent's. */
 static void publish_from_outside(rota_runtime *rt, rota_task *task)
 {
+	if (rota__runtime_is_parents(rt))
+		return;
 	rota__fetch_add(&rt->visitors, 1, RELAXED); /* the publication orders it */
 	publish(rt, task);
 	rota__fetch_sub(&rt->visitors, 1, RELEASE); /* partner: shutdown; the last touch of the runtime */

@@ -15,6 +15,7 @@
 #include "../../io/resolve.h"
 #include "../../io/signal.h"
 #include "../../io/sys_internal.h"
+#include "../../runtime/runtime_internal.h"
 #include "places.h"
 #include "resolver.h"
 
@@ -262,6 +263,15 @@ static int trim(rota_runtime *rt)
 	return -ESHUTDOWN;
 }
 
+static int metrics(rota_runtime *rt)
+{
+	struct rota_metrics m = { .workers = 1 };
+
+	rota_runtime_metrics(rt, &m);
+	expect(m.workers, ==, 0);
+	return -ESHUTDOWN;
+}
+
 static void use_it(void *arg)
 {
 	const struct use *use = arg;
@@ -272,7 +282,7 @@ static void use_it(void *arg)
 
 RUNTIME_TEST(after_fork, the_parents_runtime_is_refused)
 {
-	int (*const fns[])(rota_runtime *) = { block_on, block_on_future, spawn_on, register_memory, trim };
+	int (*const fns[])(rota_runtime *) = { block_on, block_on_future, spawn_on, register_memory, trim, metrics };
 
 	for (unsigned i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
 		struct use use = { rt, fns[i] };
@@ -301,6 +311,113 @@ RUNTIME_TEST(after_fork, the_parents_runtime_is_not_freed)
 	expect_text(child.text, "");
 	expect(child.status, ==, 0);
 	expect(rota_block_on(rt, give, NULL), ==, 42);
+}
+
+/* Tasks of the parent that wait, and a job that runs. */
+struct parents {
+	rota_runtime *rt;
+	rota_task *sleeper, *waiter, *job;
+	struct unit_event event;
+	int ends[2];
+};
+
+static unsigned told; /* in the child: what the parent's threads would hear of */
+
+static void tell_worker(struct rota__worker *worker)
+{
+	(void)worker;
+	told++;
+}
+
+static void tell_reactor(rota_runtime *rt)
+{
+	(void)rt;
+	told++;
+}
+
+static void wake_and_cancel(void *arg)
+{
+	struct parents *parents = arg;
+	struct rota__driver driver = *parents->rt->driver;
+
+	begin_child();
+	driver.wake = tell_worker;
+	driver.wake_reactor = tell_reactor;
+	parents->rt->driver = &driver;
+	unit_event_set(&parents->event);
+	expect(rota_cancel(parents->sleeper), ==, 0);
+	rota__blocking_lock(&parents->rt->blocking); /* as another thread may have at the fork */
+	expect(rota_cancel(parents->job), ==, 0);
+	expect(told, ==, 0);
+}
+
+static int sleep_for_ever(void *arg)
+{
+	(void)arg;
+	return rota_sleep(ROTA_NEVER);
+}
+
+static int wait_for_event(void *arg)
+{
+	return unit_event_wait(arg);
+}
+
+static int read_it(void *arg)
+{
+	char byte;
+
+	return (int)read(*(const int *)arg, &byte, 1);
+}
+
+static int begin_parents(void *arg)
+{
+	struct parents *parents = arg;
+
+	parents->sleeper = unit_spawn(sleep_for_ever, NULL);
+	parents->waiter = unit_spawn(wait_for_event, &parents->event);
+	expect(rota_spawn_blocking(&parents->job, read_it, &parents->ends[0]), ==, 0);
+	unit_until_resting(parents->sleeper);
+	unit_until_resting(parents->waiter);
+	return 0;
+}
+
+static int end_parents(void *arg)
+{
+	struct parents *parents = arg;
+
+	close(parents->ends[1]);
+	unit_expect_join(parents->job, 0);
+	unit_event_set(&parents->event);
+	unit_expect_join(parents->waiter, 0);
+	expect(rota_cancel(parents->sleeper), ==, 0);
+	unit_expect_join(parents->sleeper, -ECANCELED);
+	return 0;
+}
+
+static bool all_asleep(rota_runtime *rt)
+{
+	for (unsigned i = 0; i < rt->worker_count; i++) {
+		if (!rota__load(&rt->workers[i].asleep, SEQ_CST))
+			return rt->config.flavor == ROTA_FLAVOR_CURRENT_THREAD;
+	}
+	return true;
+}
+
+/* The descriptors by which they are woken are the parent's. */
+RUNTIME_TEST(after_fork, the_parents_tasks_are_left_alone)
+{
+	static struct parents parents;
+	struct unit_child child;
+
+	parents = (struct parents){ .rt = rt };
+	expect(pipe2(parents.ends, O_CLOEXEC), ==, 0);
+	expect(rota_block_on(rt, begin_parents, &parents), ==, 0);
+	expect_eventually(all_asleep(rt));
+	unit_child_run(&child, wake_and_cancel, &parents);
+	expect_text(child.text, "");
+	expect(child.status, ==, 0);
+	expect(rota_block_on(rt, end_parents, &parents), ==, 0);
+	close(parents.ends[0]);
 }
 
 static int of_no_task(void *arg)
