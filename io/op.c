@@ -93,13 +93,13 @@ static bool writes(const struct rota_op *op)
 	return op->opcode_ == IORING_OP_WRITE || op->opcode_ == IORING_OP_WRITEV;
 }
 
-/* Of what is too large for one write at least more than that can take. */
-static int64_t bytes_to_write(const struct rota_op *op)
+/* Of what is too large for one call at least more than that can take. */
+static int64_t bytes_to_move(const struct rota_op *op)
 {
 	const struct iovec *parts = (const void *)(uintptr_t)op->addr_;
 	int64_t bytes = 0;
 
-	if (op->opcode_ == IORING_OP_WRITE)
+	if (op->opcode_ == IORING_OP_READ || op->opcode_ == IORING_OP_WRITE)
 		return op->len_;
 	for (uint32_t i = 0; i < op->len_; i++)
 		bytes += parts[i].iov_len < UINT32_MAX ? (int64_t)parts[i].iov_len : UINT32_MAX;
@@ -112,8 +112,9 @@ void rota__op_note_position(struct rota_op *op)
 
 	if (!moves(op) || op->offset_ != UINT64_MAX || !rota__fd_has_position(op->fd_))
 		return;
-	if (writes(op))
-		position = rota__sys_take_position(op->fd_, bytes_to_write(op));
+	/* What has no size is empty; or made up by the kernel as it is read, which would make up what is skipped, too. */
+	if (writes(op) ? !rota__sys_appends(op->fd_) : rota__sys_has_size(op->fd_))
+		position = rota__sys_take_position(op->fd_, bytes_to_move(op));
 	op->placed_ = position >= 0;
 	if (position < 0)
 		position = rota__sys_position(op->fd_);
@@ -125,14 +126,15 @@ void rota__op_note_position(struct rota_op *op)
 
 static void settle_position(const struct rota_op *op, int count)
 {
-	const int64_t bytes = op->placed_ ? bytes_to_write(op) : 0;
+	const int64_t bytes = op->placed_ ? bytes_to_move(op) : 0;
 
 	if (!op->positioned_ || (op->placed_ ? count == bytes : count <= 0))
 		return;
 	if (!rota__call_begin(op->fd_, op->closes_))
 		return;
 	if (op->placed_)
-		rota__sys_give_back_position(op->fd_, (int64_t)op->offset_ + bytes, bytes - (count > 0 ? count : 0));
+		rota__sys_give_back_position(op->fd_, (int64_t)op->offset_ + bytes, bytes - (count > 0 ? count : 0),
+					     !writes(op) && count >= 0);
 	else
 		rota__sys_move_position(op->fd_, (int64_t)op->offset_, count, writes(op));
 	rota__call_end(op->fd_);

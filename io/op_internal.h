@@ -108,10 +108,10 @@ bool rota__op_is_at_offset(const struct rota_op *op);
 /*
  * Reads and writes of files at the descriptor's own position. Rings do not always move it: not for what is done later
  * (O_DIRECT), nor when an error ends the rest of what was cut short (a disk that is full); nor do they keep two apart that
- * meet there. So a write takes its place as it starts in a ring (placed_): the position moves past it, it is made at an
- * offset, and what it does not write is given back at its end, if nobody has gone on from there. Of a read, and of a write in
- * append mode, it is taken down where the position stood; at the end it is moved if it still stands there. positioned_: in
- * offset_ there is such a position, and none that was asked for.
+ * meet there. So each takes its place as it starts in a ring (placed_): the position moves past it, it is made at an offset,
+ * and what it does not move is given back at its end, if nobody has gone on from there, or all who did are beyond the file's end. Of a write
+ * in append mode, and a read of what has no size, it is taken down where the position stood; at the end it is moved if it still
+ * stands there. positioned_: in offset_ there is such a position, and none that was asked for.
  */
 void rota__op_note_position(struct rota_op *op);
 

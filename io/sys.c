@@ -173,6 +173,12 @@ void rota__sys_nudge_threads(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
+/* fstat, but it waits for no server, whatever file system that is. */
+static int ask(int fd, struct statx *ret)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, ret);
+}
+
 bool rota__sys_is_connection(int fd)
 {
 	int type = 0;
@@ -202,19 +208,19 @@ int64_t rota__sys_position(int fd)
 
 int64_t rota__sys_take_position(int fd, int64_t bytes)
 {
-	const int flags = fcntl(fd, F_GETFL);
-	off_t end;
+	const off_t end = lseek(fd, bytes, SEEK_CUR);
 
-	if (flags < 0 || flags & O_APPEND)
-		return -EINVAL;
-	end = lseek(fd, bytes, SEEK_CUR);
 	return end >= 0 ? end - bytes : -rota__sys_errno();
 }
 
-void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes)
+void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes, bool at_end)
 {
-	if (lseek(fd, 0, SEEK_CUR) == end)
-		lseek(fd, end - bytes, SEEK_SET);
+	const int64_t position = lseek(fd, 0, SEEK_CUR);
+	struct statx status;
+
+	/* Beyond the end each gives back what was its own, in one step, in whatever order. */
+	if (position == end || (at_end && ask(fd, &status) == 0 && position > (int64_t)status.stx_size))
+		lseek(fd, -bytes, SEEK_CUR);
 }
 
 void rota__sys_move_position(int fd, int64_t from, int count, bool writes)
@@ -225,12 +231,6 @@ void rota__sys_move_position(int fd, int64_t from, int count, bool writes)
 		lseek(fd, 0, SEEK_END);
 	else
 		lseek(fd, from + count, SEEK_SET);
-}
-
-/* fstat, but it waits for no server, whatever file system that is. */
-static int ask(int fd, struct statx *ret)
-{
-	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret);
 }
 
 bool rota__sys_is_file(int fd)
@@ -285,6 +285,20 @@ int rota__sys_move_nothing(int fd, bool writes)
 	const struct iovec nothing = { NULL, 0 };
 
 	return rota__sys_result(writes ? writev(fd, &nothing, 1) : readv(fd, &nothing, 1));
+}
+
+bool rota__sys_appends(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || (flags & O_APPEND) != 0;
+}
+
+bool rota__sys_has_size(int fd)
+{
+	struct statx status;
+
+	return ask(fd, &status) == 0 && S_ISREG(status.stx_mode) && status.stx_size > 0;
 }
 
 bool rota__sys_is_blocking(int fd)

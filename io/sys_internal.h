@@ -123,10 +123,10 @@ int rota__sys_check_offset(int fd, int64_t offset);
 /* Where the descriptor's own position is; or a negative errno. */
 int64_t rota__sys_position(int fd);
 
-/* Moves it on by so many bytes in one step, but in append mode. Where it was; or a negative errno. The last of these bytes are
- * given back, if it still stands at `end`. */
+/* Moves it on by so many bytes in one step. Where it was; or a negative errno. The last of these bytes are given back, if it
+ * still stands at `end`; or, where the file has ended before them, beyond its end. */
 int64_t rota__sys_take_position(int fd, int64_t bytes);
-void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes);
+void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes, bool at_end);
 
 /* Moves it by the `count` bytes that were moved, if it still stands at `from`. A write to what is in append mode: to the end. */
 void rota__sys_move_position(int fd, int64_t from, int count, bool writes);
@@ -153,6 +153,12 @@ enum rota__sys_kind rota__sys_kind(int fd);
 
 /* A read, or a write, of nothing, which never waits: 0; -EBADF, it is not open for that; -EINVAL, there is no such call. */
 int rota__sys_move_nothing(int fd, bool writes);
+
+/* A regular file that has bytes, as far as is known here. */
+bool rota__sys_has_size(int fd);
+
+/* true: it is in append mode, or not open. */
+bool rota__sys_appends(int fd);
 
 /* true: it is open, without O_NONBLOCK. */
 bool rota__sys_is_blocking(int fd);

@@ -596,6 +596,80 @@ static void shared_position_script(const struct place *place)
 	close(fd);
 }
 
+enum { READERS = 4, BLOCKS = 24, BLOCK = 256 * 1024, TAIL = 100 };
+
+struct reader {
+	int fd;
+	unsigned seen[BLOCKS], tails;
+};
+
+static int read_blocks(void *arg)
+{
+	struct reader *reader = arg;
+	char *bytes = malloc(BLOCK);
+	const struct iovec halves[] = { { bytes, BLOCK / 2 }, { bytes + BLOCK / 2, BLOCK / 2 } };
+	ssize_t n;
+
+	for (unsigned i = 0;; i++) {
+		n = i % 2 == 0 ? rota_read(reader->fd, bytes, BLOCK) : rota_readv(reader->fd, halves, 2);
+		if (n <= 0)
+			break;
+		expect(n == BLOCK || n == TAIL, ==, true);
+		expect(bytes[0], ==, bytes[n - 1]);
+		if (n == TAIL)
+			reader->tails++;
+		else
+			reader->seen[(unsigned char)bytes[0]]++;
+	}
+	expect(n, ==, 0);
+	free(bytes);
+	return 0;
+}
+
+/* Each block comes to one of them; then it is the end for all, and the position is there. */
+static void shared_reads_script(const struct place *place)
+{
+	struct reader readers[READERS];
+	rota_task *tasks[READERS];
+	char *block = malloc(BLOCK);
+	unsigned tails = 0;
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	(void)place;
+	for (int i = 0; i <= BLOCKS; i++) {
+		const int len = i < BLOCKS ? BLOCK : TAIL;
+
+		memset(block, i, BLOCK);
+		expect(write(fd, block, (size_t)len), ==, len);
+	}
+	free(block);
+	expect(lseek(fd, 0, SEEK_SET), ==, 0);
+	for (unsigned n = 0; n < READERS; n++) {
+		readers[n] = (struct reader){ .fd = fd };
+		tasks[n] = unit_spawn(read_blocks, &readers[n]);
+	}
+	for (unsigned n = 0; n < READERS; n++)
+		unit_expect_join(tasks[n], 0);
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		unsigned seen = 0;
+
+		for (unsigned n = 0; n < READERS; n++)
+			seen += readers[n].seen[i];
+		expect(seen, ==, 1);
+	}
+	for (unsigned n = 0; n < READERS; n++)
+		tails += readers[n].tails;
+	expect(tails, ==, 1);
+	expect(lseek(fd, 0, SEEK_CUR), ==, BLOCKS * BLOCK + TAIL);
+	close(fd);
+}
+
+UNIT_TEST(fd, readers_at_a_position_that_they_share)
+{
+	in_fibers(shared_reads_script, 0);
+	in_fibers(shared_reads_script, 1);
+}
+
 UNIT_TEST(fd, writers_at_a_position_that_they_share)
 {
 	in_fibers(shared_position_script, 0);
