@@ -25,6 +25,7 @@ enum stage { STAGE_IDLE, STAGE_ARMED, STAGE_SINGLE, STAGE_PAUSED };
 #define CAPACITY 64u
 #define PAUSE_FIRST ROTA_MS(10)
 #define PAUSE_LAST ROTA_SECONDS(1)
+#define TELL_AGAIN ROTA_SECONDS(1) /* at the limit a shortage follows the other, one for each connection that ends */
 
 static struct rota_accept_stream *stream_of(struct rota_future *future)
 {
@@ -117,13 +118,17 @@ static bool is_shortage(int rc)
 
 static void begin_pause(struct rota_accept_stream *s, int rc)
 {
+	const uint64_t now = rota_now();
+
 	s->exhausted++;
-	if (s->pause_ == 0)
+	if (s->pause_ == 0 && (s->told_ == 0 || now - s->told_ >= TELL_AGAIN)) {
+		s->told_ = now;
 		rota__log("accept on descriptor %d: %s: connections wait until that changes", s->fd_, strerror(-rc));
+	}
 	s->pause_ = s->pause_ == 0 ? PAUSE_FIRST : s->pause_ * 2;
 	if (s->pause_ > PAUSE_LAST)
 		s->pause_ = PAUSE_LAST;
-	rota_timer_init(&s->timer_, rota_now() + s->pause_);
+	rota_timer_init(&s->timer_, now + s->pause_);
 	s->stage_ = STAGE_PAUSED;
 }
 

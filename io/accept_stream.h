@@ -27,7 +27,7 @@ struct rota_accept_stream {
 	uint8_t stage_;
 	bool single_, cancelled_, stopped_, begun_;
 	uint16_t closes_; /* of the descriptor, when the first wait began */
-	uint64_t pause_;
+	uint64_t pause_, told_;
 	struct rota_timer timer_;
 	struct rota_op op_;
 };
@@ -42,8 +42,8 @@ ROTA_API void rota_accept_stream_init(struct rota_accept_stream *stream, int fd,
 
 /*
  * Waits for the next connection: a close-on-exec descriptor. A peer that left again is passed over. When descriptors or
- * memory run out (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) a line on standard error says so, once per shortage, `exhausted`
- * counts, and accept is tried again, after 10 ms at first, a second in the end: connections wait in the backlog.
+ * memory run out (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) a line on standard error says so, once per shortage and at most once a
+ * second, `exhausted` counts, and accept is tried again, after 10 ms at first, a second in the end: connections wait in the backlog.
  * -ECANCELED: the caller was cancelled, or nothing is left and the stream was stopped, or the listener closed (rota_close)
  * since the first wait. Other errors are those of accept(2); the
  * call may be repeated.

@@ -438,44 +438,81 @@ static void raise_limit(void *arg)
 	expect(setrlimit(RLIMIT_NOFILE, arg), ==, 0);
 }
 
-static void exhausted_script(const struct place *place)
+/* Accepts when no descriptor is left, until there is one again: the connection. */
+static int accept_in_shortage(const struct place *place, struct rota_accept_stream *stream, int listener)
 {
-	struct rota_accept_stream stream;
-	struct unit_capture capture;
 	struct rlimit old, low;
 	struct party party;
-	int port;
-	int listener = plain_listen(5, &port);
-	int client = plain_connect(port);
+	int fd, next = dup(listener);
 
-	unit_capture_begin(&capture);
-	rota_accept_stream_init(&stream, listener, 0);
-	expect(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
-	int next = dup(listener);
 	close(next);
+	expect(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
 	low = (struct rlimit){ (rlim_t)next, old.rlim_max };
 	expect(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
 	party_start(&party, raise_limit, &old);
 	party_go(&party);
-	const uint64_t start = rota_now();
-	int fd = carry_next(place, &stream);
-	const uint64_t tens = (rota_now() - start) / ROTA_MS(10);
+	fd = carry_next(place, stream);
 	party_join(&party);
-	const char *text = unit_capture_end(&capture);
-	expect(fd, >=, 0);
-	expect(stream.exhausted, >, 0);
-	expect(stream.exhausted, <=, 1 + tens); /* between two tries it waits that long at least */
+	return fd;
+}
+
+enum { SHORTAGES = 3 };
+
+static void exhaust(const struct place *place, unsigned capacity, int shortages)
+{
+	struct rota_accept_stream stream;
+	struct unit_capture capture;
+	int clients[SHORTAGES], fds[SHORTAGES], port;
+	int listener = plain_listen(5, &port);
+	uint64_t start, spent, tens = 0;
+	const char *text;
+
+	unit_capture_begin(&capture);
+	rota_accept_stream_init(&stream, listener, capacity);
+	start = rota_now();
+	for (int i = 0; i < shortages; i++) {
+		const unsigned before = stream.exhausted;
+
+		clients[i] = plain_connect(port);
+		spent = rota_now();
+		fds[i] = accept_in_shortage(place, &stream, listener);
+		tens += (rota_now() - spent) / ROTA_MS(10);
+		expect(fds[i], >=, 0);
+		expect(stream.exhausted, >, before);
+	}
+	spent = rota_now() - start;
+	text = unit_capture_end(&capture);
+	expect(stream.exhausted, <=, (unsigned)shortages + tens); /* between two tries it waits that long at least */
 	expect(stream.dropped, ==, 0);
-	expect(unit_lines(text), ==, 1); /* told once */
+	expect(unit_lines(text), >=, 1);
+	expect(unit_lines(text), <=, 1 + spent / ROTA_SECONDS(1)); /* told once a second */
 	expect_contains(text, "Too many open files");
-	close(fd);
 	carry_stop(place, &stream);
 	rota_accept_stream_close(&stream);
-	close(client);
+	for (int i = 0; i < shortages; i++) {
+		close(fds[i]);
+		close(clients[i]);
+	}
 	close(listener);
+}
+
+static void exhausted_script(const struct place *place)
+{
+	exhaust(place, 0, 1);
 }
 
 UNIT_TEST(accept_stream, no_descriptor_left)
 {
 	everyhow(exhausted_script);
+}
+
+/* Each accept is asked for when none is left. */
+static void exhausted_again_script(const struct place *place)
+{
+	exhaust(place, 1, SHORTAGES);
+}
+
+UNIT_TEST(accept_stream, no_descriptor_left_again_and_again)
+{
+	everyhow(exhausted_again_script);
 }
