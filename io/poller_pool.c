@@ -147,6 +147,20 @@ int rota__poller_in_place(struct rota__poller *poller, struct rota_op *op)
 
 /* --- the threads' part ---------------------------------------------------------------------------------------------- */
 
+/* A call that may wait for ever, by a thread of the pool, whose place is free meanwhile. The open of what is a file does not. */
+static int perform_aside(struct rota__poller *poller, struct rota_op *op, struct rota__interruptible *self)
+{
+	const bool aside = !rota__sys_opens_file(op);
+	int result;
+
+	if (aside)
+		rota__blocking_step_aside(poller->rt);
+	result = perform_interruptibly(poller, op, self, false);
+	if (aside)
+		rota__blocking_step_back(poller->rt);
+	return result;
+}
+
 /* Takes the longest waiting operation out of the list, performs it, and leaves its result to be fired. NULL: what was there was
  * cancelled. */
 static struct rota_op *perform_first(struct rota__poller *poller, struct rota__op_list *list, int *ret_result)
@@ -166,7 +180,9 @@ static struct rota_op *perform_first(struct rota__poller *poller, struct rota__o
 	rota__spin_unlock(&poller->lock);
 	if (op == NULL)
 		return NULL;
-	if (waits)
+	if (waits && list == &poller->for_pool)
+		*ret_result = perform_aside(poller, op, &self);
+	else if (waits)
 		*ret_result = perform_interruptibly(poller, op, &self, false);
 	else
 		*ret_result = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);

@@ -13,8 +13,8 @@
  * An errand is a call of the driver's `errand` on a pool thread: what it does is the driver's, and needs no memory here. It
  * is one more thing to do, counted in `errands`; threads take jobs and errands in turn.
  *
- * What is to be done whatever jobs do, or may take for ever, is no errand of the pool: all of its threads may be kept by jobs,
- * which may themselves wait for it. Threads `beside` the pool do it (blocking_beside.c).
+ * What is to be done whatever jobs do is no errand of the pool: all of its threads may be kept by jobs, which may themselves
+ * wait for it. Threads `beside` the pool do it (blocking_beside.c).
  */
 #ifndef ROTA_RUNTIME_BLOCKING_INTERNAL_H
 #define ROTA_RUNTIME_BLOCKING_INTERNAL_H
@@ -30,13 +30,14 @@ struct rota__blocking {
 	struct rota_waitlist submitters; /* its lock guards all below */
 	rota_task *first, *last;
 	unsigned queued, promised, queue_max;
-	unsigned threads, threads_max;
-	unsigned making;    /* of `threads`: counted, and perhaps not there */
-	unsigned arriving;  /* threads called or started, and not yet there */
-	unsigned running;   /* jobs and errands in progress */
-	unsigned errands;   /* calls of the driver's errand that nobody has begun */
-	unsigned beside;    /* threads of rota__blocking_errand_beside */
-	bool errand_before; /* what a thread took last */
+	unsigned threads;
+	unsigned threads_max; /* one more for each that has stepped aside */
+	unsigned making;      /* of `threads`: counted, and perhaps not there */
+	unsigned arriving;    /* threads called or started, and not yet there */
+	unsigned running;     /* jobs and errands in progress */
+	unsigned errands;     /* calls of the driver's errand that nobody has begun */
+	unsigned beside;      /* threads of rota__blocking_errand_beside */
+	bool errand_before;   /* what a thread took last */
 	bool stopping;
 	struct rota__idler *idlers;        /* threads of the pool that wait for something to do */
 	struct rota__idler *beside_idlers; /* of the threads beside the pool */
@@ -99,6 +100,10 @@ int rota__blocking_errand_beside(rota_runtime *rt);
 
 /* From within that call, once, before it tells anybody of its end: then the thread is there for whoever was told. */
 void rota__blocking_beside_free(rota_runtime *rt, struct rota__beside_thread *thread);
+
+/* A thread of the pool, around a call within an errand that may wait for ever: meanwhile it takes nobody's place. */
+void rota__blocking_step_aside(rota_runtime *rt);
+void rota__blocking_step_back(rota_runtime *rt);
 
 /* The job that the calling thread runs, or NULL. */
 rota_task *rota__blocking_job(void);

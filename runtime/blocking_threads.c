@@ -14,6 +14,9 @@
  * that whoever queues something learns when there is none to do it. A thread leaves only when nothing waits, so what was
  * queued while one was there is done even if all that were counted fail.
  *
+ * A thread that makes a call which may wait for ever steps aside for it: so long the pool may have one more. When it is back
+ * there may be one too many, and the first that comes by leaves.
+ *
  * A thread with nothing to do lies on the list of idlers (idlers_internal.h). Whoever calls it counts it as arriving.
  */
 #include <errno.h>
@@ -158,14 +161,23 @@ void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call
 
 /* --- the threads ------------------------------------------------------------------------------------------------ */
 
+/* Whether there are more than there may be, since one has come back from aside: those that are only counted do not do its work. */
+static bool too_many(const struct rota__blocking *pool)
+{
+	return pool->threads - pool->making > pool->threads_max;
+}
+
 /* Waits for something to do with the lock held, dropping it meanwhile; false: the thread should leave. */
 static bool wait_for_work(struct rota__blocking *pool)
 {
 	const uint64_t until = rota__idler_until(pool);
 	struct rota__idler self;
 
-	while (waiting(pool) == 0) {
+	while (too_many(pool) || waiting(pool) == 0) {
 		uint64_t now = rota__sys_clock();
+
+		if (too_many(pool))
+			return false;
 
 		if (pool->stopping || now >= until)
 			return false;
@@ -245,11 +257,34 @@ static ROTA__OPAQUE void *thread_main(void *arg)
 	while (wait_for_work(pool)) {
 		uint64_t now = rota__sys_clock();
 
-		while (waiting(pool) > 0)
+		while (waiting(pool) > 0 && !too_many(pool))
 			now = work(rt, now);
 	}
 	rota__blocking_gone_unlock(pool, &pool->threads);
 	return NULL;
+}
+
+void rota__blocking_step_aside(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__blocking_call call;
+
+	rota__blocking_lock(pool);
+	pool->running--;
+	pool->threads_max++;
+	rota__blocking_call(rt, &call); /* no thread: there is this one, some day */
+	rota__blocking_unlock(pool);
+	rota__blocking_carry_out(rt, &call);
+}
+
+void rota__blocking_step_back(rota_runtime *rt)
+{
+	struct rota__blocking *pool = &rt->blocking;
+
+	rota__blocking_lock(pool);
+	pool->running++;
+	pool->threads_max--;
+	rota__blocking_unlock(pool);
 }
 
 /* --- from outside -------------------------------------------------------------------------------------------------- */

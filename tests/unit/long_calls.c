@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that may wait for ever and that threads make: the open of a FIFO, the read of a terminal, a splice that finds less
- * than was there. A cancel ends them, at whatever moment it comes, and so does a close; what they produce all the same is
+ * than was there. They keep no place in the pool. A cancel ends them, at whatever moment it comes, and so does a close; what they produce all the same is
  * handed out.
  */
 #define _GNU_SOURCE
@@ -720,6 +720,80 @@ UNIT_TEST(long_calls, several_by_a_job)
 	place_runtime_free(rt);
 	for (unsigned i = 0; i < 2; i++)
 		remove_fifo(fifos.paths[i]);
+}
+
+static struct rota_atomic_u32 jobs_at_once;
+
+static int be_alone(void *arg)
+{
+	(void)arg;
+	expect(rota__fetch_add(&jobs_at_once, 1, SEQ_CST), ==, 0);
+	sched_yield();
+	rota__fetch_sub(&jobs_at_once, 1, SEQ_CST);
+	return 0;
+}
+
+static void expect_jobs_alone(void)
+{
+	rota_task *jobs[20];
+
+	for (unsigned i = 0; i < 20; i++)
+		expect(rota_spawn_blocking(&jobs[i], be_alone, NULL), ==, 0);
+	for (unsigned i = 0; i < 20; i++)
+		unit_expect_join(jobs[i], 0);
+}
+
+/* Three opens, and the read of a terminal that was robbed of its line: the pool may have one thread, and that one is there for
+ * files and jobs; nor are there more at the same time once these calls are over. */
+static int in_no_place(void *arg)
+{
+	struct opening openings[3];
+	struct reading readings[2];
+	struct statx status;
+	char path[256];
+	int slave, master = plain_terminal(&slave), writer;
+
+	(void)arg;
+	make_fifo(path);
+	for (unsigned i = 0; i < 3; i++) {
+		openings[i] = (struct opening){ .path = path };
+		openings[i].task = unit_spawn(open_it, &openings[i]);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		unit_until_resting(openings[i].task);
+	let_two_wait_for_one_line(readings, master, slave);
+	expect(rota_statx(AT_FDCWD, path, 0, STATX_TYPE, &status), ==, 0);
+	expect_jobs_alone();
+	writer = open(path, O_WRONLY | O_CLOEXEC);
+	expect(writer, >=, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = 0;
+
+		expect(rota_join(openings[i].task, &fd), ==, 0);
+		expect(fd, >=, 0);
+		expect_jobs_alone();
+		close(fd);
+	}
+	rota_cancel(readings[0].task);
+	rota_cancel(readings[1].task);
+	expect_one_served(readings[0].task, readings[1].task);
+	expect_jobs_alone();
+	close(writer);
+	close(slave);
+	close(master);
+	remove_fifo(path);
+	return 0;
+}
+
+UNIT_TEST(long_calls, keep_no_place_in_the_pool)
+{
+	const struct rota_config config = { .workers = 2, .max_blocking_threads = 1 };
+	rota_runtime *rt = NULL;
+
+	expect(rota_runtime_new(&rt, &config), ==, 0);
+	for (unsigned round = 0; round < 10; round++)
+		expect(rota_block_on(rt, in_no_place, NULL), ==, 0);
+	place_runtime_free(rt);
 }
 
 /* The thread that makes calls for jobs, by its number; 0: there is none, or more than one. */
