@@ -2,6 +2,7 @@
 #include "spare_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "log_internal.h"
 #include "runtime_internal.h"
@@ -102,7 +103,7 @@ static void reap_failure(rota_runtime *rt, uint64_t now)
 	}
 	pthread_mutex_unlock(&spares->lock);
 	spares->retry_at = now + RETRY_NS;
-	rota__log("no spare worker while all are stuck: error %u", error);
+	rota__log("no spare worker while all are stuck: %s", strerror((int)error));
 }
 
 /* Before it comes: whoever is served by it finds it counted. */

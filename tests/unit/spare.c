@@ -417,7 +417,8 @@ UNIT_TEST(spare, comes_later_when_there_is_no_ring)
 	unit_expect_join(task, 0);
 	release(hogs, WORKERS);
 	free_runtime(rt);
-	expect_pointer(strstr(unit_capture_end(&capture), "no spare worker"), !=, NULL);
+	expect_pointer(strstr(unit_capture_end(&capture), "no spare worker while all are stuck: Too many open files"),
+		       !=, NULL);
 }
 
 static int count_calls(void *arg)
