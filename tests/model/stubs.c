@@ -23,6 +23,7 @@ NOTHING(rota__spares_call)
 NOTHING(rota__spares_dismiss)
 /* No process forks. */
 NOTHING(rota__after_fork_install)
+NOTHING(rota__forks_since_load)
 /* Nor forks: no task has any. */
 NOTHING(rota__fork_steal)
 NOTHING(rota__fork_visible)
