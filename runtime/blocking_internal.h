@@ -30,14 +30,14 @@ struct rota__blocking {
 	struct rota_waitlist submitters; /* its lock guards all below */
 	rota_task *first, *last;
 	unsigned queued, promised, queue_max;
-	unsigned threads;
-	unsigned threads_max; /* one more for each that has stepped aside */
-	unsigned making;      /* of `threads`: counted, and perhaps not there */
-	unsigned arriving;    /* threads called or started, and not yet there */
-	unsigned running;     /* jobs and errands in progress */
-	unsigned errands;     /* calls of the driver's errand that nobody has begun */
-	unsigned beside;      /* threads of rota__blocking_errand_beside */
-	bool errand_before;   /* what a thread took last */
+	unsigned threads, threads_max;
+	unsigned making;    /* of `threads`: counted, and perhaps not there */
+	unsigned aside;     /* of `threads`: in a call that may wait for ever; `threads_max` is of the others */
+	unsigned arriving;  /* threads called or started, and not yet there */
+	unsigned running;   /* jobs and errands in progress */
+	unsigned errands;   /* calls of the driver's errand that nobody has begun */
+	unsigned beside;    /* threads of rota__blocking_errand_beside */
+	bool errand_before; /* what a thread took last */
 	bool stopping;
 	struct rota__idler *idlers;        /* threads of the pool that wait for something to do */
 	struct rota__idler *beside_idlers; /* of the threads beside the pool */

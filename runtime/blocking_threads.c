@@ -14,8 +14,9 @@
  * that whoever queues something learns when there is none to do it. A thread leaves only when nothing waits, so what was
  * queued while one was there is done even if all that were counted fail.
  *
- * A thread that makes a call which may wait for ever steps aside for it: so long the pool may have one more. When it is back
- * there may be one too many, and the first that comes by leaves.
+ * A thread that makes a call which may wait for ever steps aside for it: so long the pool may have one more, and this one does
+ * not count as being there. When it is back there may be one too many, and the first that comes by leaves, whatever waits, to
+ * as many as there may be.
  *
  * A thread with nothing to do lies on the list of idlers (idlers_internal.h). Whoever calls it counts it as arriving.
  */
@@ -49,6 +50,12 @@ ROTA__OPAQUE void rota__blocking_forked(void)
 }
 
 /* --- calling; with the lock held ----------------------------------------------------------------------------- */
+
+/* Threads that are not only counted, and have not stepped aside. */
+static unsigned there(const struct rota__blocking *pool)
+{
+	return pool->threads - pool->making - pool->aside;
+}
 
 /* NULL: nobody is idle. */
 static struct rota_atomic_u32 *call_idler(struct rota__blocking *pool)
@@ -124,7 +131,7 @@ static void make_counted_thread(rota_runtime *rt)
 int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
 {
 	struct rota__blocking *pool = &rt->blocking;
-	const bool nobody = pool->threads == pool->making;
+	const bool nobody = there(pool) == 0;
 	int rc;
 
 	*ret_call = (struct rota__blocking_call){ .wake = NULL };
@@ -137,7 +144,7 @@ int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
 	}
 	ret_call->wake = call_idler(pool);
 	/* Whoever was counted while somebody was there left room: without anybody there are fewer than the most. */
-	if (ret_call->wake != NULL || pool->threads == pool->threads_max)
+	if (ret_call->wake != NULL || pool->threads - pool->aside >= pool->threads_max)
 		return 0;
 	rc = nobody ? make_thread(rt, thread_main) : 0;
 	if (rc < 0)
@@ -164,7 +171,7 @@ void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call
 /* Whether there are more than there may be, since one has come back from aside: those that are only counted do not do its work. */
 static bool too_many(const struct rota__blocking *pool)
 {
-	return pool->threads - pool->making > pool->threads_max;
+	return there(pool) > pool->threads_max;
 }
 
 /* Waits for something to do with the lock held, dropping it meanwhile; false: the thread should leave. */
@@ -176,10 +183,7 @@ static bool wait_for_work(struct rota__blocking *pool)
 	while (too_many(pool) || waiting(pool) == 0) {
 		uint64_t now = rota__sys_clock();
 
-		if (too_many(pool))
-			return false;
-
-		if (pool->stopping || now >= until)
+		if (too_many(pool) || pool->stopping || now >= until)
 			return false;
 		rota__idler_put(&pool->idlers, &self);
 		rota__blocking_unlock(pool);
@@ -267,12 +271,13 @@ static ROTA__OPAQUE void *thread_main(void *arg)
 void rota__blocking_step_aside(rota_runtime *rt)
 {
 	struct rota__blocking *pool = &rt->blocking;
-	struct rota__blocking_call call;
+	struct rota__blocking_call call = { .wake = NULL };
 
 	rota__blocking_lock(pool);
 	pool->running--;
-	pool->threads_max++;
-	rota__blocking_call(rt, &call); /* no thread: there is this one, some day */
+	pool->aside++;
+	if (waiting(pool) > 0)
+		rota__blocking_call(rt, &call); /* no thread: there is this one, some day */
 	rota__blocking_unlock(pool);
 	rota__blocking_carry_out(rt, &call);
 }
@@ -283,7 +288,7 @@ void rota__blocking_step_back(rota_runtime *rt)
 
 	rota__blocking_lock(pool);
 	pool->running++;
-	pool->threads_max--;
+	pool->aside--;
 	rota__blocking_unlock(pool);
 }
 

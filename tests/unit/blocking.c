@@ -391,6 +391,74 @@ POOL_TEST(blocking, without_memory_a_spawn_says_so)
 	unit_expect_join(spawn_job(note, (void *)6), 6);
 }
 
+/* --- who steps aside -------------------------------------------------------------------------------------------------- */
+
+static sem_t aside_gate; /* holds who has stepped aside until it is posted */
+
+/* As the thread of an errand does. */
+static int step_aside(void *arg)
+{
+	rota__blocking_step_aside(rt);
+	while (sem_wait(&aside_gate) < 0) {
+	}
+	rota__blocking_step_back(rt);
+	return wait_at_gate(arg);
+}
+
+static unsigned threads_there(void)
+{
+	return rota__blocking_threads(rt);
+}
+
+static rota_task *put_one_aside(void)
+{
+	rota_task *job;
+
+	sem_init(&gate, 0, 0);
+	sem_init(&aside_gate, 0, 0);
+	job = spawn_job(step_aside, (void *)1);
+	until(threads_there, 1);
+	until(queued, 0);
+	until(running, 0);
+	return job;
+}
+
+POOL_TEST(blocking, one_that_is_back_from_aside_has_no_more_made)
+{
+	rota_task *aside = put_one_aside(), *held[2], *jobs[3];
+
+	for (intptr_t i = 0; i < 2; i++)
+		held[i] = spawn_job(wait_at_gate, (void *)i);
+	until(running, 2);
+	expect(rota__blocking_threads(rt), ==, 3);
+	sem_post(&aside_gate);
+	until(running, 3);
+	for (intptr_t i = 0; i < 3; i++)
+		jobs[i] = spawn_job(note, (void *)i);
+	expect(rota__blocking_threads(rt), ==, 3);
+	open_gate(3);
+	unit_expect_join(aside, 1);
+	for (int i = 0; i < 2; i++)
+		unit_expect_join(held[i], i);
+	for (int i = 0; i < 3; i++)
+		unit_expect_join(jobs[i], i);
+	expect_eventually(rota__blocking_threads(rt) <= 2);
+}
+
+/* It may be aside for ever. */
+POOL_TEST(blocking, with_one_thread_aside_a_job_does_not_wait_for_it)
+{
+	rota_task *aside = put_one_aside(), *job = NULL;
+
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	expect(rota_spawn_blocking(&job, note, NULL), ==, -EAGAIN);
+	expect_pointer(job, ==, NULL);
+	unit_expect_join(spawn_job(note, (void *)2), 2);
+	sem_post(&aside_gate);
+	open_gate(1);
+	unit_expect_join(aside, 1);
+}
+
 /* --- shutdown ------------------------------------------------------------------------------------------------------------------ */
 
 static int leave_jobs_behind(void *arg)
