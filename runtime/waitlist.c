@@ -49,15 +49,20 @@ void rota__waitlist_grant_to(struct rota_waitlist *list, struct rota_waiter *wai
 	}
 }
 
+void rota__waitlist_wake(struct rota_waitlist *list, struct rota__wake_batch *batch)
+{
+	rota__waitlist_away(list);
+	rota__waitlist_unlock(list);
+	rota__wake_batch_submit(batch);
+	rota__waitlist_lock(list);
+	rota__waitlist_back(list);
+}
+
 void rota__waitlist_grant_all_slow(struct rota_waitlist *list, uint32_t tag, struct rota__wake_batch *batch)
 {
 	for (uint32_t left = list->count_; left > 0 && !rota__waitlist_empty(list); left--) {
 		if (rota__wake_batch_full(batch)) {
-			rota__waitlist_away(list);
-			rota__waitlist_unlock(list);
-			rota__wake_batch_submit(batch);
-			rota__waitlist_lock(list);
-			rota__waitlist_back(list);
+			rota__waitlist_wake(list, batch);
 			if (rota__waitlist_empty(list))
 				break;
 		}

@@ -159,6 +159,9 @@ static inline void rota__waitlist_grant_all(struct rota_waitlist *list, uint32_t
 		rota__waitlist_grant_all_slow(list, tag, batch);
 }
 
+/* Drops the lock while the batch is woken, which is full, and takes it again for those that are left. */
+void rota__waitlist_wake(struct rota_waitlist *list, struct rota__wake_batch *batch);
+
 /*
  * Grants those that queued before `generation` began, where whoever queues first stores the generation in waiter->tag_.
  * true: the batch is full and some are left, so the lock must be dropped, the batch submitted, and this called again.

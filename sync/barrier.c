@@ -3,7 +3,8 @@
  * The protocol. All under the list's lock. Who comes and is not the last queues, marked with the present generation; a
  * cancelled one takes itself off and `arrived_` back. The last one begins the next generation and grants all of the former.
  * When these are more than one batch of wakes the lock is dropped in between: those that still wait have passed, and stay
- * queued until they are granted (waitlist_internal.h), while those of the next round queue behind them.
+ * queued until they are granted (waitlist_internal.h), while those of the next round queue behind them. The last one of
+ * that may grant them, too: so the end of the barrier waits for the first to come back.
  */
 #include "barrier.h"
 
@@ -35,18 +36,13 @@ static void begin_round(struct rota_barrier *b)
 {
 	struct rota__wake_batch batch;
 	uint32_t generation = ++b->generation_;
-	bool more;
 
 	b->arrived_ = 0;
 	rota__wake_batch_init(&batch);
-	for (;;) {
-		more = rota__waitlist_grant_older(&b->waiters_, generation, &batch);
-		rota__waitlist_unlock(&b->waiters_);
-		rota__wake_batch_submit(&batch);
-		if (!more)
-			return;
-		rota__waitlist_lock(&b->waiters_);
-	}
+	while (rota__waitlist_grant_older(&b->waiters_, generation, &batch))
+		rota__waitlist_wake(&b->waiters_, &batch);
+	rota__waitlist_unlock(&b->waiters_);
+	rota__wake_batch_submit(&batch);
 }
 
 /* `status` is -ECANCELED from the cancel on. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The barrier: who has passed sees what all did before it, one of each round leads, a cancelled one does not count. */
 #include "../../sync/barrier.h"
+#include "../../runtime/waitlist_internal.h"
 
 #include <errno.h>
 
@@ -119,6 +120,26 @@ static void give_up_the_third_or_pass(void)
 	}
 }
 
+/* The third is told with the others, or with those of the next round. Who comes back for it finds the barrier. */
+static void next_round_and_free(void)
+{
+	struct rota_barrier_op next[3];
+
+	model_check(rota_await(&crowd[0].future) == 0);
+	model_check(rota_await(&crowd[1].future) == 0);
+	model_outcome(rota__waiter_granted(&crowd[2].waiter_) ? 0 : 1);
+	for (int i = 0; i < 3; i++) {
+		rota_barrier_wait_init(&next[i], &barrier);
+		model_check(poll_elsewhere(&next[i].future) == ROTA_PENDING);
+	}
+	arrive();
+	model_check(rota_await(&crowd[2].future) == 0);
+	for (int i = 0; i < 3; i++)
+		model_check(rota_await(&next[i].future) == 0);
+	model_check(rota_barrier_deinit(&barrier) == 0);
+	model_free(&barrier, sizeof(barrier));
+}
+
 static void one_led(void)
 {
 	model_check(leaders.value == 1);
@@ -149,5 +170,6 @@ const struct model_scenario model_scenarios[] = {
 	  0x3,
 	  0,
 	  0 },
+	{ "barrier: next round between two batches", setup_three_wait, { arrive, next_round_and_free }, NULL, 0x3, 0, 2 },
 	{ .name = NULL },
 };
