@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A blocking pool with little room and threads that leave at once, under fibers, stackless tasks' offloads and plain
- * threads that all want it. Jobs and callers are cancelled at random moments; threads cannot always be made. Each job
- * runs once or was cancelled, never both, never more at a time than there may be threads, and the pool is empty in the
- * end.
+ * threads that all want it. Jobs and callers are cancelled at random moments; threads cannot always be made, and step aside as
+ * for calls that may wait for ever. Each job runs once or was cancelled, never both, never more at a time than there may be
+ * threads, and the pool is empty in the end.
  */
 #define _GNU_SOURCE
 #include "runtime_report.h"
@@ -26,8 +26,20 @@ static void report(void)
 struct order {
 	struct rota_atomic_u32 runs;
 	uint32_t work;
+	bool aside;
 	int status;
 };
+
+/* As the thread of an errand does. */
+static void be_aside(uint32_t work)
+{
+	rota__blocking_step_aside(runtime_now);
+	if (work % 3 == 0)
+		usleep(50);
+	for (uint32_t n = work; n > 0; n--)
+		rota__cpu_relax();
+	rota__blocking_step_back(runtime_now);
+}
 
 static int carry_out(void *arg)
 {
@@ -40,6 +52,8 @@ static int carry_out(void *arg)
 	for (uint32_t n = order->work; n > 0; n--)
 		rota__cpu_relax();
 	rota__fetch_sub(&at_once, 1, SEQ_CST);
+	if (order->aside)
+		be_aside(order->work); /* after it there may be one too many, so it does no more */
 	return order->status;
 }
 
@@ -64,6 +78,7 @@ static struct order new_order(struct stress_random *random)
 {
 	return (struct order){
 		.work = stress_below(random, 1000) * stress_below(random, 3),
+		.aside = stress_one_in(random, 4),
 		.status = (int)stress_below(random, 1000),
 	};
 }
@@ -217,6 +232,9 @@ static void round_of(struct stress_random *random, enum rota_flavor flavor)
 	expect(rt->blocking.promised, ==, 0);
 	expect(rt->blocking.running, ==, 0);
 	expect(rt->blocking.threads, ==, 0);
+	expect(rt->blocking.making, ==, 0);
+	expect(rt->blocking.aside, ==, 0);
+	expect(rt->blocking.arriving, ==, 0);
 	expect(rota__waitlist_empty(&rt->blocking.submitters), ==, 1);
 	runtime_now = NULL;
 	rota_runtime_free(rt);
