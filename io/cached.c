@@ -22,14 +22,22 @@ static bool spend(void)
 	return true;
 }
 
+/* It has no such reads, or the number means something else by now. What it is else is known before it is no longer CACHED. */
+static void try_no_more(int fd)
+{
+	const enum rota__sys_kind kind = rota__sys_kind(fd);
+
+	rota__fd_hint(&rota__fd_direct, fd, kind == ROTA__KIND_CACHED || kind == ROTA__KIND_DIRECT);
+	rota__fd_hint(&rota__fd_devices, fd, kind == ROTA__KIND_DEVICE);
+	rota__fd_hint(&rota__fd_cached, fd, false);
+}
+
 static ssize_t try_read(struct rota_op *op, const struct iovec *iov, int iovcnt)
 {
 	int n = rota__sys_read_cached(op->fd_, iov, iovcnt, (off_t)op->offset_);
 
-	if (n == -EOPNOTSUPP) { /* a file system without it; or the number means something else by now */
-		rota__fd_hint(&rota__fd_cached, op->fd_, false);
-		rota__fd_hint(&rota__fd_devices, op->fd_, rota__sys_kind(op->fd_) == ROTA__KIND_DEVICE);
-	}
+	if (n == -EOPNOTSUPP)
+		try_no_more(op->fd_);
 	return n;
 }
 
@@ -39,7 +47,7 @@ static bool goes_on(const struct rota_op *op)
 	bool cached = op->offset_ != UINT64_MAX || rota__sys_kind(op->fd_) == ROTA__KIND_CACHED;
 
 	if (!cached)
-		rota__fd_hint(&rota__fd_cached, op->fd_, false);
+		try_no_more(op->fd_);
 	return cached;
 }
 

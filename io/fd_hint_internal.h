@@ -10,7 +10,8 @@
  *   SEEKABLE    a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
  *               once.
  *   CACHED      a regular file with a page cache: its reads are first tried in place (cached_internal.h).
- *   DIRECT      a file without one: opened with O_DIRECT, or a block device.
+ *   DIRECT      a file without one, or that does not say what it has: opened with O_DIRECT, a block device, or of a file system
+ *               without RWF_NOWAIT (tmpfs, those of a network), which the first try has shown.
  *   DEVICE      a terminal, or another character device. The kernel asks one whether it is ready and then calls it as any
  *               program does: where somebody else was quicker, or it takes less than there is to write, that call waits, and
  *               would hold up the owner of a ring. So unless it is O_NONBLOCK at that moment a thread of the kernel's makes

@@ -544,6 +544,19 @@ UNIT_TEST(fd, nothing_to_be_moved)
 
 /* --- a position that several share ------------------------------------------------------------------------------------ */
 
+static int disk_file(void)
+{
+	return open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* Of which, as of files of a network, the system does not say what the page cache has; where there is such a place. */
+static int memory_file(void)
+{
+	int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd >= 0 ? fd : disk_file();
+}
+
 enum { WRITERS = 8, LINES = 300, LINE = 16 };
 
 struct writer {
@@ -566,7 +579,7 @@ static int write_lines(void *arg)
 }
 
 /* None is written over another, nor is there a hole; those of one writer come in their order. */
-static void shared_position_script(const struct place *place)
+static void share_writes(int fd)
 {
 	char line[LINE + 1] = "";
 	const struct iovec too_much[] = { { line, SIZE_MAX / 2 }, { line, SIZE_MAX / 2 } };
@@ -574,9 +587,8 @@ static void shared_position_script(const struct place *place)
 	rota_task *tasks[WRITERS];
 	unsigned next[WRITERS] = { 0 };
 	unsigned number, i;
-	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	(void)place;
+	expect(rota_read(fd, line, LINE), ==, 0);
 	for (unsigned n = 0; n < WRITERS; n++) {
 		writers[n] = (struct writer){ fd, n };
 		tasks[n] = unit_spawn(write_lines, &writers[n]);
@@ -596,25 +608,34 @@ static void shared_position_script(const struct place *place)
 	close(fd);
 }
 
-enum { READERS = 4, BLOCKS = 24, BLOCK = 256 * 1024, TAIL = 100 };
+static void shared_position_script(const struct place *place)
+{
+	(void)place;
+	share_writes(disk_file());
+	share_writes(memory_file());
+}
+
+enum { READERS = 4, BLOCKS = 24, BLOCK = 256 * 1024, SMALL_BLOCK = 64 * 1024, TAIL = 100 };
 
 struct reader {
 	int fd;
+	ssize_t block;
 	unsigned seen[BLOCKS], tails;
 };
 
 static int read_blocks(void *arg)
 {
 	struct reader *reader = arg;
-	char *bytes = malloc(BLOCK);
-	const struct iovec halves[] = { { bytes, BLOCK / 2 }, { bytes + BLOCK / 2, BLOCK / 2 } };
+	const size_t block = (size_t)reader->block;
+	char *bytes = malloc(block);
+	const struct iovec halves[] = { { bytes, block / 2 }, { bytes + block / 2, block / 2 } };
 	ssize_t n;
 
 	for (unsigned i = 0;; i++) {
-		n = i % 2 == 0 ? rota_read(reader->fd, bytes, BLOCK) : rota_readv(reader->fd, halves, 2);
+		n = i % 2 == 0 ? rota_read(reader->fd, bytes, block) : rota_readv(reader->fd, halves, 2);
 		if (n <= 0)
 			break;
-		expect(n == BLOCK || n == TAIL, ==, true);
+		expect(n == reader->block || n == TAIL, ==, true);
 		expect(bytes[0], ==, bytes[n - 1]);
 		if (n == TAIL)
 			reader->tails++;
@@ -627,25 +648,23 @@ static int read_blocks(void *arg)
 }
 
 /* Each block comes to one of them; then it is the end for all, and the position is there. */
-static void shared_reads_script(const struct place *place)
+static void share_reads(int fd, ssize_t block)
 {
 	struct reader readers[READERS];
 	rota_task *tasks[READERS];
-	char *block = malloc(BLOCK);
+	char *bytes = malloc((size_t)block);
 	unsigned tails = 0;
-	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	(void)place;
 	for (int i = 0; i <= BLOCKS; i++) {
-		const int len = i < BLOCKS ? BLOCK : TAIL;
+		const ssize_t len = i < BLOCKS ? block : TAIL;
 
-		memset(block, i, BLOCK);
-		expect(write(fd, block, (size_t)len), ==, len);
+		memset(bytes, i, (size_t)block);
+		expect(write(fd, bytes, (size_t)len), ==, len);
 	}
-	free(block);
+	free(bytes);
 	expect(lseek(fd, 0, SEEK_SET), ==, 0);
 	for (unsigned n = 0; n < READERS; n++) {
-		readers[n] = (struct reader){ .fd = fd };
+		readers[n] = (struct reader){ .fd = fd, .block = block };
 		tasks[n] = unit_spawn(read_blocks, &readers[n]);
 	}
 	for (unsigned n = 0; n < READERS; n++)
@@ -660,8 +679,17 @@ static void shared_reads_script(const struct place *place)
 	for (unsigned n = 0; n < READERS; n++)
 		tails += readers[n].tails;
 	expect(tails, ==, 1);
-	expect(lseek(fd, 0, SEEK_CUR), ==, BLOCKS * BLOCK + TAIL);
+	expect(lseek(fd, 0, SEEK_CUR), ==, BLOCKS * block + TAIL);
 	close(fd);
+}
+
+static void shared_reads_script(const struct place *place)
+{
+	(void)place;
+	share_reads(disk_file(), BLOCK);
+	share_reads(disk_file(), SMALL_BLOCK);
+	share_reads(memory_file(), BLOCK);
+	share_reads(memory_file(), SMALL_BLOCK);
 }
 
 UNIT_TEST(fd, readers_at_a_position_that_they_share)
