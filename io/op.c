@@ -154,7 +154,7 @@ static bool is_empty(const struct rota_op *op)
 	const struct iovec *parts = (const void *)(uintptr_t)op->addr_;
 
 	for (uint32_t i = 0; i < op->len_; i++) {
-		if (parts == NULL || parts[i].iov_len > 0)
+		if (parts[i].iov_len > 0)
 			return false;
 	}
 	return true;

@@ -55,6 +55,8 @@ static void prepare_vector(struct rota_op *op, unsigned opcode, int fd, const st
 	check_offset(op, offset);
 	if (iovcnt < 0 || iovcnt > IOV_COUNT_MAX)
 		rota__op_refuse(op, -EINVAL);
+	else if (iovcnt > 0 && iov == NULL) /* which is looked at here, too */
+		rota__op_refuse(op, -EFAULT);
 }
 
 void rota_op_readv(struct rota_op *op, int fd, const struct iovec *iov, int iovcnt, off_t offset)

@@ -476,6 +476,10 @@ static void bad_argument_script(const struct place *place)
 	expect(carry(place, &op), ==, 0); /* the end of the file: the address does not matter */
 	rota_op_write(&op, fd, (void *)1, 1, 0);
 	expect(carry(place, &op), ==, -EFAULT);
+	rota_op_readv(&op, fd, NULL, 1, -1);
+	expect(carry(place, &op), ==, -EFAULT);
+	rota_op_writev(&op, fd, NULL, 1, -1);
+	expect(carry(place, &op), ==, -EFAULT);
 	rota_op_statx(&op, AT_FDCWD, path, 0, ~0u, &status); /* with the bit that is reserved */
 	expect(carry(place, &op), ==, -EINVAL);
 	rota_op_open(&op, "/nonexistent/file", O_RDONLY, 0);
