@@ -14,7 +14,8 @@
  *
  * A thread that may be kept (a job of the pool, one outside) makes the call in place, unless it may wait for ever, which the open
  * of what is a file does not, as a rule: such a thread may have more to wait for, whatever comes first, as a worker's tasks do.
- * One outside leaves it to the pool, whose thread steps aside for it (rota__blocking_step_aside). A job must not, since all threads of the pool may be kept by jobs that wait for one more.
+ * One outside leaves it to the pool, whose thread steps aside for it (rota__blocking_step_aside). A job must not, since all
+ * threads of the pool may be kept by jobs that wait for one more.
  * It leaves the operation in `for_beside`, in the same way, for a thread beside the pool that has nothing else to do
  * (rota__blocking_errand_beside), and that one is free for its next call before it is told of the end of this one. So does
  * everybody with an accept, whose connection is there already, as a rule: it waits for no job, and where it was robbed of its

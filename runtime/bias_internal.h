@@ -59,8 +59,8 @@ static inline __attribute__((always_inline)) uint64_t rota__bias_self(void)
 }
 #endif
 
-/* Finds out whether the process can have biased words, which takes the kernel milliseconds once it has several threads (it waits for
- * all CPUs), and keeps those that change a word first waiting. So a runtime does it before it starts any. */
+/* Finds out whether the process can have biased words, which takes the kernel milliseconds once it has several threads (it
+ * waits for all CPUs), and keeps those that change a word first waiting. So a runtime does it before it starts any. */
 void rota__bias_prepare(void);
 
 /* Gives the calling thread, which is UNASKED, a number if there is one: its mode from now on. */

@@ -3,8 +3,8 @@
  * A waker is the right to say "look again" to whoever waits: a task, a blocked thread, or an executor of the
  * user's own. Every call here may be made from any thread, at any time until the task's runtime is freed, also after
  * the task has ended (then it does nothing); none of them waits, fails or switches. Each waker is given back once: a
- * copy of the struct is the same waker. In a child of fork(2) those of the parent's tasks wake nobody. When a task finds that one of its wakers was given back twice the process
- * aborts, with a message.
+ * copy of the struct is the same waker. In a child of fork(2) those of the parent's tasks wake nobody. When a task finds
+ * that one of its wakers was given back twice the process aborts, with a message.
  */
 #ifndef ROTA_RUNTIME_WAKER_H
 #define ROTA_RUNTIME_WAKER_H

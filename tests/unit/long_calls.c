@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that may wait for ever and that threads make: the open of a FIFO, the read of a terminal, a splice that finds less
- * than was there. They keep no place in the pool. A cancel ends them, at whatever moment it comes, and so does a close; what they produce all the same is
- * handed out.
+ * than was there. They keep no place in the pool. A cancel ends them, at whatever moment it comes, and so does a close;
+ * what they produce all the same is handed out.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
