@@ -15,8 +15,9 @@
  * queued while one was there is done even if all that were counted fail.
  *
  * A thread that makes a call which may wait for ever steps aside for it: so long the pool may have one more, and this one does
- * not count as being there. When it is back there may be one too many, and the first that comes by leaves, whatever waits, to
- * as many as there may be.
+ * not count as being there. If then none can be made for what waits, the monitor tries again. When it is back there may be one
+ * too many, and the first that comes by leaves, whatever waits, to as many as there may be; if it was on its way for what
+ * waits, an idle one goes instead.
  *
  * A thread with nothing to do lies on the list of idlers (idlers_internal.h). Whoever calls it counts it as arriving.
  */
@@ -71,6 +72,15 @@ static unsigned waiting(const struct rota__blocking *pool)
 	return pool->queued + pool->errands;
 }
 
+/* Has the monitor look after what waits; true: it is to be roused. */
+static bool leave_to_monitor(struct rota__blocking *pool)
+{
+	const bool first = !rota__load(&pool->left, RELAXED);
+
+	rota__store(&pool->left, 1, RELAXED); /* rota__blocking_look */
+	return first;
+}
+
 /* Whether those who are at work will soon have taken what waits, as far as one can tell. */
 static bool soon_taken(const rota_runtime *rt)
 {
@@ -119,12 +129,17 @@ void rota__blocking_gone_unlock(struct rota__blocking *pool, unsigned *count)
 static void make_counted_thread(rota_runtime *rt)
 {
 	struct rota__blocking *pool = &rt->blocking;
+	struct rota__blocking_call call = { .wake = NULL };
 
 	if (make_thread(rt, made_thread_main) == 0)
 		return;
 	rota__blocking_lock(pool);
 	pool->arriving--;
-	pool->making--;
+	call.watch = waiting(pool) > 0 && there(pool) == 0 && leave_to_monitor(pool);
+	rota__blocking_unlock(pool);
+	rota__blocking_carry_out(rt, &call);
+	rota__blocking_lock(pool);
+	pool->making--; /* so long the pool stays */
 	rota__blocking_gone_unlock(pool, &pool->threads);
 }
 
@@ -138,8 +153,7 @@ int rota__blocking_call(rota_runtime *rt, struct rota__blocking_call *ret_call)
 	if (pool->arriving >= waiting(pool) && !nobody)
 		return 0;
 	if (soon_taken(rt)) {
-		ret_call->watch = !rota__load(&pool->left, RELAXED);
-		rota__store(&pool->left, 1, RELAXED); /* the monitor looks at it: rota__blocking_look */
+		ret_call->watch = leave_to_monitor(pool);
 		return 0;
 	}
 	ret_call->wake = call_idler(pool);
@@ -253,6 +267,7 @@ static ROTA__OPAQUE void *thread_main(void *arg)
 {
 	rota_runtime *rt = arg;
 	struct rota__blocking *pool = &rt->blocking;
+	struct rota_atomic_u32 *wake = NULL;
 
 	pool_thread = true;
 	rota__runtime_enter(rt);
@@ -264,7 +279,11 @@ static ROTA__OPAQUE void *thread_main(void *arg)
 		while (waiting(pool) > 0 && !too_many(pool))
 			now = work(rt, now);
 	}
+	if (waiting(pool) > pool->arriving)
+		wake = call_idler(pool);
 	rota__blocking_gone_unlock(pool, &pool->threads);
+	if (wake != NULL)
+		rota__sys_futex_wake(wake, 1);
 	return NULL;
 }
 
@@ -276,8 +295,8 @@ void rota__blocking_step_aside(rota_runtime *rt)
 	rota__blocking_lock(pool);
 	pool->running--;
 	pool->aside++;
-	if (waiting(pool) > 0)
-		rota__blocking_call(rt, &call); /* no thread: there is this one, some day */
+	if (waiting(pool) > 0 && rota__blocking_call(rt, &call) < 0)
+		call.watch = leave_to_monitor(pool);
 	rota__blocking_unlock(pool);
 	rota__blocking_carry_out(rt, &call);
 }

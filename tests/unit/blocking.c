@@ -459,6 +459,91 @@ POOL_TEST(blocking, with_one_thread_aside_a_job_does_not_wait_for_it)
 	unit_expect_join(aside, 1);
 }
 
+static int leave_work_behind(void *arg)
+{
+	rota_task *held, *aside, *left;
+
+	(void)arg;
+	sem_init(&gate, 0, 0);
+	sem_init(&aside_gate, 0, 0);
+	held = spawn_job(wait_at_gate, NULL);
+	until(running, 1);
+	aside = spawn_job(step_aside, (void *)1);
+	left = spawn_job(note, (void *)5);
+	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	open_gate(1);
+	unit_expect_join(held, 0);
+	unit_expect_join(left, 5);
+	sem_post(&aside_gate);
+	open_gate(1);
+	unit_expect_join(aside, 1);
+	return 0;
+}
+
+/* The monitor tries again to make one for what waited for the thread that has stepped aside. */
+UNIT_TEST(blocking, a_thread_that_cannot_be_made_for_one_aside_is_made_later)
+{
+	pool_config.max_blocking_threads = 1;
+	start_runtime();
+	expect(rota_block_on(rt, leave_work_behind, NULL), ==, 0);
+	stop_runtime();
+}
+
+static bool one_is_idle(void)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	bool is;
+
+	rota__blocking_lock(pool);
+	is = pool->errands == 0 && pool->idlers != NULL;
+	rota__blocking_unlock(pool);
+	return is;
+}
+
+static int bring_one_too_many(void *arg)
+{
+	struct rota__blocking *pool = &rt->blocking;
+	struct rota__blocking_call call;
+	rota_task *held, *aside, *job;
+
+	(void)arg;
+	aside = put_one_aside();
+	held = spawn_job(wait_at_gate, NULL);
+	until(running, 1);
+	rota__blocking_lock(pool);
+	pool->errands++;
+	expect(rota__blocking_call(rt, &call), ==, 0);
+	rota__blocking_unlock(pool);
+	expect(call.make, ==, true); /* it is long in coming */
+	sem_post(&aside_gate);
+	until(running, 2);
+	open_gate(2);
+	unit_expect_join(aside, 1);
+	unit_expect_join(held, 0);
+	expect_eventually(one_is_idle());
+	job = spawn_job(note, (void *)7);
+	rota__blocking_carry_out(rt, &call);
+	unit_expect_join(job, 7);
+	return 0;
+}
+
+static void bring_one_too_many_in(enum rota_flavor flavor)
+{
+	pool_config.flavor = flavor;
+	pool_config.backend = ROTA_BACKEND_EPOLL; /* which has errands */
+	pool_config.blocking_idle_ns = ROTA_NEVER;
+	start_runtime();
+	expect(rota_block_on(rt, bring_one_too_many, NULL), ==, 0);
+	stop_runtime();
+}
+
+/* What it was to do is done by another, which was not called since that one was on its way. */
+UNIT_TEST(blocking, a_thread_too_many_leaves_nothing_behind)
+{
+	bring_one_too_many_in(ROTA_FLAVOR_MULTI_THREAD);
+	bring_one_too_many_in(ROTA_FLAVOR_CURRENT_THREAD);
+}
+
 /* --- shutdown ------------------------------------------------------------------------------------------------------------------ */
 
 static int leave_jobs_behind(void *arg)
