@@ -121,7 +121,9 @@ static void begin_pause(struct rota_accept_stream *s, int rc)
 	const uint64_t now = rota_now();
 
 	s->exhausted++;
-	if (s->pause_ == 0 && (s->told_ == 0 || now - s->told_ >= TELL_AGAIN)) {
+	s->untold_ = s->untold_ || s->pause_ == 0;
+	if (s->untold_ && (s->told_ == 0 || now - s->told_ >= TELL_AGAIN)) {
+		s->untold_ = false;
 		s->told_ = now;
 		rota__log("accept on descriptor %d: %s: connections wait until that changes", s->fd_, strerror(-rc));
 	}

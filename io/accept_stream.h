@@ -25,7 +25,7 @@ struct rota_accept_stream {
 	int fd_, *fds_;
 	unsigned capacity_, room_, head_, count_;
 	uint8_t stage_;
-	bool single_, cancelled_, stopped_, begun_;
+	bool single_, cancelled_, stopped_, begun_, untold_;
 	uint16_t closes_; /* of the descriptor, when the first wait began */
 	uint64_t pause_, told_;
 	struct rota_timer timer_;
@@ -36,17 +36,16 @@ struct rota_accept_stream {
  * Of the listening socket `fd`, which stays the caller's. capacity: when so many connections wait to be taken the kernel is
  * told to stop, until they were; those that are still to come wait in the listener's backlog. But what is in
  * the backlog when the kernel begins, it accepts at once, so that up to backlog + capacity may be held. 1: each connection
- * is accepted when it is asked for, and no sooner. 0: 64. Starts nothing.
+ * is accepted when it is asked for, and no sooner. 0: 64. Starts nothing. All waits of a stream are made in one runtime.
  */
 ROTA_API void rota_accept_stream_init(struct rota_accept_stream *stream, int fd, unsigned capacity);
 
 /*
  * Waits for the next connection: a close-on-exec descriptor. A peer that left again is passed over. When descriptors or
  * memory run out (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) a line on standard error says so, once per shortage and at most once a
- * second, `exhausted` counts, and accept is tried again, after 10 ms at first, a second in the end: connections wait in the backlog.
- * -ECANCELED: the caller was cancelled, or nothing is left and the stream was stopped, or the listener closed (rota_close)
- * since the first wait. Other errors are those of accept(2); the
- * call may be repeated.
+ * second, `exhausted` counts, and accept is tried again, after 10 ms at first, a second in the end: connections wait in the
+ * backlog. -ECANCELED: the caller was cancelled, or nothing is left and the stream was stopped, or the listener closed
+ * (rota_close) since the first wait. Other errors are those of accept(2); the call may be repeated.
  */
 ROTA_API int rota_accept_stream_next(struct rota_accept_stream *stream) ROTA_MUST_USE;
 

@@ -432,24 +432,34 @@ UNIT_TEST(accept_stream, accepts_on_demand)
 
 /* --- no descriptor left ----------------------------------------------------------------------------------------------------- */
 
+struct shortage {
+	struct rlimit limit;
+	const struct rota_accept_stream *stream;
+	unsigned until; /* exhausted so often */
+};
+
 static void raise_limit(void *arg)
 {
-	usleep(30000);
-	expect(setrlimit(RLIMIT_NOFILE, arg), ==, 0);
+	const struct shortage *shortage = arg;
+
+	while (__atomic_load_n(&shortage->stream->exhausted, __ATOMIC_RELAXED) < shortage->until)
+		usleep(1000);
+	expect(setrlimit(RLIMIT_NOFILE, &shortage->limit), ==, 0);
 }
 
-/* Accepts when no descriptor is left, until there is one again: the connection. */
-static int accept_in_shortage(const struct place *place, struct rota_accept_stream *stream, int listener)
+/* Accepts when no descriptor is left, until it was tried so often, and there is one again: the connection. */
+static int accept_in_shortage(const struct place *place, struct rota_accept_stream *stream, int listener, unsigned tries)
 {
-	struct rlimit old, low;
+	struct shortage shortage = { .stream = stream, .until = stream->exhausted + tries };
+	struct rlimit low;
 	struct party party;
 	int fd, next = dup(listener);
 
 	close(next);
-	expect(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
-	low = (struct rlimit){ (rlim_t)next, old.rlim_max };
+	expect(getrlimit(RLIMIT_NOFILE, &shortage.limit), ==, 0);
+	low = (struct rlimit){ (rlim_t)next, shortage.limit.rlim_max };
 	expect(setrlimit(RLIMIT_NOFILE, &low), ==, 0);
-	party_start(&party, raise_limit, &old);
+	party_start(&party, raise_limit, &shortage);
 	party_go(&party);
 	fd = carry_next(place, stream);
 	party_join(&party);
@@ -475,7 +485,7 @@ static void exhaust(const struct place *place, unsigned capacity, int shortages)
 
 		clients[i] = plain_connect(port);
 		spent = rota_now();
-		fds[i] = accept_in_shortage(place, &stream, listener);
+		fds[i] = accept_in_shortage(place, &stream, listener, 2);
 		tens += (rota_now() - spent) / ROTA_MS(10);
 		expect(fds[i], >=, 0);
 		expect(stream.exhausted, >, before);
@@ -504,6 +514,35 @@ static void exhausted_script(const struct place *place)
 UNIT_TEST(accept_stream, no_descriptor_left)
 {
 	everyhow(exhausted_script);
+}
+
+/* One that begins when another has just been told is told, too, if it lasts: eight tries are 10 + 20 + ... + 640 ms. */
+static void exhausted_for_long_script(const struct place *place)
+{
+	struct rota_accept_stream stream;
+	struct unit_capture capture;
+	int clients[2], fds[2], port;
+	int listener = plain_listen(5, &port);
+
+	unit_capture_begin(&capture);
+	rota_accept_stream_init(&stream, listener, 1);
+	for (int i = 0; i < 2; i++) {
+		clients[i] = plain_connect(port);
+		fds[i] = accept_in_shortage(place, &stream, listener, i == 0 ? 1 : 8);
+		expect(fds[i], >=, 0);
+	}
+	expect(unit_lines(unit_capture_end(&capture)), ==, 2);
+	rota_accept_stream_close(&stream);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(clients[i]);
+	}
+	close(listener);
+}
+
+UNIT_TEST(accept_stream, no_descriptor_left_for_long)
+{
+	in_fibers(exhausted_for_long_script, 0);
 }
 
 /* Each accept is asked for when none is left. */
