@@ -36,7 +36,8 @@ struct rota_accept_stream {
  * Of the listening socket `fd`, which stays the caller's. capacity: when so many connections wait to be taken the kernel is
  * told to stop, until they were; those that are still to come wait in the listener's backlog. But what is in
  * the backlog when the kernel begins, it accepts at once, so that up to backlog + capacity may be held. 1: each connection
- * is accepted when it is asked for, and no sooner. 0: 64. Starts nothing. All waits of a stream are made in one runtime.
+ * is accepted when it is asked for, and no sooner. 0: 64. Starts nothing. Once a runtime in which it has waited is freed, a
+ * stream is to be initialised again.
  */
 ROTA_API void rota_accept_stream_init(struct rota_accept_stream *stream, int fd, unsigned capacity);
 

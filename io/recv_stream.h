@@ -51,7 +51,8 @@ struct rota_recv_stream {
 	} wait_;
 };
 
-/* Of the socket `fd`, which stays the caller's. Starts nothing. All waits of a stream are made in one runtime. */
+/* Of the socket `fd`, which stays the caller's. Starts nothing. Once a runtime in which it has waited is freed, a stream is to
+ * be initialised again. */
 ROTA_API void rota_recv_stream_init(struct rota_recv_stream *stream, int fd);
 
 /*
