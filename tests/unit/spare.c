@@ -393,8 +393,8 @@ UNIT_TEST(spare, comes_later_when_there_is_no_thread)
 	rota_task *hogs[WORKERS], *task;
 	rota_runtime *rt = new_runtime(WORKERS);
 
-	occupy(rt, hogs, WORKERS);
 	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	occupy(rt, hogs, WORKERS);
 	expect(rota_spawn_on(rt, &task, finish, NULL), ==, 0);
 	unit_expect_join(task, 0);
 	release(hogs, WORKERS);
@@ -411,8 +411,9 @@ UNIT_TEST(spare, comes_later_when_there_is_no_ring)
 		cr_skip_test("without io_uring a worker has nothing that could not be made");
 	rt = new_runtime(WORKERS);
 	unit_capture_begin(&capture);
-	occupy(rt, hogs, WORKERS);
+	/* Before the workers compute: one that does not get a CPU looks stuck, and then the first spare comes for a hog. */
 	rota__fault_arm(ROTA__FAULT_EVENTFD, 1, -EMFILE);
+	occupy(rt, hogs, WORKERS);
 	expect(rota_spawn_on(rt, &task, finish, NULL), ==, 0);
 	unit_expect_join(task, 0);
 	release(hogs, WORKERS);
