@@ -345,5 +345,5 @@ UNIT_TEST(reactor, leaves_nothing_behind)
 	for (int i = 0; i < 100; i++)
 		place_runtime_free(place_runtime(i % 2 == 0 ? ROTA_FLAVOR_MULTI_THREAD : ROTA_FLAVOR_CURRENT_THREAD, 0));
 	expect(unit_descriptors(), ==, descriptors);
-	expect(unit_threads(), ==, threads);
+	expect_eventually(unit_threads() == threads); /* a thread that was joined is listed for a moment */
 }
