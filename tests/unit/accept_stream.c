@@ -259,7 +259,7 @@ UNIT_TEST(accept_stream, closed)
 static void closed_in_a_pause_script(const struct place *place)
 {
 	struct caller caller;
-	int port, listener = plain_listen(5, &port);
+	int port, listener = plain_far(plain_listen(5, &port));
 
 	(void)place;
 	rota_accept_stream_init(&caller.stream, listener, 0);
@@ -269,7 +269,7 @@ static void closed_in_a_pause_script(const struct place *place)
 	rota__fault_arm(ROTA__FAULT_OP, 0, 0);
 	expect(caller.stream.exhausted, ==, 1);
 	expect(rota_close(listener), ==, 0);
-	expect(plain_listen(5, &port), ==, listener); /* the number is in use again */
+	plain_at(plain_listen(5, &port), listener); /* the number is in use again */
 	expect(rota_join(caller.task, &caller.status), ==, 0);
 	expect(caller.status, ==, -ECANCELED);
 	rota_accept_stream_stop(&caller.stream);
@@ -466,6 +466,18 @@ static int accept_in_shortage(const struct place *place, struct rota_accept_stre
 	return fd;
 }
 
+/* Lines that tell of it. Others may, too: a spare worker, which a worker without a CPU calls, finds no descriptor either. */
+static unsigned times_told(const char *text)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, "accept on descriptor ")) != NULL) {
+		text += strcspn(text, "\n");
+		n++;
+	}
+	return n;
+}
+
 enum { SHORTAGES = 3 };
 
 static void exhaust(const struct place *place, unsigned capacity, int shortages)
@@ -494,8 +506,8 @@ static void exhaust(const struct place *place, unsigned capacity, int shortages)
 	text = unit_capture_end(&capture);
 	expect(stream.exhausted, <=, (unsigned)shortages + tens); /* between two tries it waits that long at least */
 	expect(stream.dropped, ==, 0);
-	expect(unit_lines(text), >=, 1);
-	expect(unit_lines(text), <=, 1 + spent / ROTA_SECONDS(1)); /* told once a second */
+	expect(times_told(text), >=, 1);
+	expect(times_told(text), <=, 1 + spent / ROTA_SECONDS(1)); /* told once a second */
 	expect_contains(text, "Too many open files");
 	carry_stop(place, &stream);
 	rota_accept_stream_close(&stream);
@@ -531,7 +543,7 @@ static void exhausted_for_long_script(const struct place *place)
 		fds[i] = accept_in_shortage(place, &stream, listener, i == 0 ? 1 : 8);
 		expect(fds[i], >=, 0);
 	}
-	expect(unit_lines(unit_capture_end(&capture)), ==, 2);
+	expect(times_told(unit_capture_end(&capture)), ==, 2);
 	rota_accept_stream_close(&stream);
 	for (int i = 0; i < 2; i++) {
 		close(fds[i]);
