@@ -274,6 +274,7 @@ UNIT_TEST(blocking, idle_threads_leave)
 
 	pool_config.blocking_idle_ns = 1;
 	start_runtime();
+	unit_no_more_spares(rt); /* it would stay */
 	before = unit_threads();
 	for (int round = 0; round < 20; round++) {
 		expect(rota_block_on(rt, run_a_few, NULL), ==, 0);
@@ -299,6 +300,7 @@ POOL_TEST(blocking, without_a_thread_a_spawn_says_so)
 {
 	rota_task *job = NULL;
 
+	unit_no_more_spares(rt);
 	for (int i = 0; i < 3; i++) {
 		rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
 		expect(rota_spawn_blocking(&job, note, NULL), ==, -EAGAIN);
@@ -315,6 +317,7 @@ POOL_TEST(blocking, with_one_thread_at_work_a_job_waits_for_it)
 {
 	rota_task *first, *second;
 
+	unit_no_more_spares(rt);
 	sem_init(&gate, 0, 0);
 	first = spawn_job(wait_at_gate, NULL);
 	until(running, 1);
@@ -377,6 +380,7 @@ POOL_TEST(blocking, without_memory_a_spawn_says_so)
 	unsigned n = 0;
 	int rc;
 
+	unit_no_more_spares(rt);
 	/* Until the headers at hand are used up. */
 	do {
 		rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
@@ -450,6 +454,7 @@ POOL_TEST(blocking, with_one_thread_aside_a_job_does_not_wait_for_it)
 {
 	rota_task *aside = put_one_aside(), *job = NULL;
 
+	unit_no_more_spares(rt);
 	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
 	expect(rota_spawn_blocking(&job, note, NULL), ==, -EAGAIN);
 	expect_pointer(job, ==, NULL);
@@ -470,6 +475,7 @@ static int leave_work_behind(void *arg)
 	until(running, 1);
 	aside = spawn_job(step_aside, (void *)1);
 	left = spawn_job(note, (void *)5);
+	unit_no_more_spares(rt);
 	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
 	open_gate(1);
 	unit_expect_join(held, 0);

@@ -522,6 +522,7 @@ static void no_memory_script(const struct place *place)
 	unsigned sent = 0;
 	int rc = 0;
 
+	unit_no_more_spares(place->rt);
 	expect(rota_channel_init(&c, growing_size, growing_capacity), ==, 0);
 	send_it(&c, sent++); /* from here on only the channel asks for memory */
 	for (unsigned round = 0; round < 3; round++) {

@@ -217,6 +217,7 @@ TASK_TEST(local, a_spawn_that_fails_drops_what_was_inherited)
 	static const enum rota__fault_kind lacks[] = { ROTA__FAULT_ALLOC, ROTA__FAULT_MAP };
 	const struct rota_task_attr attr = { .stack_size = 20000 };
 
+	unit_no_more_spares(rota_runtime_current());
 	expect(rota_local_set(&more_key, number(30)), ==, 0);
 	for (int i = 0; i < 2; i++) {
 		rota__store(&dropped, 0, SEQ_CST);

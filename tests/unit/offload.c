@@ -179,6 +179,7 @@ POOL_TEST(offload, without_a_thread_it_says_so)
 {
 	struct rota_offload_op op;
 
+	unit_no_more_spares(rt);
 	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
 	rota_offload_init(&op, note, NULL);
 	expect(rota_await(&op.future), ==, -EAGAIN);

@@ -205,6 +205,7 @@ TASK_TEST(parallel_sort, without_memory_changes_nothing)
 {
 	struct pair pairs[3] = { { 3, 0 }, { 2, 1 }, { 1, 2 } };
 
+	unit_no_more_spares(rota_runtime_current());
 	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
 	expect(rota_parallel_sort(pairs, 3, sizeof(pairs[0]), by_key, NULL), ==, -ENOMEM);
 	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);

@@ -113,6 +113,7 @@ static void no_thread_script(const struct place *place)
 {
 	struct rota_address found[2];
 
+	unit_no_more_spares(place->rt);
 	resolver_set(0, two_addresses);
 	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
 	expect(carry(place, "name.test", "1", 0, found, 2), ==, -EAGAIN);
@@ -134,11 +135,11 @@ static void no_memory_script(const struct place *place)
 {
 	struct rota_address found[2];
 
+	unit_no_more_spares(place->rt);
 	resolver_set(0, two_addresses);
 	rota__fault_arm(ROTA__FAULT_ALLOC, 1, -ENOMEM);
 	expect(rota_resolve("name.test", "1", 0, found, 2), ==, -ENOMEM);
 	rota__fault_arm(ROTA__FAULT_ALLOC, 0, 0);
-	(void)place;
 	resolver_set(0, NULL);
 }
 

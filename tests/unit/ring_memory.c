@@ -126,6 +126,7 @@ static void pinned_script(const struct place *place)
 	const bool rings = rota_runtime_backend(place->rt) == ROTA_BACKEND_IO_URING;
 	struct shelf shelf;
 
+	unit_no_more_spares(place->rt);
 	shelf_init(&shelf);
 	expect(read_forbidden(place, &shelf), ==, -EFAULT);
 	for (uint32_t nth = 1; rings && nth <= 2; nth++) { /* of a worker's, the reactor's */

@@ -97,6 +97,7 @@ static void lack_memory(spawn_fn *spawn, enum rota__fault_kind kind, uint32_t nt
 	struct lack lack = { kind, nth, spawn, NULL };
 
 	expect(rota_runtime_new(&lack.rt, &config), ==, 0);
+	unit_no_more_spares(lack.rt);
 	if (spawn != NULL)
 		expect(rota_block_on(lack.rt, run_out, &lack), ==, 0);
 	else
@@ -152,6 +153,7 @@ UNIT_TEST(spawn_memory, failing_again_and_again_leaks_nothing)
 {
 	rota_runtime *rt = unit_runtime(ROTA_FLAVOR_MULTI_THREAD);
 
+	unit_no_more_spares(rt);
 	rota_thread_waker(); /* this thread's parker, which is allocated once, is not to be counted */
 	expect(rota_block_on(rt, fail_often, rt), ==, 0);
 	rota_runtime_free(rt);

@@ -580,7 +580,7 @@ static void memory_script(const struct place *place)
 {
 	struct rota_stream s;
 
-	(void)place;
+	unit_no_more_spares(place->rt);
 	for (unsigned nth = 1; nth <= 2; nth++) {
 		rota__fault_arm(ROTA__FAULT_ALLOC, nth, -ENOMEM);
 		expect(rota_stream_init_fd(&s, 0, NULL), ==, -ENOMEM);

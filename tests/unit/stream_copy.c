@@ -78,7 +78,7 @@ static void no_memory_script(const struct place *place)
 {
 	struct rota_duplex duplex;
 
-	(void)place;
+	unit_no_more_spares(place->rt);
 	for (unsigned nth = 1; nth <= 2; nth++) {
 		rota__fault_arm(ROTA__FAULT_ALLOC, nth, -ENOMEM);
 		expect(rota_duplex_init(&duplex, 0), ==, -ENOMEM);

@@ -509,7 +509,7 @@ static void no_allocation_script(const struct place *place)
 	struct table t;
 	rota_task *task;
 
-	(void)place;
+	unit_no_more_spares(place->rt);
 	table_init(&t);
 	hold_for_steps(&t);
 	expect(rota_spawn(&task, waiter, &t), ==, 0);
@@ -525,7 +525,7 @@ static void no_allocation_of_a_thread_script(const struct place *place)
 	pthread_t thread;
 	void *status;
 
-	(void)place;
+	unit_no_more_spares(place->rt);
 	rota_thread_waker();
 	table_init(&t);
 	hold_for_steps(&t);

@@ -134,6 +134,16 @@ static inline void unit_with_runtime(enum rota_flavor flavor, void (*body)(rota_
 	rota_runtime_free(rt);
 }
 
+/* No spare worker is called from now on, and none is about to begin. One may come whenever no worker has had a CPU for a moment;
+ * then what the test made fail may be the spare's, not the test's, and what it counts may be of the spare. NULL: nothing to do. */
+static inline void unit_no_more_spares(rota_runtime *rt)
+{
+	if (rt == NULL)
+		return;
+	rota__spares_close(rt);
+	expect_eventually(rota__load(&rt->spares.ready, SEQ_CST) == rt->spares.launched);
+}
+
 /* --- events between tests and tasks ------------------------------------------------------------------------------ */
 
 /* Something that comes once and that one waiter may wait for, as whatever it is. All zero: it has not come. */
