@@ -39,7 +39,7 @@ static inline void rota__waitlist_lock_shared(struct rota_waitlist *list)
 	/* ACQUIRE, partner: unlock. */
 	const uint64_t old = rota__swap(&list->lock_, ROTA__SHARED | ROTA__LIST_LOCKED, ACQUIRE);
 
-	if (__builtin_expect(old & ROTA__LIST_LOCKED, 0))
+	if (__builtin_expect((old & ROTA__LIST_LOCKED) != 0, 0))
 		rota__waitlist_lock_shared_slow(list);
 }
 
