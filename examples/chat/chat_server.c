@@ -61,7 +61,9 @@ static int run(struct service *service, struct rota_signal *interrupt, struct ro
 
 	/* Who comes before anybody accepts waits in the backlog. */
 	printf("listening on %s port %d\n", service->options->host, rota_local_port(service->listener));
-	rc = fflush(stdout) != 0 ? -errno : rota_spawn(&server, serve, service);
+	if (fflush(stdout) != 0)
+		return -errno;
+	rc = rota_spawn(&server, serve, service);
 	if (rc < 0)
 		return rc;
 	rc = wait_for_end(server, interrupt, terminate);
