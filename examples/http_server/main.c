@@ -88,7 +88,7 @@ static int serve_until_told(struct listener *l)
 	rc = say_where(l->fd);
 	if (rc == 0)
 		rc = rota_spawn(&task, accept_all, l);
-	if (rc < 0)
+	if (rc != 0)
 		goto close_interrupt;
 	rc = wait_for_end(task, &term, &interrupt);
 	rota_close(l->fd); /* who comes now is told so */
