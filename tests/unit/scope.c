@@ -620,6 +620,25 @@ TASK_TEST(scope, a_shield_holds_against_scopes)
 	expect(rc == 0 ? s.after : rc, ==, -ETIMEDOUT); /* the time may have been over before the spawn */
 }
 
+TASK_TEST(scope, a_shield_holds_against_a_scope_behind_it)
+{
+	struct rota_notify never = ROTA_NOTIFY_INIT;
+	struct rota_notify_op wait;
+	struct rota_scope scope;
+	struct rota_timer timer;
+
+	rota_shield_enter();
+	expect(rota_scope_open(&scope, ROTA_MS(1)), ==, 0);
+	expect(rota_sleep(ROTA_MS(5)), ==, 0);
+	rota_notify_wait_init(&wait, &never);
+	rota_timer_init(&timer, rota_now() + ROTA_MS(1));
+	expect(ROTA_AWAIT_ANY(NULL, &wait.future, &timer.future), ==, 0);
+	expect(wait.future.status, ==, -ECANCELED);
+	rota_shield_leave();
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+}
+
 /* Its first waits are shielded, and a scope of its own comes and goes: none of that makes it miss what comes later. */
 static int shielded_at_first(void *arg)
 {
