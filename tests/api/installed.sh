@@ -31,6 +31,11 @@ while read -r header; do
 	$CC -std=c11 $strict $cflags -fsyntax-only -x c "$scratch/alone.c" || fail "$header, alone, as C11"
 	$CXX -std=c++17 $strict $cflags -fsyntax-only -x c++ "$scratch/alone.c" || fail "$header, alone, as C++17"
 done <"$scratch/headers"
+# As docs/guide-embedding.md says for programs with these warnings on.
+system_cflags=$(printf '%s\n' "$cflags" | sed 's/-I/-isystem /')
+echo '#include <rota.h>' >"$scratch/alone.c"
+$CXX -std=c++17 $strict -Wshadow -Wold-style-cast $system_cflags -fsyntax-only -x c++ "$scratch/alone.c" ||
+	fail "as headers of the system"
 
 # Where only the archive is, -lrota means the archive.
 mkdir "$scratch/static"
