@@ -27,7 +27,8 @@ ROTA_API int rota_openat2(int dirfd, const char *path, const struct open_how *ho
 ROTA_API int rota_fsync(int fd) ROTA_MUST_USE;
 ROTA_API int rota_fdatasync(int fd) ROTA_MUST_USE;
 
-/* As statx(2); with AT_EMPTY_PATH, path NULL is the descriptor itself on any kernel. */
+/* As statx(2), whose struct <sys/stat.h> has with _GNU_SOURCE; with AT_EMPTY_PATH, path NULL is the descriptor itself on any
+ * kernel. */
 ROTA_API int rota_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *ret) ROTA_MUST_USE;
 
 /* As fallocate(2). -EINVAL for a range that is empty or begins below 0. */
