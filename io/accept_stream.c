@@ -16,7 +16,6 @@
 #include "../runtime/runtime.h"
 #include "../runtime/sys_internal.h"
 #include "../runtime/task.h"
-#include "carrier_internal.h"
 #include "fd_hint_internal.h"
 #include "multishot_internal.h"
 
@@ -218,11 +217,6 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll polled = ROTA_PENDING;
 	bool wait = false;
 
-	if (!s->begun_) {
-		s->begun_ = true;
-		if (!rota__carrier_is_here(rota__op_carrier(&s->op_))) /* the stream's first wait in this runtime */
-			s->closes_ = rota__call_closes(s->fd_);
-	}
 	while (polled == ROTA_PENDING && !wait) {
 		switch ((enum stage)s->stage_) {
 		case STAGE_IDLE:
@@ -259,14 +253,17 @@ static const struct rota_future_ops next_ops = { .poll = next_poll, .cancel = ne
 
 void rota_accept_stream_init(struct rota_accept_stream *stream, int fd, unsigned capacity)
 {
-	*stream = (struct rota_accept_stream){ .fd_ = fd, .capacity_ = capacity > 0 ? capacity : CAPACITY };
+	*stream = (struct rota_accept_stream){
+		.fd_ = fd,
+		.capacity_ = capacity > 0 ? capacity : CAPACITY,
+		.closes_ = rota__fd_closes(fd),
+	};
 }
 
 void rota_accept_stream_next_init(struct rota_accept_stream *stream)
 {
 	rota_future_init(&stream->future, &next_ops);
 	stream->cancelled_ = false;
-	stream->begun_ = false;
 }
 
 int rota_accept_stream_next(struct rota_accept_stream *stream)

@@ -25,8 +25,8 @@ struct rota_accept_stream {
 	int fd_, *fds_;
 	unsigned capacity_, room_, head_, count_;
 	uint8_t stage_;
-	bool single_, cancelled_, stopped_, begun_, untold_;
-	uint16_t closes_; /* of the descriptor, when the first wait began */
+	bool single_, cancelled_, stopped_, untold_;
+	uint16_t closes_; /* of the descriptor, when the stream was initialised */
 	uint64_t pause_, told_;
 	struct rota_timer timer_;
 	struct rota_op op_;
@@ -36,8 +36,9 @@ struct rota_accept_stream {
  * Of the listening socket `fd`, which stays the caller's. capacity: when so many connections wait to be taken the kernel is
  * told to stop, until they were; those that are still to come wait in the listener's backlog. But what is in
  * the backlog when the kernel begins, it accepts at once, so that up to backlog + capacity may be held. 1: each connection
- * is accepted when it is asked for, and no sooner. 0: 64. Starts nothing. Once a runtime in which it has waited is freed, a
- * stream is to be initialised again.
+ * is accepted when it is asked for, and no sooner. 0: 64. Starts nothing. A stream is stopped
+ * before the runtime in which it has waited is shut down; but one with a capacity of 1 has nothing under way between two waits,
+ * and may go on in the next runtime.
  */
 ROTA_API void rota_accept_stream_init(struct rota_accept_stream *stream, int fd, unsigned capacity);
 
@@ -46,7 +47,7 @@ ROTA_API void rota_accept_stream_init(struct rota_accept_stream *stream, int fd,
  * memory run out (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) a line on standard error says so, once per shortage and at most once a
  * second, `exhausted` counts, and accept is tried again, after 10 ms at first, a second in the end: connections wait in the
  * backlog. -ECANCELED: the caller was cancelled, or nothing is left and the stream was stopped, or the listener closed
- * (rota_close) since the first wait. Other errors are those of accept(2); the call may be repeated.
+ * (rota_close) since it was initialised. Other errors are those of accept(2); the call may be repeated.
  */
 ROTA_API int rota_accept_stream_next(struct rota_accept_stream *stream) ROTA_MUST_USE;
 

@@ -32,13 +32,10 @@ struct rota__carrier_ops {
 	int (*register_memory)(rota_runtime *rt, const struct iovec *memory);
 
 	/* For futures that make calls by themselves: see below. */
-	uint16_t (*closes)(struct rota__carrier *carrier, int fd);
 	bool (*call_begin)(struct rota__carrier *carrier, int fd, uint16_t closes);
 	void (*call_end)(struct rota__carrier *carrier, int fd);
 
-	/* For a close that is no operation: what goes on for the number ends with -ECANCELED from here on, as after one that is.
-	 * Whether operations, or calls, are under way on it. */
-	void (*count_close)(struct rota__carrier *carrier, int fd);
+	/* Whether operations, or calls, are under way on a descriptor. Certain after a close of it was counted. */
 	bool (*waited_for)(struct rota__carrier *carrier, int fd);
 };
 
@@ -48,23 +45,6 @@ struct rota__carrier_ops {
 static inline struct rota__carrier *rota__op_carrier(const struct rota_op *op)
 {
 	return rota__load(&op->carrier_, RELAXED); /* a rescue may change it to another of the same kind */
-}
-
-/* Whether it is one of the runtime that the calling thread belongs to. It may be of one that is gone: it is only compared. */
-static inline bool rota__carrier_is_here(const struct rota__carrier *carrier)
-{
-	const struct rota__worker *worker = rota__worker_self();
-	rota_runtime *rt = rota__runtime_self();
-
-	if (carrier == NULL || rt == NULL)
-		return false;
-	if (carrier == rt->io || (worker != NULL && carrier == worker->io))
-		return true;
-	for (unsigned i = 0; i < rota__worker_total(rt); i++) {
-		if (carrier == rt->workers[i].io)
-			return true;
-	}
-	return false;
 }
 
 /* What serves whoever is no worker in the calling thread's runtime, and what serves the calling thread. NULL outside of any
@@ -85,21 +65,14 @@ static inline struct rota__carrier *rota__carrier_self(void)
 
 /*
  * A future that waits by a poll and then makes the call itself: as it begins it takes down how often its descriptor was
- * closed; each call, which may not wait, stands between begin and end. begin returns false when the number was closed
- * since: the result is -ECANCELED, and there is no end. Any thread; outside of a runtime nothing is known of closes.
+ * closed (rota__fd_closes); each call, which may not wait, stands between begin and end. begin returns false when the number
+ * was closed since: the result is -ECANCELED, and there is no end. Any thread; outside of a runtime no close waits for the call.
  */
-static inline uint16_t rota__call_closes(int fd)
-{
-	struct rota__carrier *carrier = rota__carrier_of_runtime();
-
-	return carrier != NULL ? carrier->ops->closes(carrier, fd) : 0;
-}
-
 static inline bool rota__call_begin(int fd, uint16_t closes)
 {
 	struct rota__carrier *carrier = rota__carrier_of_runtime();
 
-	return carrier == NULL || carrier->ops->call_begin(carrier, fd, closes);
+	return carrier != NULL ? carrier->ops->call_begin(carrier, fd, closes) : rota__fd_closes(fd) == closes;
 }
 
 /* Whether operations, or calls, are under way on the descriptor, as the caller can know: a close has to end them. Any thread;
@@ -114,10 +87,7 @@ static inline bool rota__fd_waited_for(int fd)
 /* The descriptor is about to be closed. true: in place, without an operation; what goes on for it ends from here on. */
 static inline bool rota__fd_may_close(int fd)
 {
-	struct rota__carrier *carrier = rota__carrier_of_runtime();
-
-	if (carrier != NULL)
-		carrier->ops->count_close(carrier, fd); /* before it looks */
+	rota__fd_count_close(fd); /* before it looks */
 	return !rota__fd_waited_for(fd);
 }
 

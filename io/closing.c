@@ -6,25 +6,21 @@
 #include "sys_internal.h"
 
 #define CLOSING ((uint32_t)1 << 31)
-#define COUNTS_SIZE (ROTA__COUNTED_FDS * sizeof(struct rota_atomic_u32))
-#define MAPPED (2 * COUNTS_SIZE) /* counts, closes */
+#define COUNTS_SIZE (ROTA__COUNTED_FDS * sizeof(struct rota_atomic_u32)) /* operations on higher ones are not counted */
 
 int rota__closing_init(struct rota__closing *closing)
 {
 	void *counts;
-	int rc = rota__sys_map(&counts, MAPPED);
+	int rc = rota__sys_map(&counts, COUNTS_SIZE);
 
 	if (rc == 0)
-		*closing = (struct rota__closing){
-			.counts = counts,
-			.closes = (struct rota_atomic_u32 *)counts + ROTA__COUNTED_FDS,
-		};
+		*closing = (struct rota__closing){ .counts = counts };
 	return rc;
 }
 
 void rota__closing_deinit(struct rota__closing *closing)
 {
-	rota__sys_unmap(closing->counts, MAPPED);
+	rota__sys_unmap(closing->counts, COUNTS_SIZE);
 }
 
 /* Operations that may wait for their descriptors are; and splices, on both. */
@@ -44,7 +40,7 @@ static bool enter(struct rota__closing *closing, int fd, bool goes_on, uint16_t 
 	 * first is seen by the other. */
 	if (rota__fetch_add(&closing->counts[fd], 1, SEQ_CST) & CLOSING)
 		return false;
-	return !goes_on || (uint16_t)rota__load(&closing->closes[fd], SEQ_CST) == closes;
+	return !goes_on || rota__fd_closes(fd) == closes;
 }
 
 bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op)
@@ -115,13 +111,6 @@ struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct 
 
 /* --- calls made in place ------------------------------------------------------------------------------------------ */
 
-uint16_t rota__closing_closes(const struct rota__closing *closing, int fd)
-{
-	if ((unsigned)fd >= ROTA__COUNTED_FDS)
-		return 0;
-	return (uint16_t)rota__load(&closing->closes[fd], ACQUIRE); /* partner: rota__closing_begin */
-}
-
 bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes)
 {
 	return enter(closing, fd, true, closes);
@@ -134,14 +123,9 @@ struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd)
 
 /* --- closes ------------------------------------------------------------------------------------------------------- */
 
-void rota__closing_count(struct rota__closing *closing, int fd)
-{
-	if ((unsigned)fd < ROTA__COUNTED_FDS)
-		rota__fetch_add(&closing->closes[fd], 1, SEQ_CST); /* this and the next, partner: enter */
-}
-
 bool rota__closing_busy(const struct rota__closing *closing, int fd)
 {
+	/* partner: enter */
 	return (unsigned)fd < ROTA__COUNTED_FDS && rota__load(&closing->counts[fd], SEQ_CST) != 0;
 }
 
@@ -150,7 +134,7 @@ bool rota__closing_begin(struct rota__closing *closing, struct rota_op *closer)
 	const int fd = closer->fd_;
 	bool waits = false;
 
-	rota__closing_count(closing, fd);
+	rota__fd_count_close(fd);
 	if (!rota__closing_busy(closing, fd))
 		return false;
 	rota__spin_lock(&closing->lock);

@@ -19,8 +19,8 @@
  *
  * A future that makes calls by itself, when a poll has said that it may (udp.c, splice.c, recv_stream.c), is not in that
  * count between poll and call, since nobody but its owner could end it then. It remembers how often the number was
- * closed when it began, and is counted only while it makes a call: so it sees the close, or the close waits for the
- * call, which does not wait for anything.
+ * closed when it began (fd_closes_internal.h), and is counted only while it makes a call: so it sees the close, or the close
+ * waits for the call, which does not wait for anything.
  *
  * A wait that ends one operation and begins the next (the streams of accept_stream.c and recv_stream.c, transfer.c, the calls
  * of stream.h) is not in that count between them either, and remembers the same: the next one is refused if the number was
@@ -35,11 +35,8 @@
 #include "../runtime/atomic_internal.h"
 #include "op_internal.h"
 
-#define ROTA__COUNTED_FDS ((unsigned)1 << 20) /* operations on higher ones are not counted */
-
 struct rota__closing {
 	struct rota_atomic_u32 *counts;  /* per descriptor: operations, and the mark */
-	struct rota_atomic_u32 *closes;  /* per descriptor: how often it was closed */
 	struct rota_atomic_u32 sequence; /* number of the latest close that had to wait; written under `lock` */
 	struct rota_atomic_u32 lock;
 	struct rota_op *closers; /* linked by backlog_next_, numbered in offset_; under `lock` */
@@ -57,18 +54,12 @@ bool rota__closing_enter(struct rota__closing *closing, const struct rota_op *op
  * kept two, linked by backlog_next_. */
 struct rota_op *rota__closing_leave(struct rota__closing *closing, const struct rota_op *op);
 
-/* How often the number was closed so far. */
-uint16_t rota__closing_closes(const struct rota__closing *closing, int fd);
-
 /* Around a call, which does not wait, by who has taken down `closes`. false: it was closed since, and there is no call
  * to make; the end, which is as rota__closing_leave, follows all the same. */
 bool rota__closing_call_begin(struct rota__closing *closing, int fd, uint16_t closes);
 struct rota_op *rota__closing_call_end(struct rota__closing *closing, int fd);
 
-/* The number is about to be closed, one time more. */
-void rota__closing_count(struct rota__closing *closing, int fd);
-
-/* Whether operations, or calls, on it are under way. After the above it is certain: who comes later sees that. */
+/* Whether operations, or calls, on the number are under way. Certain after its close was counted: who comes later sees that. */
 bool rota__closing_busy(const struct rota__closing *closing, int fd);
 
 /* A close is about to be handed to a ring. true: it has to wait until rota__closing_leave returns it; the caller wakes

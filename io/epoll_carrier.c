@@ -43,7 +43,7 @@ static rota_poll nap(struct rota_op *op, const struct rota_waker *waker)
 
 static rota_poll in_pool(struct rota_op *op, const struct rota_waker *waker)
 {
-	const bool closed = rota__poller_was_closed(poller_of(op), op);
+	const bool closed = rota__op_was_closed(op);
 	int rc;
 
 	/* In place, save where it may take for ever, and could not be cancelled. */
@@ -131,7 +131,7 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 		const struct rota__call *call = rota__sys_call(op);
 		int rc;
 
-		if (op->cancelled_ || (op->pair_ && rota__poller_was_closed(poller_of(op), op)))
+		if (op->cancelled_ || (op->pair_ && rota__op_was_closed(op)))
 			return finish(op, -ECANCELED);
 		if (call->kind == ROTA__CALL_BLOCKS || is_file(op, call))
 			return in_pool(op, waker);
@@ -158,7 +158,7 @@ static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, 
 	(void)carrier; /* a worker's: the operation is with the reactor's */
 	rota__store(&op->carrier_, rota__runtime_self()->io, RELAXED);
 	if (op->stage_ != ROTA__OP_NEXT)
-		op->closes_ = rota__poller_closes(poller_of(op), op->fd_);
+		op->closes_ = rota__fd_closes(op->fd_);
 	return go_on(op, waker);
 }
 
@@ -186,11 +186,6 @@ static int epoll_register_memory(rota_runtime *rt, const struct iovec *memory)
 	return rota__swap(&poller->memory_taken, 1, SEQ_CST) == 0 ? 0 : -EBUSY;
 }
 
-static uint16_t epoll_closes(struct rota__carrier *carrier, int fd)
-{
-	return rota__poller_closes((struct rota__poller *)(void *)carrier, fd);
-}
-
 static bool epoll_call_begin(struct rota__carrier *carrier, int fd, uint16_t closes)
 {
 	return rota__poller_call_begin((struct rota__poller *)(void *)carrier, fd, closes);
@@ -199,11 +194,6 @@ static bool epoll_call_begin(struct rota__carrier *carrier, int fd, uint16_t clo
 static void epoll_call_end(struct rota__carrier *carrier, int fd)
 {
 	rota__poller_call_end((struct rota__poller *)(void *)carrier, fd);
-}
-
-static void epoll_count_close(struct rota__carrier *carrier, int fd)
-{
-	rota__poller_count_close((struct rota__poller *)(void *)carrier, fd);
 }
 
 static bool epoll_waited_for(struct rota__carrier *carrier, int fd)
@@ -217,9 +207,7 @@ const struct rota__carrier_ops rota__epoll_carrier_ops = {
 	.cancel = epoll_cancel,
 	.has = epoll_has,
 	.register_memory = epoll_register_memory,
-	.closes = epoll_closes,
 	.call_begin = epoll_call_begin,
 	.call_end = epoll_call_end,
-	.count_close = epoll_count_close,
 	.waited_for = epoll_waited_for,
 };

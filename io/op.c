@@ -329,6 +329,16 @@ static bool read_in_place(struct rota_op *op)
 	return done;
 }
 
+/* By a thread outside of any runtime. */
+static int perform_outside(struct rota_op *op)
+{
+	if (op->opcode_ == IORING_OP_CLOSE)
+		rota__fd_count_close(op->fd_);
+	if (op->stage_ == ROTA__OP_NEXT && rota__op_was_closed(op))
+		return -ECANCELED;
+	return rota__sys_perform(op);
+}
+
 /* Hands the operation to who carries it out for the caller: its worker's part of the back end; the reactor's for other
  * threads of a runtime. A thread outside of any makes the plain system call. */
 static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
@@ -340,7 +350,7 @@ static rota_poll start(struct rota_op *op, const struct rota_waker *waker)
 	if (op->future.status < 0 || moves_nothing(op))
 		return ROTA_READY;
 	if (carrier == NULL) {
-		op->future.status = rota__sys_perform(op);
+		op->future.status = perform_outside(op);
 		learn(op, op->future.status);
 		return ROTA_READY;
 	}

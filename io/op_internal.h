@@ -18,6 +18,7 @@
 
 #include <liburing.h>
 
+#include "fd_closes_internal.h"
 #include "op.h"
 
 enum rota__op_stage {
@@ -62,12 +63,20 @@ static inline struct rota_op *rota__op_of(struct rota_future *future)
 void rota__op_prepare(struct rota_op *op, unsigned opcode, int fd, const void *addr, size_t len, uint64_t offset,
 		      uint32_t flags);
 
-/* A prepared operation is the next one of a wait that took down `closes` (rota__call_closes) when it began: it ends with
+/* A prepared operation is the next one of a wait that took down `closes` (rota__fd_closes) when it began: it ends with
  * -ECANCELED if the number was closed since. */
 static inline void rota__op_goes_on(struct rota_op *op, uint16_t closes)
 {
 	op->stage_ = ROTA__OP_NEXT;
 	op->closes_ = closes;
+}
+
+/* Whether a descriptor of an operation that has taken down `closes_` was closed since. Certain with a lock held that a close takes
+ * after it was counted. */
+static inline bool rota__op_was_closed(const struct rota_op *op)
+{
+	return rota__fd_closes(op->fd_) != op->closes_ ||
+	       (op->pair_ && rota__fd_closes(op->second_fd_) != op->second_closes_);
 }
 
 /* Whether it is about the descriptor, which may be the second one of a pair (pairs_internal.h). */

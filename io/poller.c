@@ -15,7 +15,6 @@
 struct rota__poller_bucket {
 	struct rota_atomic_u32 lock;
 	struct rota_atomic_u32 closing; /* under way, and WAITS for each that may still wait for calls */
-	struct rota_atomic_u32 closes;  /* so far; of a number that has the list for itself */
 	struct rota_atomic_u32 calls;   /* being made on its numbers */
 	struct rota__op_list waiting;
 };
@@ -30,19 +29,6 @@ static struct rota__poller_bucket *bucket_of(struct rota__poller *poller, int fd
 	return &poller->buckets[(unsigned)fd % ROTA__POLLER_BUCKETS];
 }
 
-uint16_t rota__poller_closes(struct rota__poller *poller, int fd)
-{
-	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
-		return 0;
-	return (uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST); /* partner: rota__poller_close_begin */
-}
-
-bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op)
-{
-	return rota__poller_closes(poller, op->fd_) != op->closes_ ||
-	       (op->pair_ && rota__poller_closes(poller, op->second_fd_) != op->second_closes_);
-}
-
 /* Its close waits for calls that were cut off, or is about to be made. Certain for who began when that was so. */
 static bool is_closing(struct rota__poller *poller, int fd)
 {
@@ -55,7 +41,7 @@ bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t close
 	rota__fetch_add(&bucket_of(poller, fd)->calls, 1, SEQ_CST); /* partner: rota__poller_close_end, which reads it */
 	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
 		return true;
-	if ((uint16_t)rota__load(&bucket_of(poller, fd)->closes, SEQ_CST) == closes && !is_closing(poller, fd))
+	if (rota__fd_closes(fd) == closes && !is_closing(poller, fd))
 		return true;
 	rota__poller_call_end(poller, fd);
 	return false;
@@ -144,7 +130,7 @@ static int wait_in(struct rota__poller *poller, struct rota__poller_bucket *buck
 {
 	int rc;
 
-	if (rota__poller_was_closed(poller, op) || is_closing(poller, op->fd_))
+	if (rota__op_was_closed(op) || is_closing(poller, op->fd_))
 		return -ECANCELED;
 	if (rota__load(&bucket->closing, ACQUIRE) != 0) /* partner: the decrement in close_end */
 		return -EAGAIN;
@@ -324,17 +310,6 @@ bool rota__poller_waited_for(struct rota__poller *poller, int fd)
 	       rota__load(&bucket->calls, SEQ_CST) != 0; /* partner: rota__poller_call_begin */
 }
 
-void rota__poller_count_close(struct rota__poller *poller, int fd)
-{
-	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
-
-	if ((unsigned)fd >= ROTA__POLLER_BUCKETS)
-		return;
-	rota__spin_lock(&bucket->lock);
-	rota__fetch_add(&bucket->closes, 1, SEQ_CST); /* partner: rota__poller_call_begin */
-	rota__spin_unlock(&bucket->lock);
-}
-
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker)
 {
 	const int fd = closer->fd_;
@@ -345,8 +320,7 @@ bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *close
 		return false;
 	rota__spin_lock(&bucket->lock);
 	rota__fetch_add(&bucket->closing, alone ? 1 + WAITS : 1, RELAXED); /* under the lock */
-	if (alone)
-		rota__fetch_add(&bucket->closes, 1, SEQ_CST); /* partner: rota__poller_call_begin */
+	rota__fd_count_close(fd); /* whoever takes this one down sees the above. Partner: rota__poller_call_begin */
 	rota__spin_unlock(&bucket->lock);
 	cancel_in(&bucket->waiting, &bucket->lock, fd);
 	cancel_pairs(poller, fd);
@@ -381,7 +355,7 @@ int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const stru
 	bool first;
 
 	rota__spin_lock(&poller->lock);
-	if (rota__poller_was_closed(poller, op)) {
+	if (rota__op_was_closed(op)) {
 		rota__spin_unlock(&poller->lock);
 		return -ECANCELED;
 	}

@@ -14,15 +14,15 @@
  * word is the right one. The kernel itself says whether a number is registered: it may have been closed and given
  * out again behind rota's back. What was reported and finds nobody does no harm.
  *
- * Closing: `closing` and `closes` of the list are counted up, the operations that wait for the number end with -ECANCELED,
- * calls of pool threads that may wait for ever are cut off, and the close is resumed when these are over; the calls that are
- * being made on it are waited for, the descriptor is closed without a lock held, and `closing` is counted down. Each operation
- * remembers `closes` from when it began, and looks before each call and each wait whether it is another one: then the number
- * means another descriptor, or none, and the operation ends with -ECANCELED, too. Before it looks it counts `calls` up, and
- * down after the call: so either it sees the close, or the close sees the call, which does not wait for anything, and lets it
- * end. What begins while the close may still wait ends with -ECANCELED at once; after that, while close(2) is called, the
- * number may be another one's already, and who wants to wait naps. Numbers that share a list are not counted: who shares it
- * with a close naps.
+ * Closing: `closing` of the list is counted up, and so is how often the number was closed (fd_closes_internal.h); the operations
+ * that wait for it end with -ECANCELED, calls of pool threads that may wait for ever are cut off, and the close is resumed when
+ * these are over; the calls that are being made on it are waited for, the descriptor is closed without a lock held, and `closing`
+ * is counted down. Each operation remembers how often the number was closed when it began, and looks before each call and each
+ * wait whether that has changed: then the number means another descriptor, or none, and the operation ends with -ECANCELED,
+ * too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the close sees the call,
+ * which does not wait for anything, and lets it end. What begins while the close may still wait ends with -ECANCELED at once;
+ * after that, while close(2) is called, the number may be another one's already, and who wants to wait naps. Numbers that share
+ * a list are not counted: who shares it with a close naps.
  *
  * A pair (pairs_internal.h) waits for its first descriptor in the list of that one, and stands in `pairs` so that a close of the
  * second finds it. It stays there until its owner goes on, who does so in any case: what ends its wait, be it a cancel or a
@@ -91,17 +91,9 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op);
 bool rota__poller_close_begin(struct rota__poller *poller, struct rota_op *closer, const struct rota_waker *waker);
 int rota__poller_close_end(struct rota__poller *poller, const struct rota_op *closer);
 
-/* A close that is made without these two: the number is about to be closed, one time more. Then, whether operations wait for
- * it, or calls are being made on it: if so it takes the two to end them. */
-void rota__poller_count_close(struct rota__poller *poller, int fd);
+/* For a close that is made without these two, and was counted: whether operations wait for the descriptor, or calls are being
+ * made on it. If so it takes the two to end them. */
 bool rota__poller_waited_for(struct rota__poller *poller, int fd);
-
-/* How often the number was closed so far; an operation on it takes it down as it begins. */
-uint16_t rota__poller_closes(struct rota__poller *poller, int fd);
-
-/* Whether the operation's descriptor was closed since it began. Certain with a lock held that a close takes after it has
- * counted. */
-bool rota__poller_was_closed(struct rota__poller *poller, const struct rota_op *op);
 
 /* Around a call, which does not wait, on a descriptor. false: it was closed since `closes`, or is being closed, and there is
  * no call to make. */

@@ -83,7 +83,7 @@ static int call(struct rota__poller *poller, struct rota_op *op, const struct ro
 {
 	int rc = 0;
 
-	while (!was_asked(poller, self) && !rota__poller_was_closed(poller, op)) {
+	while (!was_asked(poller, self) && !rota__op_was_closed(op)) {
 		if (rc == -EINTR && alarmed)
 			return ROTA__CALL_TAKEN;
 		rc = rota__sys_perform_once(op);
@@ -111,7 +111,7 @@ static int perform_interruptibly(struct rota__poller *poller, struct rota_op *op
 	rota__spin_lock(&poller->lock);
 	rota__interrupts_leave(&poller->interrupts, self);
 	rota__accept_turn_pass(op); /* before a close may go on, and before its owner has it again */
-	ended = self->asked || rota__poller_was_closed(poller, op);
+	ended = self->asked || rota__op_was_closed(op);
 	done = resume_closers(poller, &batch);
 	rota__spin_unlock(&poller->lock);
 	rota__interrupts_let(false);
@@ -185,7 +185,7 @@ static struct rota_op *perform_first(struct rota__poller *poller, struct rota__o
 	else if (waits)
 		*ret_result = perform_interruptibly(poller, op, &self, false);
 	else
-		*ret_result = rota__poller_was_closed(poller, op) ? -ECANCELED : rota__sys_perform(op);
+		*ret_result = rota__op_was_closed(op) ? -ECANCELED : rota__sys_perform(op);
 	return op;
 }
 

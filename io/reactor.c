@@ -4,6 +4,7 @@
 #include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
 #include "../runtime/turns_internal.h"
+#include "fd_closes_internal.h"
 #include "outside_internal.h"
 
 /* How long until the next timer or look of the monitor; ROTA_NEVER. */
@@ -45,6 +46,7 @@ int rota__reactor_start(struct rota__reactor *reactor, rota_runtime *rt, const s
 	int rc;
 
 	*reactor = (struct rota__reactor){ .ops = ops, .part = part, .rt = rt };
+	rota__fd_closes_prepare();
 	rc = rota__sys_thread(&reactor->thread, "rota-reactor", reactor_main, reactor);
 	if (rc < 0)
 		return rc;

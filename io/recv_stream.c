@@ -10,9 +10,8 @@
  *
  * Without a stock, a buffer that was waited for and not taken yet is held by the stream itself (`holds_`), which is IDLE.
  *
- * A stream ends one operation and begins another. It takes down how often the number was closed when its first wait begins,
- * in the operation's `closes_`, and begins nothing on a number that was closed since. Counts are a runtime's: the carrier of
- * the latest operation tells of which one.
+ * A stream ends one operation and begins another. It takes down how often the number was closed when it is initialised, in the
+ * operation's `closes_`, and begins nothing on a number that was closed since.
  *
  * Programs hold a stream for each idle connection, so it is small: what is not needed at the same time shares its place.
  */
@@ -122,12 +121,10 @@ static rota_poll deliver(struct rota_recv_stream *s)
 /* What was received without a stock: the buffer takes the operation's place, until it is taken. */
 static void hold(struct rota_recv_stream *s, struct rota_buffer buffer)
 {
-	void *carrier = rota__op_carrier(&s->wait_.op);
 	const int fd = s->wait_.op.fd_;
 	const uint16_t closes = s->wait_.op.closes_;
 
 	s->wait_.held.buffer = buffer;
-	s->wait_.held.carrier = carrier;
 	s->wait_.held.fd = fd;
 	s->wait_.held.closes = closes;
 	s->holds_ = true;
@@ -136,11 +133,9 @@ static void hold(struct rota_recv_stream *s, struct rota_buffer buffer)
 static struct rota_buffer hold_no_more(struct rota_recv_stream *s)
 {
 	const struct rota_buffer buffer = s->wait_.held.buffer;
-	void *carrier = s->wait_.held.carrier;
 	const int fd = s->wait_.held.fd;
 	const uint16_t closes = s->wait_.held.closes;
 
-	rota__store(&s->wait_.op.carrier_, carrier, RELAXED); /* the stream's own by now */
 	s->wait_.op.fd_ = fd;
 	s->wait_.op.closes_ = closes;
 	s->holds_ = false;
@@ -350,9 +345,6 @@ static rota_poll next_poll(struct rota_future *self, struct rota_context *cx)
 	rota_poll polled = ROTA_PENDING;
 	bool wait = false;
 
-	/* The stream's first wait in this runtime. */
-	if (s->stage_ == STAGE_IDLE && !s->holds_ && !rota__carrier_is_here(rota__op_carrier(&s->wait_.op)))
-		s->wait_.op.closes_ = rota__call_closes(s->wait_.op.fd_);
 	while (polled == ROTA_PENDING && !wait) {
 		switch ((enum stage)s->stage_) {
 		case STAGE_IDLE:
@@ -385,7 +377,7 @@ static const struct rota_future_ops next_ops = { .poll = next_poll, .cancel = ne
 
 void rota_recv_stream_init(struct rota_recv_stream *stream, int fd)
 {
-	*stream = (struct rota_recv_stream){ .wait_.op.fd_ = fd };
+	*stream = (struct rota_recv_stream){ .wait_.op = { .fd_ = fd, .closes_ = rota__fd_closes(fd) } };
 }
 
 void rota_recv_stream_next_init(struct rota_recv_stream *stream, struct rota_buffer *ret)

@@ -44,22 +44,20 @@ struct rota_recv_stream {
 		} starving;
 		struct {
 			struct rota_buffer buffer;
-			void *carrier;
 			int fd;
 			uint16_t closes;
 		} held;
 	} wait_;
 };
 
-/* Of the socket `fd`, which stays the caller's. Starts nothing. Once a runtime in which it has waited is freed, a stream is to
- * be initialised again. */
+/* Of the socket `fd`, which stays the caller's. Starts nothing. */
 ROTA_API void rota_recv_stream_init(struct rota_recv_stream *stream, int fd);
 
 /*
  * Waits for bytes and returns how many: *ret holds them, and is to be given back. 0: the peer has closed its direction.
  * When the worker's stock is used up, waits until a buffer was given back: who holds many while waiting for more may wait
  * for himself. -ECANCELED: the caller was cancelled, or nothing is left and the stream was stopped, or the socket closed
- * (rota_close) since the first wait. -ENOMEM: no memory for a buffer; the bytes are still to come. Other errors are those of
+ * (rota_close) since it was initialised. -ENOMEM: no memory for a buffer; the bytes are still to come. Other errors are those of
  * recv(2). Of datagrams each is a buffer, which cuts off what it has no room for; one that is empty is a 0 without a buffer,
  * and more may come.
  *

@@ -29,7 +29,7 @@ static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, c
 	}
 	rota__op_note_position(op);
 	if (op->positioned_ && op->stage_ != ROTA__OP_NEXT)
-		op->closes_ = rota__closing_closes(ring->closing, op->fd_);
+		op->closes_ = rota__fd_closes(op->fd_);
 	rota__waker_hold(&op->waker_, waker);
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take, should the reactor reap it */
 	if (worker != NULL)
@@ -83,11 +83,6 @@ static struct rota__ring *ring_of(struct rota__carrier *carrier)
 	return (struct rota__ring *)(void *)carrier;
 }
 
-static uint16_t ring_closes(struct rota__carrier *carrier, int fd)
-{
-	return rota__closing_closes(ring_of(carrier)->closing, fd);
-}
-
 static bool ring_call_begin(struct rota__carrier *carrier, int fd, uint16_t closes)
 {
 	if (rota__closing_call_begin(ring_of(carrier)->closing, fd, closes))
@@ -101,11 +96,6 @@ static void ring_call_end(struct rota__carrier *carrier, int fd)
 	rota__ring_call_end(ring_of(carrier), fd);
 }
 
-static void ring_count_close(struct rota__carrier *carrier, int fd)
-{
-	rota__closing_count(ring_of(carrier)->closing, fd);
-}
-
 static bool ring_waited_for(struct rota__carrier *carrier, int fd)
 {
 	return rota__closing_busy(ring_of(carrier)->closing, fd);
@@ -117,9 +107,7 @@ const struct rota__carrier_ops rota__ring_carrier_ops = {
 	.cancel = ring_cancel,
 	.has = rota__sys_ring_has,
 	.register_memory = rota__ring_register_memory,
-	.closes = ring_closes,
 	.call_begin = ring_call_begin,
 	.call_end = ring_call_end,
-	.count_close = ring_count_close,
 	.waited_for = ring_waited_for,
 };

@@ -107,8 +107,8 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 	if (op->async.cancelled_)
 		ROTA_ASYNC_RETURN(op, -ECANCELED);
 	if (!op->goes_on_) {
-		op->from_closes_ = rota__call_closes(op->from_);
-		op->to_closes_ = rota__call_closes(op->to_);
+		op->from_closes_ = rota__fd_closes(op->from_);
+		op->to_closes_ = rota__fd_closes(op->to_);
 	}
 	/* The kernel would say so; but only when there is something to move. */
 	rc = rota__sys_check_offset(op->from_, op->from_offset_);

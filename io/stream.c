@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../runtime/alloc_internal.h"
-#include "carrier_internal.h"
+#include "fd_closes_internal.h"
 #include "stream_internal.h"
 
 #define ALIGN 64u
@@ -163,9 +163,9 @@ void rota__stream_io_begin(struct rota_stream_io *io, struct rota_stream *s, boo
 		return;
 	io->begun_[writes] = true;
 	if (writes)
-		s->out_closes_ = rota__call_closes(s->out_fd_);
+		s->out_closes_ = rota__fd_closes(s->out_fd_);
 	else
-		s->in_closes_ = rota__call_closes(s->in_fd_);
+		s->in_closes_ = rota__fd_closes(s->in_fd_);
 }
 
 void rota__stream_fill_init(struct rota_stream_io *io, struct rota_stream *s)

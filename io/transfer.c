@@ -2,7 +2,7 @@
 /* Reading and writing until all bytes have moved, as one future over a row of operations. */
 #include <errno.h>
 
-#include "carrier_internal.h"
+#include "op_internal.h"
 
 static struct rota_transfer_op *transfer_of(struct rota_future *future)
 {
@@ -21,7 +21,7 @@ static void start_next(struct rota_transfer_op *op)
 	if (op->begun_)
 		rota__op_goes_on(&op->op_, op->closes_);
 	else
-		op->closes_ = rota__call_closes(op->fd_);
+		op->closes_ = rota__fd_closes(op->fd_);
 	op->begun_ = true;
 	op->started_ = true;
 }

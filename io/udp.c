@@ -122,7 +122,7 @@ static rota_poll batch_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_udp_batch_op *op = batch_of(self);
 
 	if (!op->begun_)
-		op->closes_ = rota__call_closes(op->fd_);
+		op->closes_ = rota__fd_closes(op->fd_);
 	op->begun_ = true;
 	for (;;) {
 		if (!op->waits_) {

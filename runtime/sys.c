@@ -175,6 +175,15 @@ int rota__sys_map(void **ret, size_t size)
 	return 0;
 }
 
+void rota__sys_keep_small(void *addr, size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t begin = ((uintptr_t)addr + page - 1) & ~(page - 1);
+	const uintptr_t end = ((uintptr_t)addr + size) & ~(page - 1);
+
+	madvise((char *)addr + (begin - (uintptr_t)addr), end - begin, MADV_NOHUGEPAGE); /* EINVAL: as above */
+}
+
 void rota__sys_unmap(void *addr, size_t size)
 {
 	munmap(addr, size);

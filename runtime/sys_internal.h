@@ -78,6 +78,9 @@ void rota__sys_futex_wake(struct rota_atomic_u32 *word, int count);
 
 /* Address space without a promise of memory; *ret page-aligned. 0, -ENOMEM. */
 int rota__sys_map(void **ret, size_t size);
+
+/* Memory of which little is touched takes no huge pages. */
+void rota__sys_keep_small(void *addr, size_t size);
 void rota__sys_unmap(void *addr, size_t size);
 
 /* Makes [addr, addr+size) fault when touched. With `light` by a guard marker that splits no mapping (Linux 6.13),

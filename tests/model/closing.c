@@ -2,7 +2,7 @@
 /*
  * A close that waits for the operations on its descriptor: it goes on once, when the last of them has ended, whoever
  * begins or is refused meanwhile; and one that had nothing to do with it is not let go in its place. A splice keeps two closes,
- * of both its descriptors, and lets each go once.
+ * of both its descriptors, and lets each go once. A call in place is waited for, or sees the close.
  */
 #include "../../io/closing_internal.h"
 
@@ -18,17 +18,23 @@ const struct rota__call *rota__sys_call(const struct rota_op *op)
 }
 
 /* All on descriptor 0, save the second side of a splice. */
-static struct rota_atomic_u32 counts[2], closes[2];
+static struct rota_atomic_u32 counts[2];
 static struct rota__closing closing;
 static struct rota_op first, second, third; /* operations */
 static struct rota_op close_first, close_again;
 static unsigned made; /* plain: to make a close twice at once is a data race */
 static bool again;
 
+static void reset(void)
+{
+	for (int fd = 0; fd < 2; fd++)
+		counts[fd].value = rota__fd_closes_table[fd].value = 0;
+	closing = (struct rota__closing){ .counts = counts };
+}
+
 static void setup(void)
 {
-	counts[0].value = closes[0].value = counts[1].value = closes[1].value = 0;
-	closing = (struct rota__closing){ .counts = counts, .closes = closes };
+	reset();
 	close_first = close_again = (struct rota_op){ .fd_ = 0 };
 	made = 0;
 	again = false;
@@ -105,8 +111,7 @@ static unsigned from_made; /* plain, as `made` */
 
 static void setup_splice(void)
 {
-	counts[0].value = closes[0].value = counts[1].value = closes[1].value = 0;
-	closing = (struct rota__closing){ .counts = counts, .closes = closes };
+	reset();
 	splicing = (struct rota_op){ .opcode_ = IORING_OP_SPLICE, .fd_ = 0, .second_fd_ = 1, .pair_ = 1 };
 	close_first = (struct rota_op){ .fd_ = 0 };
 	close_from = (struct rota_op){ .fd_ = 1 };
@@ -137,6 +142,27 @@ static void both_made_once(void)
 	model_check(from_made == 1 && counts[1].value == 0);
 }
 
+/* --- a call made in place ------------------------------------------------------------------------------------------- */
+
+static void setup_call(void)
+{
+	reset();
+	close_first = (struct rota_op){ .fd_ = 0 };
+	made = 0;
+}
+
+/* By who began before the close. It is not made while the close is, or later. */
+static void call(void)
+{
+	const bool open = rota__closing_call_begin(&closing, 0, 0);
+
+	model_outcome(open);
+	if (open)
+		model_check(made == 0);
+	if (rota__closing_call_end(&closing, 0) != NULL)
+		made++;
+}
+
 const struct model_scenario model_scenarios[] = {
 	{ "closing: begins, the last ends", setup, { begin_close, end_first }, made_once, 0, 0, 0 },
 	{ "closing: begins, both end", setup_two, { begin_close, end_first, end_second }, made_once, 0, 0, 0 },
@@ -154,5 +180,6 @@ const struct model_scenario model_scenarios[] = {
 	  0,
 	  0,
 	  0 },
+	{ "closing: begins, a call is made in place", setup_call, { begin_close, call }, made_once, 0x3, 0, 0 },
 	{ .name = NULL },
 };

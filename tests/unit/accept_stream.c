@@ -313,56 +313,99 @@ static void closed_between_script(const struct place *place)
 
 UNIT_TEST(accept_stream, closed_between_two_waits)
 {
-	everyhow_inside(closed_between_script, 0);
+	everyhow(closed_between_script);
 }
 
+/* --- from runtime to runtime ------------------------------------------------------------------------------------------------ */
+
+/* With room for one, so that nothing is under way between two waits. */
 struct traveller {
 	struct rota_accept_stream stream;
 	int number, port;
-	unsigned closes;
 };
+
+static int close_number(void *arg)
+{
+	return rota_close(((struct traveller *)arg)->number);
+}
 
 static int call_travelling(void *arg)
 {
 	struct traveller *traveller = arg;
-	int client, fd;
+	int client = plain_connect(traveller->port);
+	int fd = rota_accept_stream_next(&traveller->stream);
 
-	for (unsigned i = 0; i < traveller->closes; i++) {
-		int spare = plain_far(dup(traveller->number));
-
-		expect(rota_close(traveller->number), ==, 0);
-		plain_at(spare, traveller->number);
-	}
-	client = plain_connect(traveller->port);
-	fd = rota_accept_stream_next(&traveller->stream);
-	expect(fd, >=, 0);
-	close(fd);
 	close(client);
-	return 0;
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
 }
 
-/* What was closed in one runtime says nothing of waits in another, nor of a stream that first waited outside of any. */
-UNIT_TEST(accept_stream, goes_on_in_another_runtime)
+/* Outside of any runtime: NULL. */
+static void travel(rota_runtime *rt, struct traveller *traveller, rota_fn *fn, int status)
 {
-	struct traveller traveller = { .closes = 0 };
-	rota_runtime *runtimes[2];
+	expect(rt != NULL ? rota_block_on(rt, fn, traveller) : fn(traveller), ==, status);
+}
 
-	traveller.number = plain_far(plain_listen(5, &traveller.port));
-	rota_accept_stream_init(&traveller.stream, traveller.number, 1);
-	call_travelling(&traveller);
-	for (unsigned i = 0; i < 2; i++)
-		expect(rota_runtime_new(&runtimes[i], NULL), ==, 0);
+static void travel_begin(struct traveller *traveller, int number)
+{
+	const int listener = plain_listen(5, &traveller->port);
+
+	traveller->number = number < 0 ? plain_far(listener) : plain_at(listener, number);
+	rota_accept_stream_init(&traveller->stream, traveller->number, 1);
+}
+
+static void travel_end(struct traveller *traveller)
+{
+	rota_accept_stream_stop(&traveller->stream);
+	rota_accept_stream_close(&traveller->stream);
+	close(traveller->number);
+}
+
+/* Each runtime is where the one before it was, as a rule, and has seen other closes. */
+UNIT_TEST(accept_stream, outlives_its_runtime)
+{
+	struct traveller traveller;
+	rota_runtime *rt;
+
+	travel_begin(&traveller, -1);
 	for (unsigned i = 0; i < 4; i++) {
-		traveller.closes = i + 1;
-		expect(rota_block_on(runtimes[i % 2], call_travelling, &traveller), ==, 0);
-		traveller.closes = 0;
-		expect(rota_block_on(runtimes[i % 2], call_travelling, &traveller), ==, 0);
+		expect(rota_runtime_new(&rt, NULL), ==, 0);
+		if (i == 0) {
+			travel(rt, &traveller, close_number, 0);
+			travel_begin(&traveller, traveller.number);
+		}
+		for (unsigned waits = 0; waits < 2; waits++)
+			travel(rt, &traveller, call_travelling, 0);
+		place_runtime_free(rt);
+		travel(NULL, &traveller, call_travelling, 0);
 	}
-	for (unsigned i = 0; i < 2; i++)
-		place_runtime_free(runtimes[i]);
-	rota_accept_stream_stop(&traveller.stream);
-	rota_accept_stream_close(&traveller.stream);
-	close(traveller.number);
+	travel_end(&traveller);
+}
+
+/* Whoever has closed the number, and wherever the stream waits next. */
+UNIT_TEST(accept_stream, closed_in_another_runtime)
+{
+	rota_runtime *places[3] = { NULL };
+	struct traveller traveller, stranger;
+
+	for (unsigned i = 1; i < 3; i++)
+		expect(rota_runtime_new(&places[i], NULL), ==, 0);
+	for (unsigned i = 0; i < 9; i++) {
+		travel_begin(&traveller, -1);
+		for (unsigned waits = 0; waits < 3; waits++)
+			travel(places[waits], &traveller, call_travelling, 0);
+		travel(places[i / 3], &traveller, close_number, 0);
+		travel_begin(&stranger, traveller.number);
+		traveller.port = stranger.port;
+		travel(places[i % 3], &traveller, call_travelling, -ECANCELED);
+		travel(places[i % 3], &stranger, call_travelling, 0);
+		rota_accept_stream_stop(&traveller.stream);
+		rota_accept_stream_close(&traveller.stream);
+		travel_end(&stranger);
+	}
+	for (unsigned i = 1; i < 3; i++)
+		place_runtime_free(places[i]);
 }
 
 /* --- a queue that is full --------------------------------------------------------------------------------------------------- */

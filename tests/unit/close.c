@@ -367,10 +367,10 @@ static void call_under_way_script(const struct place *place)
 
 		plain_pipe(fds);
 		fds[0] = plain_far(fds[0]);
-		closes = rota__call_closes(fds[0]);
+		closes = rota__fd_closes(fds[0]);
 		expect(rota__call_begin(fds[0], closes), ==, true);
 		expect(rota_spawn_blocking(&closer, close_it, fds), ==, 0);
-		expect_eventually(rota__call_closes(fds[0]) != closes);
+		expect_eventually(rota__fd_closes(fds[0]) != closes);
 		usleep(1000); /* as a rule it has met the call by now */
 		expect(fcntl(fds[0], F_GETFD), ==, FD_CLOEXEC);
 		rota__call_end(fds[0]);

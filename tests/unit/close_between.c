@@ -298,7 +298,7 @@ static void refused_script(const struct place *place)
 	(void)place;
 	for (int next = 0; next < NEXTS; next++) {
 		int peer, old_peer, fd = plain_far(open_next((enum next)next, &old_peer));
-		const uint16_t closes = rota__call_closes(fd);
+		const uint16_t closes = rota__fd_closes(fd);
 		struct rota_op op;
 		char byte;
 
@@ -312,7 +312,7 @@ static void refused_script(const struct place *place)
 			expect(pread(fd, &byte, 1, 0) == 1 && byte == 'x', ==, true);
 		if (next != ACCEPT) {
 			fill_in(&op, (enum next)next, fd, &byte);
-			rota__op_goes_on(&op, rota__call_closes(fd));
+			rota__op_goes_on(&op, rota__fd_closes(fd));
 			expect(rota_await(&op.future), ==, 1); /* POLLIN is 1, too */
 		}
 		close(fd);
@@ -325,8 +325,7 @@ static void refused_script(const struct place *place)
 
 UNIT_TEST(close_between, nothing_is_begun)
 {
-	for (unsigned i = 1; i < PLACES_FOR_CALLS; i++)
-		place_run(&place_kinds[i], 0, refused_script, NULL);
+	everywhere(refused_script);
 }
 
 /* --- polls that go on for calls -------------------------------------------------------------------------------------- */

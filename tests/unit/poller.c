@@ -58,7 +58,7 @@ static void begin(struct rota_op *op, int fd, char *byte)
 	rota_op_read(op, fd, byte, 1, -1);
 	op->stage_ = ROTA__OP_STARTED;
 	rota__store(&op->carrier_, poller_here(), RELAXED);
-	op->closes_ = rota__poller_closes(poller_here(), fd);
+	op->closes_ = rota__fd_closes(fd);
 }
 
 /* --- what a close ends -------------------------------------------------------------------------------------------- */
@@ -473,7 +473,7 @@ static void begin_robbed(struct rota_op *op, struct guest *guest)
 	rota_op_accept(op, guest->listener, NULL, NULL);
 	op->stage_ = ROTA__OP_STARTED;
 	rota__store(&op->carrier_, poller_here(), RELAXED);
-	op->closes_ = rota__poller_closes(poller_here(), guest->listener);
+	op->closes_ = rota__fd_closes(guest->listener);
 	rota__io_after_fork_install();
 	expect(rota__sys_call(op)->make(op, true), ==, ROTA__CALL_UNSURE);
 	op->has_turn_ = 1;

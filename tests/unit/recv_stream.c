@@ -408,7 +408,7 @@ static void closed_between_script(const struct place *place)
 
 UNIT_TEST(recv_stream, closed_between_two_waits)
 {
-	everyhow_inside(closed_between_script, 0);
+	everyhow(closed_between_script);
 }
 
 /* --- buffers that run out ----------------------------------------------------------------------------------------------- */

@@ -200,8 +200,8 @@ UNIT_TEST(ring_mail, a_splice_of_what_was_closed)
 
 		expect(rota__closing_init(&closing), ==, 0);
 		prepare_splice(&call, 3, 4);
-		rota__op_goes_on(op, rota__closing_closes(&closing, 4));
-		op->second_closes_ = rota__closing_closes(&closing, 3);
+		rota__op_goes_on(op, rota__fd_closes(4));
+		op->second_closes_ = rota__fd_closes(3);
 		rota_op_close(&closer, side);
 		expect(rota__closing_begin(&closing, &closer), ==, false);
 		expect(rota__closing_enter(&closing, op), ==, side == 5);
