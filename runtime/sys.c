@@ -26,6 +26,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef PIDFD_SELF
+#define PIDFD_SELF (-10000)
+#endif
 
 #define NSEC_PER_SEC 1000000000u
 
@@ -211,9 +214,18 @@ bool rota__sys_has_light_guards(void)
 	return has;
 }
 
-void rota__sys_discard(void *addr, size_t size)
+void rota__sys_discard(const struct iovec ranges[], unsigned n)
 {
-	madvise(addr, size, MADV_DONTNEED);
+	ssize_t done = 0;
+
+	if (n > 1 && rota__fault(ROTA__FAULT_DISCARD) == 0)
+		done = (ssize_t)syscall(SYS_process_madvise, PIDFD_SELF, ranges, (size_t)n, MADV_DONTNEED, 0u);
+	for (unsigned i = 0; i < n; i++) { /* what was not done, all of it where the kernel has no such call */
+		if (done > 0)
+			done -= (ssize_t)ranges[i].iov_len;
+		else
+			madvise(ranges[i].iov_base, ranges[i].iov_len, MADV_DONTNEED);
+	}
 }
 
 static void all_but_faults(sigset_t *ret)

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/uio.h>
 
 #include "atomic_internal.h"
 #include "types.h"
@@ -28,6 +29,7 @@ enum rota__fault_kind {
 	ROTA__FAULT_ALLOC,
 	ROTA__FAULT_MAP,
 	ROTA__FAULT_GUARD,
+	ROTA__FAULT_DISCARD, /* of several ranges by one call: they are discarded one by one */
 	ROTA__FAULT_THREAD,
 	ROTA__FAULT_EVENTFD,
 	ROTA__FAULT_RING,
@@ -88,8 +90,9 @@ void rota__sys_unmap(void *addr, size_t size);
 int rota__sys_guard(void *addr, size_t size, bool light);
 bool rota__sys_has_light_guards(void);
 
-/* Gives the pages back; they read as zero afterwards. */
-void rota__sys_discard(void *addr, size_t size);
+/* Gives the pages of n ranges back; they read as zero afterwards. By one call, since each interrupts all CPUs that run the
+ * process, for longer than all else takes; by one for each range before Linux 6.16, or where a filter forbids it. */
+void rota__sys_discard(const struct iovec ranges[], unsigned n);
 
 /* A joinable thread with every signal blocked that is not its own fault. 0, -EAGAIN, -ENOMEM. */
 int rota__sys_thread(pthread_t *ret, const char *name, void *(*body)(void *), void *arg);

@@ -140,7 +140,7 @@ static void guard_middle_page(bool light)
 	expect(writable(bytes + 2 * page), ==, true);
 	/* Discarded pages read as zero; a guard stays one. */
 	bytes[0] = 7;
-	rota__sys_discard(bytes, page);
+	rota__sys_discard(&(struct iovec){ bytes, page }, 1);
 	expect(bytes[0], ==, 0);
 	expect(writable(bytes + page), ==, false);
 	rota__sys_unmap(map, 3 * page);
@@ -151,6 +151,28 @@ UNIT_TEST(sys, maps_guards_and_discards)
 	guard_middle_page(false);
 	if (rota__sys_has_light_guards())
 		guard_middle_page(true);
+}
+
+/* Every second page, by one call; then by one for each, where there is no such call. */
+UNIT_TEST(sys, discards_several_ranges)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct iovec ranges[4];
+	void *map = NULL;
+
+	expect(rota__sys_map(&map, 8 * page), ==, 0);
+	unsigned char *bytes = map;
+	for (unsigned i = 0; i < 4; i++)
+		ranges[i] = (struct iovec){ bytes + 2 * i * page, page };
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 8; i++)
+			bytes[i * page] = 7;
+		rota__fault_arm(ROTA__FAULT_DISCARD, round, -EPERM);
+		rota__sys_discard(ranges, 4);
+		for (unsigned i = 0; i < 8; i++)
+			expect(bytes[i * page], ==, i % 2 == 0 ? 0 : 7);
+	}
+	rota__sys_unmap(map, 8 * page);
 }
 
 UNIT_TEST(sys, light_guards_split_no_mapping)
