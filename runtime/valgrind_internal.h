@@ -7,12 +7,18 @@
 #ifndef ROTA_RUNTIME_VALGRIND_INTERNAL_H
 #define ROTA_RUNTIME_VALGRIND_INTERNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef ROTA_HAVE_VALGRIND
 
 #include <pthread.h>
 #include <valgrind/valgrind.h>
+
+static inline bool rota__valgrind_runs(void)
+{
+	return RUNNING_ON_VALGRIND != 0;
+}
 
 /* Where fibers' stacks will be. For good: a stack that is unmapped and still known does no harm. */
 static inline void rota__valgrind_stacks(void *base, size_t size)
@@ -40,6 +46,11 @@ static inline void rota__valgrind_thread_stop(unsigned stack)
 }
 
 #else
+
+static inline bool rota__valgrind_runs(void)
+{
+	return false;
+}
 
 static inline void rota__valgrind_stacks(void *base, size_t size)
 {
