@@ -51,20 +51,20 @@ static struct rota__stack *describe(struct rota__stack *stack, struct rota__stac
 	return stack;
 }
 
-/* Of several stacks in order of their addresses, CACHE_MAX at most: those that lie side by side, as those of tasks that were
- * spawned together do, are one range. The guards between them stay, of either kind. */
+/* Of one or more stacks in order of their addresses, CACHE_MAX at most: those that lie side by side, as those of tasks that
+ * were spawned together do, are one range. The guards between them stay, of either kind. */
 static void discard_all(const struct rota__stack_pool *pool, struct rota__stack *const stacks[], unsigned n)
 {
 	struct iovec ranges[CACHE_MAX];
-	unsigned count = 0;
+	unsigned count = 0, i = 0;
 
-	for (unsigned i = 0; i < n;) {
+	do {
 		unsigned char *low = (unsigned char *)(stacks[i] + 1), *high = low; /* ends of the first and the last */
 
 		for (i++; i < n && (unsigned char *)(stacks[i] + 1) == high + slot_size(pool); i++)
 			high += slot_size(pool);
 		ranges[count++] = (struct iovec){ low - pool->stack_size, (size_t)(high - low) + pool->stack_size };
-	}
+	} while (i < n);
 	rota__sys_discard(ranges, count);
 }
 
