@@ -185,7 +185,8 @@ void rota_fork(struct rota_frame *frame, rota_fn *fn, void *arg)
 /* Why a frame was given up; what it was may be over already. */
 static int reason(void)
 {
-	int rc = rota__task_reason(rota__task_current());
+	const rota_task *task = rota__task_current();
+	int rc = rota__task_reason(task, task->shield);
 
 	return rc != 0 ? rc : -ECANCELED;
 }

@@ -59,7 +59,7 @@ void rota__fork_give_up(struct rota__forks *forks, struct rota_fork_base *floor)
 	forks->floor = floor;
 }
 
-/* Whether the task, or a scope that it has open, was cancelled. *ret_floor: the latest frame that was forked outside of
+/* Whether the task, or a scope that it has open, was cancelled, and no shield is between. *ret_floor: the latest frame that was forked outside of
  * that, or NULL. */
 static bool find_floor(const rota_task *task, struct rota_fork_base **ret_floor)
 {
@@ -68,12 +68,12 @@ static bool find_floor(const rota_task *task, struct rota_fork_base **ret_floor)
 	bool found = false;
 
 	*ret_floor = NULL;
-	if (rota__state_cancelled(&task->state))
+	if (task->shield == 0 && rota__state_cancelled(&task->state))
 		return true;
-	if (around != NULL && rota__scope_reason(around) != 0)
+	if (task->shield == 0 && around != NULL && rota__scope_reason(around) != 0)
 		return true;
-	for (const struct rota_scope *scope = extra != NULL ? extra->opened : NULL; scope != NULL;
-	     scope = scope->outer_) {
+	for (const struct rota_scope *scope = extra != NULL ? extra->opened : NULL;
+	     scope != NULL && scope->shields_ >= task->shield; scope = scope->outer_) {
 		if (rota__scope_reason(scope) != 0) {
 			*ret_floor = scope->forked_;
 			found = true;
@@ -95,6 +95,6 @@ void rota__fork_heed_cancel(struct rota__forks *forks)
 		return;
 	/* As long as it is so, each fork comes here. */
 	rota__fork_ask(forks, ROTA__ASKED_CANCEL);
-	if (task->shield == 0 && find_floor(task, &floor))
+	if (find_floor(task, &floor))
 		rota__fork_give_up(forks, floor);
 }

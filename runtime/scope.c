@@ -11,17 +11,17 @@
 #include "sys_internal.h"
 #include "waitlist_internal.h"
 
-int rota__task_reason(const rota_task *task)
+int rota__task_reason(const rota_task *task, unsigned shields)
 {
 	const struct rota__extra *extra = rota__task_extra(task);
 	const struct rota_scope *scope = extra != NULL ? extra->opened : NULL;
 	int reason = 0;
 
-	if (rota__state_cancelled(&task->state))
+	if (shields == 0 && rota__state_cancelled(&task->state))
 		return -ECANCELED;
-	for (; scope != NULL && reason == 0; scope = scope->outer_)
+	for (; scope != NULL && scope->shields_ >= shields && reason == 0; scope = scope->outer_)
 		reason = rota__scope_reason(scope);
-	scope = rota__task_scope(task);
+	scope = shields == 0 ? rota__task_scope(task) : NULL;
 	return reason == 0 && scope != NULL ? rota__scope_reason(scope) : reason;
 }
 
@@ -99,10 +99,10 @@ static void stop(struct rota_scope *scope, int reason)
 	rota__wake_batch_submit(&batch);
 }
 
-/* The task's, after it has taken ASKED back: is there still a reason to stop? */
+/* The task's, after it has taken ASKED back: is there still a reason to stop, now or when it leaves its shields? */
 static void look_again(rota_task *task)
 {
-	if (rota__task_reason(task) != 0 && rota__state_ask(&task->state) == ROTA__WAKE_SUBMIT)
+	if (rota__task_reason(task, 0) != 0 && rota__state_ask(&task->state) == ROTA__WAKE_SUBMIT)
 		rota__task_submit(task); /* never: it runs */
 }
 
@@ -112,6 +112,15 @@ void rota__scope_forget_reason(rota_task *task)
 		return; /* it has still to look */
 	rota__state_unask(&task->state);
 	look_again(task);
+}
+
+void rota__scope_unshield(rota_task *task)
+{
+	const struct rota__extra *extra = rota__task_extra(task);
+	struct rota_scope *scope = extra != NULL ? extra->opened : NULL;
+
+	for (; scope != NULL && scope->shields_ > task->shield; scope = scope->outer_)
+		scope->shields_ = task->shield;
 }
 
 /* Apart, as it is done once, and by those alone that wait. */
@@ -136,7 +145,7 @@ int rota__task_look(rota_task *task)
 		if (!rota__state_asked(&task->state))
 			return 0; /* nor is it if the reason comes at this moment: it would be gone at the next look */
 	}
-	return rota__task_reason(task);
+	return rota__task_reason(task, task->shield);
 }
 
 void rota_scope_cancel(struct rota_scope *scope)
@@ -147,13 +156,14 @@ void rota_scope_cancel(struct rota_scope *scope)
 void rota__scope_pass_on(rota_task *task)
 {
 	const struct rota__extra *extra = rota__task_extra(task);
-	int reason = rota__task_reason(task);
+	struct rota_scope *scope = extra != NULL ? extra->opened : NULL;
+	const int reason = rota__task_reason(task, task->shield);
 
-	for (struct rota_scope *scope = extra != NULL ? extra->opened : NULL; scope != NULL; scope = scope->outer_) {
+	for (; scope != NULL; scope = scope->outer_) {
 		if (rota__scope_reason(scope) == 0)
 			stop(scope, reason);
-		else if (!rota__state_cancelled(&task->state))
-			return; /* it comes from here: what is further out goes on */
+		else if (task->shield > 0 || !rota__state_cancelled(&task->state))
+			return; /* it comes from here: what is further out, and outside of shields, goes on */
 	}
 }
 
@@ -274,6 +284,7 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	rota__store(&scope->reason_, 0, RELAXED); /* nobody else knows the scope yet */
 	rota__store(&scope->closing_, 0, RELAXED);
 	scope->shared_ = scope->timed_ = scope->unfiled_ = false;
+	scope->shields_ = task->shield;
 	scope->forked_ = rota__fork_latest();
 	extra->opened = scope;
 	if (attr->timeout_ns != 0)

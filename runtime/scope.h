@@ -19,7 +19,8 @@
  * The first child that fails (a negative status) cancels the others, and rota_scope_close returns its status. A scope
  * that is cancelled, by a failure, by rota_scope_cancel or by its timeout, ends every wait inside of it, the opener's
  * and the children's: with -ETIMEDOUT when the time was over, else with -ECANCELED; sticky, until it is closed. A
- * scope ends in the same way when its opener is cancelled, or a scope around it. Shields hold as ever.
+ * scope ends in the same way when its opener is cancelled, or a scope around it. A shield holds against all of that, save
+ * against a scope that was opened behind it: so cleanup may be given a time of its own.
  *
  * A child that has ended costs memory until rota_scope_next has told its status, or the scope is closed. A server whose
  * scope stays open for long takes ROTA_SCOPE_FORGET.
@@ -63,6 +64,7 @@ struct rota_scope {
 	struct rota_atomic_u32 reason_;  /* the errno that waits inside end with; 0: not cancelled */
 	struct rota_atomic_u32 closing_; /* the opener waits for all, or is about to */
 	bool shared_, timed_, unfiled_;
+	uint16_t shields_;              /* of the opener's, those around the scope */
 	struct rota_fork_base *forked_; /* the opener's latest fork outside */
 	uint64_t opened_at_;            /* with a timeout */
 	struct rota_timer timer_;

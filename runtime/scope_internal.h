@@ -12,7 +12,9 @@
  * that finds ASKED looks through its open scopes and the one it is a child of for a reason: it reads them while they
  * stand, its own because it closes them itself, its parent because that waits for it. The opener clears ASKED when it
  * closes a scope, then looks again: whoever cancels an outer scope stores the reason first and sets the bit after it, so
- * one of the two sees the other. Jobs of the blocking pool are taken out of its queue, without the lock; children that
+ * one of the two sees the other. Behind a shield a task looks through the scopes alone that it opened behind it as well:
+ * each knows how many shields are around it, at most as many as around one further in. ASKED stays as long as there is any
+ * reason, seen or not. Jobs of the blocking pool are taken out of its queue, without the lock; children that
  * were told stand at the list's end.
  *
  * The list is there to tell those that wait. So a child is spawned UNLISTED and with ASKED set: its first look for a
@@ -78,8 +80,11 @@ void rota__scope_leave(rota_task *task);
 /* The child of `scope` has ended; the scope may now. Takes the scope's reference over. */
 void rota__scope_ended(struct rota_scope *scope, rota_task *task);
 
-/* Before the waits of a cancelled task end: its open scopes end too. */
+/* Before the waits of a cancelled task end: its open scopes end too, those that no shield is between. */
 void rota__scope_pass_on(rota_task *task);
+
+/* The task has left a shield: the scopes that it opened behind it, and has not closed, are behind it no more. */
+void rota__scope_unshield(rota_task *task);
 
 /* The task has left a scope that was cancelled: it need not look for a reason any more, unless there is another. */
 void rota__scope_forget_reason(rota_task *task);

@@ -277,6 +277,7 @@ void rota_shield_leave(void)
 		return;
 	}
 	task->shield--;
+	rota__scope_unshield(task);
 }
 
 int rota_yield(void)
@@ -293,7 +294,7 @@ int rota_yield(void)
 		return -EDEADLK;
 	}
 	if (rota__task_cancelled(task))
-		return rota__task_reason(task);
+		return rota__task_reason(task, task->shield);
 	rota__worker_yield(worker);
 	return 0;
 }

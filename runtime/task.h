@@ -88,10 +88,9 @@ ROTA_API int rota_cancel(rota_task *task);
  * waits. */
 ROTA_API bool rota_cancelled(void);
 
-/* Between the two, waits of the calling fiber ignore cancellation, so that cleanup may wait; and the time limits of scopes,
- * those of scopes that are opened in between, too: what must not wait for ever has a deadline of its own (`..._until`), or
- * a timer beside it (rota_await_any). They nest. Leaving one that was not entered is reported (debug builds abort). Outside of
- * tasks they do nothing. Never wait. */
+/* Between the two, waits of the calling fiber ignore cancellation, and what the scopes around them come to, so that cleanup may
+ * wait. A scope that is opened in between has its time limit, and can be cancelled: so cleanup need not wait for ever. They nest.
+ * Leaving one that was not entered is reported (debug builds abort). Outside of tasks they do nothing. Never wait. */
 ROTA_API void rota_shield_enter(void);
 ROTA_API void rota_shield_leave(void);
 

@@ -157,10 +157,10 @@ void rota__spawn_discard(struct rota__worker *worker, rota_task *task);
 /* The task that the calling thread runs, or NULL. */
 rota_task *rota__task_current(void);
 
-/* Why waits of the task must end: -ECANCELED, -ETIMEDOUT; 0: they need not. A shield aside. By the one who runs it. */
-int rota__task_reason(const rota_task *task);
+/* Why waits of the task behind so many shields must end: -ECANCELED, -ETIMEDOUT; 0: they need not. By the one who runs it. */
+int rota__task_reason(const rota_task *task, unsigned shields);
 
-/* The same, once ASKED was seen. The child of a scope is from now on told when that is cancelled. */
+/* The same behind the task's shields, once ASKED was seen. The child of a scope is from now on told when that is cancelled. */
 int rota__task_look(rota_task *task);
 
 /* rota_cancelled, without a look at the clock. */
@@ -175,7 +175,7 @@ static inline bool rota__task_may_wait(const rota_task *task)
 /* Whether waits of the task must end. By the one who runs it. */
 static inline bool rota__task_cancelled(rota_task *task)
 {
-	return __builtin_expect(rota__state_asked(&task->state), 0) && task->shield == 0 && rota__task_look(task) != 0;
+	return __builtin_expect(rota__state_asked(&task->state), 0) && rota__task_look(task) != 0;
 }
 
 #endif

@@ -112,7 +112,7 @@ static int future_status(const rota_task *task)
 	int status = task->future->status;
 	bool told = status == -ECANCELED && task->flags & ROTA__TASK_CANCEL_TOLD;
 
-	return told ? rota__task_reason(task) : status;
+	return told ? rota__task_reason(task, 0) : status;
 }
 
 /* Asks the root to stop, once. */

@@ -620,24 +620,173 @@ TASK_TEST(scope, a_shield_holds_against_scopes)
 	expect(rc == 0 ? s.after : rc, ==, -ETIMEDOUT); /* the time may have been over before the spawn */
 }
 
-TASK_TEST(scope, a_shield_holds_against_a_scope_behind_it)
+/* --- a scope that was opened behind a shield ---------------------------------------------------------------------------- */
+
+static int nap(void *arg)
 {
-	struct rota_notify never = ROTA_NOTIFY_INIT;
-	struct rota_notify_op wait;
+	(void)arg;
+	return rota_sleep(ROTA_MS(1));
+}
+
+/* The task is to stop: it says good-bye, for as long as it gives itself. */
+static int clean_up_in_time(void *arg)
+{
+	const int reason = rota_sleep_until(ROTA_NEVER);
+	struct rota_scope around, scope;
+
+	(void)arg;
+	rota_shield_enter();
+	expect(rota_scope_open(&around, 0), ==, 0);
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, nap, NULL), ==, 0);
+	expect(rota_scope_close(&scope), ==, 0); /* what came from outside has not come here */
+	expect(rota_scope_open(&scope, ROTA_MS(1)), ==, 0);
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ETIMEDOUT);
+	expect(rota_cancelled(), ==, true);
+	expect(rota_scope_spawn(&scope, NULL, nap, NULL), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+	expect(rota_cancelled(), ==, false);
+	expect(rota_sleep(ROTA_MS(1)), ==, 0); /* nor has what is further in come here */
+	expect(rota_scope_close(&around), ==, 0);
+	rota_shield_leave();
+	expect(rota_cancelled(), ==, true);
+	expect(rota_yield(), ==, reason);
+	return reason;
+}
+
+TASK_TEST(scope, cleanup_may_have_a_time_limit)
+{
+	rota_task *task = unit_spawn(clean_up_in_time, NULL);
 	struct rota_scope scope;
-	struct rota_timer timer;
+
+	unit_until_resting(task);
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, &task, clean_up_in_time, NULL), ==, 0);
+	unit_until_resting(task);
+	rota_scope_cancel(&scope);
+	expect(rota_scope_close(&scope), ==, -ECANCELED);
+	unit_expect_join(task, -ECANCELED);
+
+	expect(rota_scope_open(&scope, ROTA_MS(1)), ==, 0);
+	expect(clean_up_in_time(NULL), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
+}
+
+/* The time of the scope that is opened behind it runs out first, then the other's; the cancel of the task comes in between. */
+static int clean_up_at_leisure(void *arg)
+{
+	struct rota_scope around, within;
+
+	expect(rota_scope_open(&around, 0), ==, 0);
+	rota_shield_enter();
+	expect(rota_scope_open(&within, ROTA_MS(1)), ==, 0);
+	unit_event_set(arg);
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ETIMEDOUT);
+	rota_scope_cancel(&around);
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&within), ==, -ETIMEDOUT);
+	expect(rota_sleep(ROTA_MS(1)), ==, 0);
+	rota_shield_leave();
+	expect(rota_yield(), ==, -ECANCELED);
+	expect(rota_scope_close(&around), ==, 0);
+	return rota_sleep_until(ROTA_NEVER);
+}
+
+TASK_TEST(scope, what_is_behind_a_shield_passes_nothing_on)
+{
+	struct unit_event begun = { .cancelled = false };
+	rota_task *task = unit_spawn(clean_up_at_leisure, &begun);
+
+	expect(unit_event_wait(&begun), ==, 0);
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+}
+
+TASK_TEST(scope, a_second_shield_holds_against_what_is_behind_the_first)
+{
+	struct rota_scope outer, inner;
+
+	rota_shield_enter();
+	expect(rota_scope_open(&outer, ROTA_MS(1)), ==, 0);
+	rota_shield_enter();
+	expect(rota_sleep(ROTA_MS(5)), ==, 0);
+	expect(rota_scope_open(&inner, 0), ==, 0);
+	expect(rota_scope_spawn(&inner, NULL, nap, NULL), ==, 0);
+	expect(rota_scope_close(&inner), ==, 0);
+	rota_shield_leave();
+	expect(rota_scope_open(&inner, 0), ==, 0); /* ends as what is around it */
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&inner), ==, -ETIMEDOUT);
+	expect(rota_scope_close(&outer), ==, -ETIMEDOUT);
+	rota_shield_leave();
+	expect(rota_sleep(ROTA_MS(1)), ==, 0);
+}
+
+/* It is not behind the next one. */
+TASK_TEST(scope, a_shield_may_be_left_before_what_was_opened_behind_it)
+{
+	struct rota_scope scope;
 
 	rota_shield_enter();
 	expect(rota_scope_open(&scope, ROTA_MS(1)), ==, 0);
+	rota_shield_leave();
+	rota_shield_enter();
 	expect(rota_sleep(ROTA_MS(5)), ==, 0);
-	rota_notify_wait_init(&wait, &never);
-	rota_timer_init(&timer, rota_now() + ROTA_MS(1));
-	expect(ROTA_AWAIT_ANY(NULL, &wait.future, &timer.future), ==, 0);
-	expect(wait.future.status, ==, -ECANCELED);
 	rota_shield_leave();
 	expect(rota_sleep_until(ROTA_NEVER), ==, -ETIMEDOUT);
 	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
 }
+
+static int count(size_t begin, size_t end, void *arg)
+{
+	rota__fetch_add((struct rota_atomic_u32 *)arg, (uint32_t)(end - begin), RELAXED);
+	return 0;
+}
+
+/* Loops are given up for the same reasons as waits. */
+static int loop_behind_a_shield(void *arg)
+{
+	struct rota_atomic_u32 counted = { 0 };
+	struct rota_scope scope;
+
+	(void)arg;
+	expect(rota_sleep_until(ROTA_NEVER), ==, -ECANCELED);
+	expect(rota_parallel_for(0, 100, 1, count, &counted), ==, -ECANCELED);
+	rota__store(&counted, 0, RELAXED);
+	rota_shield_enter();
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_parallel_for(0, 100, 1, count, &counted), ==, 0);
+	expect(rota__load(&counted, RELAXED), ==, 100);
+	rota_scope_cancel(&scope);
+	expect(rota_parallel_for(0, 100, 1, count, &counted), ==, -ECANCELED);
+	expect(rota__load(&counted, RELAXED), <, 200);
+	expect(rota_scope_close(&scope), ==, 0);
+	rota__store(&counted, 0, RELAXED);
+	expect(rota_parallel_for(0, 100, 1, count, &counted), ==, 0);
+	expect(rota__load(&counted, RELAXED), ==, 100);
+	rota_shield_leave();
+	return 0;
+}
+
+TASK_TEST(scope, loops_heed_a_scope_behind_a_shield)
+{
+	struct rota_scope scope;
+	rota_task *task = unit_spawn(loop_behind_a_shield, NULL);
+
+	unit_until_resting(task);
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, 0);
+	expect(rota_scope_open(&scope, 0), ==, 0);
+	expect(rota_scope_spawn(&scope, NULL, loop_behind_a_shield, NULL), ==, 0);
+	rota_scope_cancel(&scope);
+	expect(loop_behind_a_shield(NULL), ==, 0);
+	expect(rota_scope_close(&scope), ==, 0);
+}
+
+/* --- late waits, and looks ---------------------------------------------------------------------------------------------- */
 
 /* Its first waits are shielded, and a scope of its own comes and goes: none of that makes it miss what comes later. */
 static int shielded_at_first(void *arg)
