@@ -79,18 +79,6 @@ void rota__stack_pool_init(struct rota__stack_pool *pool, size_t stack_size, uns
 	pool->reserved = (size_t)caches * CACHE_MAX;
 }
 
-void rota__stack_pool_deinit(struct rota__stack_pool *pool)
-{
-	while (pool->slabs != NULL) {
-		struct rota__stack_slab *slab = pool->slabs;
-
-		pool->slabs = slab->next;
-		rota__sys_unmap(slab->base, SLAB_STACKS * slot_size(pool));
-		rota__free(slab, sizeof(*slab), ROTA__CACHE_LINE);
-	}
-	pool->clean = NULL;
-}
-
 static int slab_map(struct rota__stack_pool *pool, struct rota__stack_slab *slab)
 {
 	const size_t size = SLAB_STACKS * slot_size(pool);
@@ -334,13 +322,70 @@ void rota__stack_cache_flush(struct rota__stack_pool *pool, struct rota__stack_c
 	cache->credit = 0;
 }
 
+/* --- of other sizes ------------------------------------------------------------------------------------------------- */
+
+static void unmap(const struct rota__stack_pool *pool, struct rota__stack *stack)
+{
+	rota__sys_unmap((unsigned char *)stack->limit - pool->guard_size, pool->guard_size + stack->size);
+}
+
+static struct rota__stack *take_kept_locked(struct rota__stack_pool *pool, unsigned i)
+{
+	struct rota__stack *stack = pool->kept[i];
+
+	pool->kept_count--;
+	pool->kept_bytes -= pool->guard_size + stack->size;
+	memmove(&pool->kept[i], &pool->kept[i + 1], (pool->kept_count - i) * sizeof(pool->kept[0]));
+	return stack;
+}
+
+/* The latest of that size, or NULL. */
+static struct rota__stack *take_kept(struct rota__stack_pool *pool, size_t size)
+{
+	struct rota__stack *stack = NULL;
+
+	rota__spin_lock(&pool->lock);
+	for (unsigned i = pool->kept_count; i > 0 && stack == NULL; i--) {
+		if (pool->kept[i - 1]->size == size)
+			stack = take_kept_locked(pool, i - 1);
+	}
+	rota__spin_unlock(&pool->lock);
+	return stack;
+}
+
+/* Unmaps the oldest until there is room for a mapping of so many bytes, and for one more: the lock is held again then. */
+static void make_room_locked(struct rota__stack_pool *pool, size_t bytes)
+{
+	while (pool->kept_count == ROTA__STACK_KEPT_MAX ||
+	       (pool->kept_count > 0 && pool->kept_bytes + bytes > ROTA__STACK_KEPT_BYTES)) {
+		struct rota__stack *oldest = take_kept_locked(pool, 0);
+
+		rota__spin_unlock(&pool->lock);
+		unmap(pool, oldest);
+		rota__spin_lock(&pool->lock);
+	}
+}
+
+static void unmap_kept(struct rota__stack_pool *pool)
+{
+	rota__spin_lock(&pool->lock);
+	make_room_locked(pool, ROTA__STACK_KEPT_BYTES);
+	rota__spin_unlock(&pool->lock);
+}
+
 int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, size_t size)
 {
 	const size_t page = pool->guard_size;
+	struct rota__stack *kept;
 	void *base;
 	int rc;
 
 	size = (size + page - 1) & ~(page - 1);
+	kept = take_kept(pool, size);
+	if (kept != NULL) {
+		*ret = kept;
+		return 0;
+	}
 	rc = rota__sys_map(&base, page + size);
 	if (rc < 0)
 		return rc;
@@ -355,7 +400,32 @@ int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, siz
 
 void rota__stack_free(struct rota__stack_pool *pool, struct rota__stack *stack)
 {
-	rota__sys_unmap((unsigned char *)stack->limit - pool->guard_size, pool->guard_size + stack->size);
+	const size_t bytes = pool->guard_size + stack->size;
+
+	if (bytes > ROTA__STACK_KEPT_BYTES) {
+		unmap(pool, stack);
+		return;
+	}
+	rota__spin_lock(&pool->lock);
+	make_room_locked(pool, bytes);
+	pool->kept[pool->kept_count++] = stack;
+	pool->kept_bytes += bytes;
+	rota__spin_unlock(&pool->lock);
+}
+
+/* --- giving back ------------------------------------------------------------------------------------------------------ */
+
+void rota__stack_pool_deinit(struct rota__stack_pool *pool)
+{
+	while (pool->slabs != NULL) {
+		struct rota__stack_slab *slab = pool->slabs;
+
+		pool->slabs = slab->next;
+		rota__sys_unmap(slab->base, SLAB_STACKS * slot_size(pool));
+		rota__free(slab, sizeof(*slab), ROTA__CACHE_LINE);
+	}
+	pool->clean = NULL;
+	unmap_kept(pool);
 }
 
 /* Takes stacks with pages that nobody has reserved, and reserves them; returns how many, at most CACHE_MAX. */
@@ -381,6 +451,7 @@ void rota__stack_pool_trim(struct rota__stack_pool *pool)
 
 	while ((n = take_dirty(pool, dirty)) > 0)
 		put_discarded(pool, dirty, n, n);
+	unmap_kept(pool);
 }
 
 size_t rota__stack_pool_bytes(struct rota__stack_pool *pool)

@@ -11,12 +11,18 @@
  * A free stack keeps its touched pages, hot for the next fiber, until the pool holds more than KEEP_DIRTY of them. Of the
  * others, which are only address space, a slab has a bit each.
  *
+ * A stack of another size is a mapping of its own. To map one and unmap it again takes a hundred times as long as to spawn a task
+ * and join it, so the latest that were given back are kept, with their pages.
+ *
  * The pool's lock is a spin lock, so slabs are mapped, pages discarded and first touched without it.
  */
 #ifndef ROTA_RUNTIME_STACK_INTERNAL_H
 #define ROTA_RUNTIME_STACK_INTERNAL_H
 
 #include "atomic_internal.h"
+
+#define ROTA__STACK_KEPT_MAX 32u
+#define ROTA__STACK_KEPT_BYTES ((size_t)16 << 20)
 
 struct rota__forks;
 struct rota__stack_slab;
@@ -42,6 +48,9 @@ struct rota__stack_pool {
 	size_t reserved;                /* of them, set aside */
 	struct rota__stack *dirty;      /* free, with touched pages */
 	size_t dirty_count;
+	struct rota__stack *kept[ROTA__STACK_KEPT_MAX]; /* of other sizes, free, oldest first */
+	unsigned kept_count;
+	size_t kept_bytes; /* theirs, guards included */
 };
 
 /* What a worker keeps for itself, less one. */
@@ -110,11 +119,11 @@ static inline void rota__stack_release(struct rota__stack_pool *pool, struct rot
 /* Gives stacks and reservations of a cache back. */
 void rota__stack_cache_flush(struct rota__stack_pool *pool, struct rota__stack_cache *cache);
 
-/* A stack of another size, a mapping of its own. 0, -ENOMEM. */
+/* A stack of another size. 0, -ENOMEM. */
 int rota__stack_new(struct rota__stack **ret, struct rota__stack_pool *pool, size_t size);
 void rota__stack_free(struct rota__stack_pool *pool, struct rota__stack *stack);
 
-/* Discards the pages of all free stacks. */
+/* Discards the pages of all free stacks, and unmaps those of other sizes. */
 void rota__stack_pool_trim(struct rota__stack_pool *pool);
 size_t rota__stack_pool_bytes(struct rota__stack_pool *pool);
 

@@ -136,6 +136,63 @@ UNIT_TEST(stack, of_another_size_has_a_guard_below)
 	expect(unit_mappings(), <=, before + 4); /* the C library's own, at the most */
 }
 
+static struct rota__stack *new_of(size_t size)
+{
+	struct rota__stack *stack = NULL;
+
+	expect(rota__stack_new(&stack, &pool, size), ==, 0);
+	return stack;
+}
+
+UNIT_TEST(stack, of_another_size_is_kept)
+{
+	struct rota__stack *stack, *other, *again;
+
+	init();
+	stack = new_of(100000);
+	other = new_of(50000);
+	memset(bottom(stack), 1, 100);
+	rota__stack_free(&pool, other);
+	rota__stack_free(&pool, stack);
+	rota__fault_arm(ROTA__FAULT_MAP, 1, -ENOMEM);
+	again = new_of(100000);
+	expect_pointer(again, ==, stack);
+	expect_whole_and_guarded(again, (100000 + page_size() - 1) & ~(page_size() - 1));
+	expect(rota__stack_new(&stack, &pool, 100000), ==, -ENOMEM); /* there was one */
+	expect_pointer(new_of(50000), ==, other);
+	rota__stack_free(&pool, again);
+	rota__stack_free(&pool, other);
+	deinit();
+}
+
+/* So many, and so much address space, the latest of all; what is larger is not, and takes nobody's place. */
+UNIT_TEST(stack, of_another_size_are_not_all_kept)
+{
+	static const size_t sizes[] = { 20000, 1 << 20, 10 << 20 };
+	const unsigned before = unit_mappings();
+
+	init();
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned n = 0; n < 50; n++)
+			stacks[n] = new_of(sizes[i]);
+		for (unsigned n = 0; n < 50; n++) {
+			rota__stack_free(&pool, stacks[n]);
+			expect_pointer(pool.kept[pool.kept_count - 1], ==, stacks[n]);
+			expect(pool.kept_count, <=, ROTA__STACK_KEPT_MAX);
+			expect(pool.kept_bytes, <=, ROTA__STACK_KEPT_BYTES);
+		}
+	}
+	expect(pool.kept_count, ==, 1);
+	rota__stack_free(&pool, new_of(ROTA__STACK_KEPT_BYTES));
+	expect(pool.kept_count, ==, 1);
+	rota__stack_pool_trim(&pool);
+	expect(pool.kept_count, ==, 0);
+	expect(pool.kept_bytes, ==, 0);
+	rota__stack_free(&pool, new_of(20000));
+	deinit();
+	expect(unit_mappings(), <=, before + 4); /* the C library's own, at the most */
+}
+
 UNIT_TEST(stack, sizes_are_whole_pages)
 {
 	rota__stack_pool_init(&pool, 10000, 1);
