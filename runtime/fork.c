@@ -182,15 +182,6 @@ void rota_fork(struct rota_frame *frame, rota_fn *fn, void *arg)
 	rota_fork_push(rota_forks_self(), &frame->base_, run_frame);
 }
 
-/* Why a frame was given up; what it was may be over already. */
-static int reason(void)
-{
-	const rota_task *task = rota__task_current();
-	int rc = rota__task_reason(task, task->shield);
-
-	return rc != 0 ? rc : -ECANCELED;
-}
-
 int rota_fork_join(struct rota_frame *frame)
 {
 	struct rota_forks *forks = rota_forks_self();
@@ -203,7 +194,7 @@ int rota_fork_join(struct rota_frame *frame)
 	case ROTA_FORK_RUN:
 		return frame->fn_(frame->arg_);
 	case ROTA_FORK_SKIPPED:
-		return reason();
+		return rota__task_told_reason(rota__task_current());
 	case ROTA_FORK_DONE:
 		break;
 	}

@@ -59,8 +59,8 @@ void rota__fork_give_up(struct rota__forks *forks, struct rota_fork_base *floor)
 	forks->floor = floor;
 }
 
-/* Whether the task, or a scope that it has open, was cancelled, and no shield is between. *ret_floor: the latest frame that was forked outside of
- * that, or NULL. */
+/* Whether the task, or a scope that it has open, was cancelled, and no shield is between. *ret_floor: the latest frame that
+ * was forked outside of that, or NULL. */
 static bool find_floor(const rota_task *task, struct rota_fork_base **ret_floor)
 {
 	const struct rota__extra *extra = rota__task_extra(task);

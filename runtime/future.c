@@ -84,7 +84,7 @@ static inline int fiber_await(rota_task *task, struct rota_future *future)
 				told = tell_cancelled(task, future);
 		} while (fiber_poll(future, &cx, &left) == ROTA_PENDING);
 	}
-	return told && future->status == -ECANCELED ? rota__task_reason(task, task->shield) : future->status;
+	return told && future->status == -ECANCELED ? rota__task_told_reason(task) : future->status;
 }
 
 static int thread_await(struct rota_future *future)

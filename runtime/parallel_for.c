@@ -18,9 +18,8 @@ size_t rota__parallel_grain(size_t n)
 int rota__parallel_reason(void)
 {
 	const rota_task *task = rota__task_current();
-	int rc = task != NULL ? rota__task_reason(task, task->shield) : 0;
 
-	return rc != 0 ? rc : -ECANCELED;
+	return task != NULL ? rota__task_told_reason(task) : -ECANCELED;
 }
 
 struct loop {

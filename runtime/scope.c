@@ -25,6 +25,15 @@ int rota__task_reason(const rota_task *task, unsigned shields)
 	return reason == 0 && scope != NULL ? rota__scope_reason(scope) : reason;
 }
 
+int rota__task_told_reason(const rota_task *task)
+{
+	int reason = rota__task_reason(task, task->shield);
+
+	if (reason == 0)
+		reason = rota__task_reason(task, 0);
+	return reason != 0 ? reason : -ECANCELED;
+}
+
 /* --- children; with the lock held ------------------------------------------------------------------------------ */
 
 static void link_child(struct rota_scope *scope, rota_task *child)

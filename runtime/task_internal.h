@@ -163,6 +163,9 @@ int rota__task_reason(const rota_task *task, unsigned shields);
 /* The same behind the task's shields, once ASKED was seen. The child of a scope is from now on told when that is cancelled. */
 int rota__task_look(rota_task *task);
 
+/* Why something ended that was told to: never 0. The shields may be others than when it was told, and what it was may be over. */
+int rota__task_told_reason(const rota_task *task);
+
 /* rota_cancelled, without a look at the clock. */
 bool rota__cancelled(void);
 

@@ -740,6 +740,38 @@ TASK_TEST(scope, a_shield_may_be_left_before_what_was_opened_behind_it)
 	expect(rota_scope_close(&scope), ==, -ETIMEDOUT);
 }
 
+/* Ends behind a shield, which it leaves to who awaits it, once it was told to. */
+static rota_poll shielding_poll(struct rota_future *self, struct rota_context *cx)
+{
+	(void)cx;
+	if (self->status == 0)
+		return ROTA_PENDING;
+	rota_shield_enter();
+	return ROTA_READY;
+}
+
+static void shielding_cancel(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+TASK_TEST(scope, a_shield_that_is_entered_at_the_end_of_a_wait_hides_no_reason)
+{
+	static const struct rota_future_ops ops = { shielding_poll, shielding_cancel, "shielding" };
+	struct rota_future future;
+	struct rota_scope scope;
+
+	for (int limit = 0; limit < 2; limit++) {
+		expect(rota_scope_open(&scope, limit ? ROTA_MS(1) : 0), ==, 0);
+		if (!limit)
+			rota_scope_cancel(&scope);
+		rota_future_init(&future, &ops);
+		expect(rota_await(&future), ==, limit ? -ETIMEDOUT : -ECANCELED);
+		rota_shield_leave();
+		expect(rota_scope_close(&scope), ==, limit ? -ETIMEDOUT : 0);
+	}
+}
+
 static int count(size_t begin, size_t end, void *arg)
 {
 	rota__fetch_add((struct rota_atomic_u32 *)arg, (uint32_t)(end - begin), RELAXED);
