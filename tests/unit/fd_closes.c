@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sys/wait.h>
 
+#include "../../io/carrier_internal.h"
 #include "../../io/fd.h"
 #include "../../io/op.h"
 #include "places.h"
@@ -32,6 +33,26 @@ static void count_script(const struct place *place)
 UNIT_TEST(fd_closes, count_everywhere)
 {
 	everyhow(count_script);
+}
+
+/* In place, by whoever began before the close; also outside of any runtime. */
+static void call_script(const struct place *place)
+{
+	const int fd = number_of_a_file();
+	const uint16_t before = rota__fd_closes(fd);
+
+	(void)place;
+	expect(rota__call_begin(fd, before), ==, true);
+	rota__call_end(fd);
+	expect(rota_close(fd), ==, 0);
+	expect(rota__call_begin(fd, before), ==, false);
+	expect(rota__call_begin(fd, rota__fd_closes(fd)), ==, true);
+	rota__call_end(fd);
+}
+
+UNIT_TEST(fd_closes, are_seen_by_calls)
+{
+	everyhow(call_script);
 }
 
 UNIT_TEST(fd_closes, of_what_is_no_number)
