@@ -175,6 +175,34 @@ UNIT_TEST(sys, discards_several_ranges)
 	rota__sys_unmap(map, 8 * page);
 }
 
+/* Whichever of them is not mapped, the others are: the one call ends there, having done some, or none. */
+UNIT_TEST(sys, discards_all_ranges_but_one_that_cannot_be)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct iovec ranges[4];
+
+	for (unsigned gone = 0; gone < 4; gone++) {
+		void *map = NULL;
+
+		expect(rota__sys_map(&map, 8 * page), ==, 0);
+		unsigned char *bytes = map;
+		for (unsigned i = 0; i < 4; i++) {
+			ranges[i] = (struct iovec){ bytes + 2 * i * page, page };
+			bytes[2 * i * page] = 7;
+		}
+		rota__sys_unmap(bytes + 2 * gone * page, page);
+		rota__sys_discard(ranges, 4);
+		for (unsigned i = 0; i < 4; i++) {
+			if (i != gone)
+				expect(bytes[2 * i * page], ==, 0);
+		}
+		for (unsigned i = 0; i < 8; i++) {
+			if (i != 2 * gone)
+				rota__sys_unmap(bytes + i * page, page);
+		}
+	}
+}
+
 UNIT_TEST(sys, light_guards_split_no_mapping)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
