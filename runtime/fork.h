@@ -27,8 +27,8 @@
  *  - What a local task (rota_spawn_local) forks stays on its thread.
  *  - Task-local values (local.h) are the task's: a frame that was taken does not see its forker's.
  *  - Outside of tasks (plain threads, blocking jobs) everything runs at its join, on the caller.
- *  - Cancellation: once the calling task is cancelled, or a scope that it has open, and not inside
- *    rota_shield_enter/leave, its next fork (one soon after, if the cancel came in the middle of a fork) gives up what
+ *  - Cancellation: once the calling task is cancelled, or a scope that it has open, and no shield (task.h) is between, its
+ *    next fork (one soon after, if the cancel came in the middle of a fork) gives up what
  *    it has forked inside of that and has not started, and cancels what has been taken, waits and all. So does a join
  *    that has to wait. The join of a frame that was given up returns -ECANCELED or -ETIMEDOUT, as waits do (a typed
  *    one, zero). Direct calls are not affected.

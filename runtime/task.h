@@ -84,8 +84,8 @@ ROTA_API void rota_detach(rota_task *task);
  */
 ROTA_API int rota_cancel(rota_task *task);
 
-/* Whether the calling task was asked to stop (a shield hides it), or the calling blocking job. false elsewhere. Never
- * waits. */
+/* Whether the calling task was asked to stop, or a scope that it is in was cancelled (a shield hides what is outside of it), or
+ * the calling blocking job was asked. false elsewhere. Never waits. */
 ROTA_API bool rota_cancelled(void);
 
 /* Between the two, waits of the calling fiber ignore cancellation, and what the scopes around them come to, so that cleanup may
