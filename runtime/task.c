@@ -278,6 +278,8 @@ void rota_shield_leave(void)
 	}
 	task->shield--;
 	rota__scope_unshield(task);
+	if (task->kind == ROTA__TASK_FUTURE && !(task->flags & ROTA__TASK_CANCEL_TOLD) && rota__task_cancelled(task))
+		rota__worker_self()->again = true; /* it is told before a poll, once: here before one more */
 }
 
 int rota_yield(void)

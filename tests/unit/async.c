@@ -409,6 +409,43 @@ static rota_poll spinner_poll(struct rota_future *self, struct rota_context *cx)
 
 static const struct rota_future_ops spinner_ops = ROTA_ASYNC_OPS(spinner_poll, "spinner");
 
+struct shielding {
+	struct rota_async async;
+	struct rota_timer timer;
+	int first;
+};
+
+static rota_poll shielding_poll(struct rota_future *self, struct rota_context *cx)
+{
+	struct shielding *s = (struct shielding *)(void *)self;
+
+	ROTA_ASYNC_BEGIN(s);
+	rota_shield_enter();
+	rota_timer_init(&s->timer, rota_now() + ROTA_MS(10));
+	ROTA_AWAIT(s, cx, &s->timer.future);
+	s->first = s->timer.future.status;
+	rota_shield_leave();
+	rota_timer_init(&s->timer, ROTA_NEVER);
+	ROTA_AWAIT(s, cx, &s->timer.future);
+	ROTA_ASYNC_RETURN(s, s->timer.future.status);
+	ROTA_ASYNC_END(s);
+}
+
+/* Nothing else has it polled again, where the cancel came before the time was over. */
+TASK_TEST(async, what_comes_behind_a_shield_is_told_when_that_is_left)
+{
+	static const struct rota_future_ops ops = ROTA_ASYNC_OPS(shielding_poll, "shielding");
+	struct shielding s;
+	rota_task *task;
+
+	rota_async_init(&s.async, &ops);
+	task = unit_spawn_future(&s.async.future);
+	expect(rota_sleep(ROTA_MS(1)), ==, 0); /* as a rule it has begun */
+	expect(rota_cancel(task), ==, 0);
+	unit_expect_join(task, -ECANCELED);
+	expect(s.first, <=, 0); /* cancelled by then, if it had not begun */
+}
+
 static int spin_alone(void *arg)
 {
 	struct spinner s = { .turns = 0 };
