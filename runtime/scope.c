@@ -8,7 +8,6 @@
 #include "log_internal.h"
 #include "place_internal.h"
 #include "runtime_internal.h"
-#include "sys_internal.h"
 #include "waitlist_internal.h"
 
 int rota__task_reason(const rota_task *task, unsigned shields)
@@ -59,7 +58,7 @@ static void unlink_child(struct rota_scope *scope, rota_task *child)
 		scope->last_ = child->child_prev;
 }
 
-static void wake_opener(struct rota_scope *scope, struct rota__wake_batch *batch)
+void rota__scope_wake_opener(struct rota_scope *scope, struct rota__wake_batch *batch)
 {
 	if (!rota__waitlist_empty(&scope->opener_waits_))
 		rota__waitlist_grant(&scope->opener_waits_, 0, batch);
@@ -83,8 +82,7 @@ static void cancel_job(struct rota_scope *scope, rota_task *job)
 	rota__scope_lock(scope);
 }
 
-/* By somebody inside, or while the opener keeps the scope open. */
-static void stop(struct rota_scope *scope, int reason)
+void rota__scope_stop(struct rota_scope *scope, int reason)
 {
 	struct rota__wake_batch batch;
 	rota_task *child;
@@ -159,7 +157,7 @@ int rota__task_look(rota_task *task)
 
 void rota_scope_cancel(struct rota_scope *scope)
 {
-	stop(scope, -ECANCELED);
+	rota__scope_stop(scope, -ECANCELED);
 }
 
 void rota__scope_pass_on(rota_task *task)
@@ -170,94 +168,10 @@ void rota__scope_pass_on(rota_task *task)
 
 	for (; scope != NULL; scope = scope->outer_) {
 		if (rota__scope_reason(scope) == 0)
-			stop(scope, reason);
+			rota__scope_stop(scope, reason);
 		else if (task->shield > 0 || !rota__state_cancelled(&task->state))
 			return; /* it comes from here: what is further out, and outside of shields, goes on */
 	}
-}
-
-/* --- the timeout ------------------------------------------------------------------------------------------------ */
-
-static void time_is_over(void *data)
-{
-	struct rota_scope *scope = data;
-	struct rota__wake_batch batch;
-
-	stop(scope, -ETIMEDOUT);
-	rota__wake_batch_init(&batch);
-	rota__scope_lock(scope);
-	scope->timed_ = false;
-	wake_opener(scope, &batch);
-	rota__scope_unlock(scope); /* from here on it may be gone */
-	rota__wake_batch_submit(&batch);
-}
-
-static void *timer_clone(void *data)
-{
-	return data;
-}
-
-static void timer_drop(void *data)
-{
-	(void)data;
-}
-
-static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over, time_is_over, timer_drop };
-
-/* To read the clock costs more than all the rest of a scope that ends before it is waited in. So a long timeout begins at
- * the last timer tick, which is COARSE_NS ago at most, and is corrected when it is filed: see deadline_of. */
-#define LONG_NS ROTA_SECONDS(1)
-#define COARSE_NS ROTA_MS(10) /* a tick of the slowest kernel, 100 Hz */
-
-/* Until it is filed the timer is nothing but its deadline, which is the timeout. */
-static void set_timer(struct rota_scope *scope, struct rota__extra *extra, uint64_t timeout_ns)
-{
-	scope->timer_.deadline_ = timeout_ns;
-	scope->opened_at_ = timeout_ns < LONG_NS ? rota_now() : rota__sys_clock_coarse();
-	scope->unfiled_ = true;
-	extra->unfiled = true;
-}
-
-/* Of a timer that is still unfiled. Never too early: a scope that was opened at the tick or
- * after it was so before now, and, unless the kernel was late with its ticks, before two of them had passed. */
-static uint64_t deadline_of(const struct rota_scope *scope)
-{
-	const uint64_t timeout = scope->timer_.deadline_;
-	uint64_t start = scope->opened_at_;
-
-	if (timeout >= LONG_NS) {
-		const uint64_t now = rota_now(), latest = start + 2 * COARSE_NS;
-
-		start = now < latest ? now : latest;
-	}
-	return rota__later(start, timeout);
-}
-
-void rota__scope_file_timers(rota_task *task)
-{
-	struct rota__wheel *wheel = &rota__worker_self()->wheel;
-	struct rota__extra *extra = rota__task_extra(task);
-
-	extra->unfiled = false;
-	for (struct rota_scope *scope = extra->opened; scope != NULL; scope = scope->outer_) {
-		const struct rota_waker waker = { &timer_waker_ops, scope };
-
-		if (!scope->unfiled_)
-			continue;
-		scope->unfiled_ = false;
-		scope->shared_ = true;
-		scope->timed_ = true;
-		rota_timer_init(&scope->timer_, deadline_of(scope));
-		scope->timer_.wheel_ = wheel;
-		rota__wheel_poll(wheel, &scope->timer_, &waker, NULL); /* also when it is over already */
-	}
-}
-
-bool rota__scope_stop_timer(struct rota_scope *scope)
-{
-	if (scope->timed_ && rota__wheel_cancel(scope->timer_.wheel_, &scope->timer_))
-		scope->timed_ = false;
-	return !scope->timed_;
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
@@ -297,7 +211,7 @@ int rota_scope_open_with(struct rota_scope *scope, const struct rota_scope_attr 
 	scope->forked_ = rota__fork_latest();
 	extra->opened = scope;
 	if (attr->timeout_ns != 0)
-		set_timer(scope, extra, attr->timeout_ns);
+		rota__scope_set_timer(scope, attr->timeout_ns);
 	return 0;
 }
 
@@ -402,7 +316,7 @@ static __attribute__((noinline)) void tell_and_unlock(struct rota_scope *scope)
 	rota__wake_batch_init(&batch);
 	rota__scope_free_place(scope, &batch);
 	if (!closing(scope) || scope->children_ == 0)
-		wake_opener(scope, &batch);
+		rota__scope_wake_opener(scope, &batch);
 	rota__scope_unlock(scope);
 	rota__wake_batch_submit(&batch);
 }
@@ -434,7 +348,7 @@ static __attribute__((noinline)) void fail(struct rota_scope *scope, int status)
 	if (scope->flags_ & ROTA_SCOPE_INDEPENDENT)
 		return;
 	rota__scope_unlock(scope);
-	stop(scope, -ECANCELED);
+	rota__scope_stop(scope, -ECANCELED);
 	rota__scope_lock(scope);
 }
 

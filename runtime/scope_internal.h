@@ -95,6 +95,15 @@ _Noreturn void rota__scope_left_open(const rota_task *task);
 /* With the lock held: a child's place is free, and the first who waits for one gets it. */
 void rota__scope_free_place(struct rota_scope *scope, struct rota__wake_batch *batch);
 
+/* With the lock held. */
+void rota__scope_wake_opener(struct rota_scope *scope, struct rota__wake_batch *batch);
+
+/* All waits inside end with the reason. By somebody inside, or while the opener keeps the scope open. */
+void rota__scope_stop(struct rota_scope *scope, int reason);
+
+/* By the opener, as it opens the scope: notes the time limit, which is not 0. The task's are filed by rota__scope_file_timers. */
+void rota__scope_set_timer(struct rota_scope *scope, uint64_t timeout_ns);
+
 /* With the lock held. Whether the timer is neither filed nor running any more. */
 bool rota__scope_stop_timer(struct rota_scope *scope);
 

@@ -20,7 +20,6 @@
 #include "log_internal.h"
 #include "opaque_internal.h"
 #include "rseq_internal.h"
-#include "spin_internal.h"
 #include "sys_internal.h"
 #include "valgrind_internal.h"
 
@@ -494,22 +493,4 @@ void rota__sys_write_error(const char *text, size_t len)
 		text += n;
 		len -= (size_t)n;
 	}
-}
-
-#define SPINS_BEFORE_YIELD 100
-
-void rota__spin_pause(unsigned *spins)
-{
-	if (++*spins < SPINS_BEFORE_YIELD)
-		rota__cpu_relax();
-	else
-		rota__sys_yield();
-}
-
-void rota__spin_lock_slow(struct rota_atomic_u32 *lock)
-{
-	unsigned spins = 0;
-
-	while (!rota__spin_trylock(lock))
-		rota__spin_pause(&spins);
 }
