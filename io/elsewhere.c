@@ -7,17 +7,27 @@
 #define PAUSE_FIRST_NS 1000000
 #define LOOKS_MOST 6u
 
+/* Many are on stacks, and those begin at like addresses. */
+static struct rota_op **list_of(struct rota__elsewhere *elsewhere, const struct rota_op *op)
+{
+	const uint32_t mixed = (uint32_t)((uintptr_t)op >> 4) * 2654435761u;
+
+	return &elsewhere->lists[mixed >> 16 & (ROTA__ELSEWHERE_LISTS - 1)];
+}
+
 void rota__elsewhere_add(struct rota__elsewhere *elsewhere, struct rota_op *op)
 {
+	struct rota_op **first = list_of(elsewhere, op);
+
 	rota__spin_lock(&elsewhere->lock);
-	op->backlog_next_ = elsewhere->first;
-	elsewhere->first = op;
+	op->backlog_next_ = *first;
+	*first = op;
 	rota__spin_unlock(&elsewhere->lock);
 }
 
 void rota__elsewhere_remove(struct rota__elsewhere *elsewhere, struct rota_op *op)
 {
-	struct rota_op **link = &elsewhere->first;
+	struct rota_op **link = list_of(elsewhere, op);
 
 	rota__spin_lock(&elsewhere->lock);
 	while (*link != NULL && *link != op)
@@ -47,8 +57,10 @@ void rota__ring_cancel_elsewhere(struct rota__ring *ring)
 	bool any = false;
 
 	rota__spin_lock(&elsewhere->lock);
-	for (struct rota_op *op = elsewhere->first; op != NULL; op = op->backlog_next_)
-		any |= mail_cancel(ring, op);
+	for (unsigned i = 0; i < ROTA__ELSEWHERE_LISTS; i++) {
+		for (struct rota_op *op = elsewhere->lists[i]; op != NULL; op = op->backlog_next_)
+			any |= mail_cancel(ring, op);
+	}
 	elsewhere->looks += any;
 	rota__spin_unlock(&elsewhere->lock);
 }

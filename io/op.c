@@ -176,10 +176,18 @@ static bool moves_nothing(struct rota_op *op)
 	return true;
 }
 
-bool rota__op_may_hold_up(const struct rota_op *op)
+bool rota__op_goes_elsewhere(const struct rota_op *op)
 {
-	return moves(op) && op->offset_ == UINT64_MAX && rota__fd_is(&rota__fd_devices, op->fd_) &&
-	       rota__sys_is_blocking(op->fd_);
+	switch (op->opcode_) {
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2:
+		return (op->entry_flags_ & IOSQE_ASYNC) != 0;
+	case IORING_OP_SPLICE:
+		return true;
+	default:
+		return moves(op) && op->offset_ == UINT64_MAX && rota__fd_is(&rota__fd_devices, op->fd_) &&
+		       rota__sys_is_blocking(op->fd_);
+	}
 }
 
 /* A socket that has no poll answers the wait for it with EAGAIN. false: `res` does not mean that. */

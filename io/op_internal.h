@@ -128,8 +128,9 @@ void rota__op_note_position(struct rota_op *op);
  * be written; the status is set. */
 bool rota__op_can_move(struct rota_op *op);
 
-/* Before an operation becomes an entry: whether its call may wait on the thread of the ring's owner (fd_hint_internal.h). */
-bool rota__op_may_hold_up(const struct rota_op *op);
+/* Before an operation becomes an entry: whether its call may wait for ever, so that a thread of the kernel's is to make it
+ * (elsewhere_internal.h). */
+bool rota__op_goes_elsewhere(const struct rota_op *op);
 
 /* What a ring has to do after a completion with *res: nothing (the operation is over, *res is its result), submit it
  * again, or poll for its descriptor first. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pairs_internal.h"
 
-#include <liburing.h>
 #include <stddef.h>
 
 enum { BEFORE, BEHIND };
@@ -13,8 +12,6 @@ static struct rota_op **links(struct rota_op *op)
 
 static struct rota_op **list_of(struct rota__pairs *pairs, const struct rota_op *op)
 {
-	if (op->opcode_ == IORING_OP_SPLICE)
-		return &pairs->splices;
 	return &pairs->polls[(unsigned)op->second_fd_ % ROTA__PAIRS_LISTS];
 }
 

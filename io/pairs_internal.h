@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Operations that are about two descriptors: a splice, and the poll by which it waits for one side, which a close of the
- * other one has to end, too. A back end lists those that it has, so that whoever closes either descriptor finds them: a poll by
- * its second one, a splice by looking through all of them, of which there are few.
+ * other one has to end, too. A back end lists the polls that it has, so that whoever closes the second descriptor finds them.
+ * (Splices are calls of threads, and listed where those are: elsewhere_internal.h, interrupt_internal.h.)
  *
  * Most closes concern none: a back end that has none of them takes no lock to find that out (rota__pairs_any).
  *
@@ -18,16 +18,15 @@
 #define ROTA__PAIRS_LISTS 64u
 
 struct rota__pairs {
-	struct rota_atomic_u32 lock;  /* guards the rest, and the links */
-	struct rota_atomic_u32 count; /* of all; written under the lock */
-	struct rota_op *splices;
+	struct rota_atomic_u32 lock;              /* guards the rest, and the links */
+	struct rota_atomic_u32 count;             /* of all; written under the lock */
 	struct rota_op *polls[ROTA__PAIRS_LISTS]; /* by the second descriptor */
 };
 
 /* A prepared operation, of a pooled one, is also about a second descriptor, which was closed so often so far. */
 void rota__op_pair(struct rota_op *op, int second_fd, uint16_t second_closes);
 
-/* Without the lock. One that is in no list may be removed. */
+/* A poll. Without the lock. One that is in no list may be removed. */
 void rota__pairs_add(struct rota__pairs *pairs, struct rota_op *op);
 void rota__pairs_remove(struct rota__pairs *pairs, struct rota_op *op);
 

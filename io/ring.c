@@ -137,25 +137,24 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 		if (rota__sys_ring_hides(op))
 			sqe->opcode = NO_OPCODE;
 	}
-	op->elsewhere_ = 0;
 	if (op->opcode_ == IORING_OP_CLOSE)
 		rota__fd_forget(op->fd_); /* again: somebody may have asked since */
 	if (op->changes_)
 		sqe->len = IORING_POLL_ADD_MULTI;
 	sqe->user_data = (uintptr_t)op;
-	if (op->pair_) {
+	op->elsewhere_ = op->polling_ != ROTA__POLL_NOW && rota__op_goes_elsewhere(op);
+	if (op->elsewhere_) {
+		sqe->flags |= IOSQE_ASYNC;
 		if (op->opcode_ == IORING_OP_SPLICE)
 			sqe->splice_fd_in = op->second_fd_;
+		rota__elsewhere_add(&ring->elsewhere, op);
+		return;
+	}
+	if (op->pair_) {
 		rota__pairs_add(&ring->pairs, op);
 		return;
 	}
 	if (op->polling_ != ROTA__POLL_NOW) {
-		op->elsewhere_ = rota__op_may_hold_up(op);
-		if (op->elsewhere_) {
-			sqe->flags |= IOSQE_ASYNC;
-			rota__elsewhere_add(&ring->elsewhere, op);
-			return;
-		}
 		rota__op_poll_first(op);
 		sqe->ioprio = op->ioprio_;
 	}
@@ -185,8 +184,11 @@ void rota__ring_submit_files(struct rota__ring *ring)
 
 bool rota__ring_put_cancel(struct rota__ring *ring, struct rota_op *op)
 {
-	struct io_uring_sqe *sqe = rota__ring_entry(ring);
+	struct io_uring_sqe *sqe;
 
+	if (op->elsewhere_ && rota__fault(ROTA__FAULT_INTERRUPT) != 0)
+		return true; /* it misses */
+	sqe = rota__ring_entry(ring);
 	if (sqe == NULL)
 		return false;
 	io_uring_prep_cancel64(sqe, (uintptr_t)op, 0);

@@ -73,8 +73,6 @@ static void mail_cancel(struct rota__ring *ring, struct rota_op *op, int fd)
 void rota__ring_cancel_pairs(struct rota__ring *ring, int fd)
 {
 	rota__spin_lock(&ring->pairs.lock);
-	for (struct rota_op *op = ring->pairs.splices; op != NULL; op = rota__pairs_next(op))
-		mail_cancel(ring, op, fd);
 	for (struct rota_op *op = rota__pairs_polls(&ring->pairs, fd); op != NULL; op = rota__pairs_next(op))
 		mail_cancel(ring, op, fd);
 	rota__spin_unlock(&ring->pairs.lock);

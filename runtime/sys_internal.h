@@ -39,7 +39,7 @@ enum rota__fault_kind {
 	ROTA__FAULT_EPOLL, /* making one, and registering a descriptor there */
 	ROTA__FAULT_SPAWN,
 	ROTA__FAULT_PIDFD,
-	ROTA__FAULT_INTERRUPT, /* the signal to a call that may wait for ever: it comes too soon to do anything */
+	ROTA__FAULT_INTERRUPT, /* of a thread in a call that may wait for ever, by signal or cancel: too soon to do anything */
 	ROTA__FAULT_KINDS,
 };
 

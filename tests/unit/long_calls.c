@@ -586,6 +586,51 @@ UNIT_TEST(long_calls, the_splice_to_a_socket_without_room)
 	in_fibers(full_socket_script, 0);
 }
 
+/* A cancel, or a close, of a splice that is in the call comes too soon to do anything; a later one does. */
+static void missed_splice_script(const struct place *place)
+{
+	static const char bytes[SPLICED];
+
+	(void)place;
+	for (unsigned round = 0; round < 2 * ENDINGS; round++) {
+		const enum ending ending = (enum ending)(round % ENDINGS);
+		struct splicing splicings[2];
+		int pipes[2][2], pair[2], small = 1, status;
+
+		plain_pair(pair);
+		expect(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), ==, 0);
+		for (unsigned i = 0; i < 2; i++) {
+			plain_pipe(pipes[i]);
+			splicings[i] = (struct splicing){ .from = pipes[i][0], .to = pair[0] };
+			splicings[i].task = unit_spawn(splice_it, &splicings[i]);
+			unit_until_resting(splicings[i].task);
+		}
+		for (unsigned i = 0; i < 2; i++)
+			expect(write(pipes[i][1], bytes, SPLICED), ==, SPLICED);
+		rota_sleep(ROTA_MS(2)); /* both are in the call, or have been, as a rule */
+		rota__fault_arm(ROTA__FAULT_INTERRUPT, 1, -EINTR);
+		end_splices(splicings, ending, pair[0]);
+		for (unsigned i = 0; i < 2; i++) {
+			expect(rota_join(splicings[i].task, &status), ==, 0);
+			expect(status > 0 || status == -ECANCELED, ==, true);
+		}
+		rota__fault_arm(ROTA__FAULT_INTERRUPT, 0, 0);
+		for (unsigned i = 0; i < 2; i++) {
+			if (ending != CLOSE_PIPES)
+				close(pipes[i][0]);
+			close(pipes[i][1]);
+		}
+		if (ending != CLOSE_SHARED)
+			close(pair[0]);
+		close(pair[1]);
+	}
+}
+
+UNIT_TEST(long_calls, a_cancel_of_a_splice_that_comes_too_soon)
+{
+	in_fibers(missed_splice_script, 0);
+}
+
 /* As with reads: there is one line, which one of the two gets. */
 static void spliced_terminal_script(const struct place *place)
 {

@@ -146,7 +146,8 @@ static void close_and_finish(struct splices *s, int fd, unsigned moments)
 		expect(finish(&s->ring, &s->calls[i].op_), ==, -ECANCELED);
 	expect(finish(&s->ring, &s->closer), ==, 0);
 	expect(fcntl(fd, F_GETFD), ==, -1);
-	expect_pointer(s->ring.pairs.splices, ==, NULL);
+	for (unsigned i = 0; i < ROTA__ELSEWHERE_LISTS; i++)
+		expect_pointer(s->ring.elsewhere.lists[i], ==, NULL);
 	rota__ring_deinit(&s->ring);
 	rota__closing_deinit(&s->closing);
 }
