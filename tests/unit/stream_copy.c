@@ -365,12 +365,16 @@ UNIT_TEST(stream_copy, to_and_from_a_pipe)
 struct spliced {
 	struct rota_stream from, to;
 	uint64_t copied;
+	bool ended; /* atomic */
 };
 
 static int copy_spliced(void *arg)
 {
 	struct spliced *spliced = arg;
-	return rota_stream_copy(&spliced->from, &spliced->to, UINT64_MAX, &spliced->copied);
+	const int rc = rota_stream_copy(&spliced->from, &spliced->to, UINT64_MAX, &spliced->copied);
+
+	__atomic_store_n(&spliced->ended, true, __ATOMIC_RELAXED);
+	return rc;
 }
 
 static int feed_source(void *arg)
@@ -388,18 +392,38 @@ static int feed_source(void *arg)
 	return 0;
 }
 
+struct sink {
+	int fd;
+	size_t drunk; /* atomic */
+};
+
 static int drink_sink(void *arg)
 {
+	struct sink *sink = arg;
 	unsigned char bytes[5000];
 	size_t at = 0;
 	ssize_t n;
 
-	while ((n = rota_read(*(int *)arg, bytes, sizeof(bytes))) > 0) {
+	while ((n = rota_read(sink->fd, bytes, sizeof(bytes))) > 0) {
 		for (ssize_t i = 0; i < n; i++, at++)
 			expect(bytes[i], ==, known(at));
+		__atomic_store_n(&sink->drunk, at, __ATOMIC_RELAXED);
 	}
 	expect(n, ==, 0);
 	return (int)at;
+}
+
+/* Some turns of the caller; or, since a thread of the kernel's that is to splice may not get as far in any number of them, until
+ * there is more in the sink. */
+static void let_copy(const struct sink *sink, const struct spliced *spliced, unsigned turns, bool until_more)
+{
+	const size_t before = __atomic_load_n(&sink->drunk, __ATOMIC_RELAXED);
+
+	while (turns-- > 0)
+		expect(rota_yield(), ==, 0);
+	if (until_more)
+		expect_eventually(rota_yield() == 0 && (__atomic_load_n(&spliced->ended, __ATOMIC_RELAXED) ||
+							__atomic_load_n(&sink->drunk, __ATOMIC_RELAXED) > before));
 }
 
 /* Cancelled again and again, and each time begun anew where it was: nothing is missing, nothing comes twice. */
@@ -407,7 +431,9 @@ static void spliced_cancelled(bool from_socket, unsigned *seed)
 {
 	struct spliced spliced;
 	rota_task *feeder, *drinker, *copier;
+	struct sink sink;
 	uint64_t total = 0;
+	unsigned rounds = 0;
 	int fds[2], pair[2], status;
 
 	plain_pipe(fds);
@@ -415,12 +441,13 @@ static void spliced_cancelled(bool from_socket, unsigned *seed)
 	expect(rota_stream_init_fds(&spliced.from, from_socket ? pair[0] : fds[0], -1, NULL), ==, 0);
 	expect(rota_stream_init_fds(&spliced.to, -1, from_socket ? fds[1] : pair[0], NULL), ==, 0);
 	feeder = unit_spawn(feed_source, from_socket ? &pair[1] : &fds[1]);
-	drinker = unit_spawn(drink_sink, from_socket ? &fds[0] : &pair[1]);
+	sink = (struct sink){ .fd = from_socket ? fds[0] : pair[1] };
+	drinker = unit_spawn(drink_sink, &sink);
 	do {
 		spliced.copied = 0;
+		spliced.ended = false;
 		copier = unit_spawn(copy_spliced, &spliced);
-		for (int turns = rand_r(seed) % 8; turns > 0; turns--)
-			expect(rota_yield(), ==, 0);
+		let_copy(&sink, &spliced, (unsigned)rand_r(seed) % 8, ++rounds % 32 == 0);
 		rota_cancel(copier);
 		expect(rota_join(copier, &status), ==, 0);
 		expect(status == 0 || status == -ECANCELED, ==, true);
