@@ -4,15 +4,8 @@
 #include <errno.h>
 
 #include "../runtime/alloc_internal.h"
-#include "../runtime/park_internal.h"
 #include "../runtime/runtime_internal.h"
 #include "poller_pool_internal.h"
-
-/* A worker has no descriptors of its own here, only a word to sleep on. */
-struct worker_part {
-	struct rota__carrier carrier; /* first: worker->io */
-	struct rota__parker parker;
-};
 
 static int reactor_open(void *part, rota_runtime *rt)
 {
@@ -48,7 +41,6 @@ static int start(rota_runtime *rt)
 
 	if (poller == NULL)
 		return -ENOMEM;
-	poller->carrier.ops = &rota__epoll_carrier_ops;
 	rt->io = poller;
 	rc = rota__reactor_start(&poller->reactor, rt, &reactor_ops, poller);
 	if (rc < 0) {
@@ -70,13 +62,18 @@ static void stop(rota_runtime *rt)
 
 static int worker_start(struct rota__worker *worker, bool shared)
 {
-	struct worker_part *part = rota__alloc(sizeof(*part), ROTA__CACHE_LINE);
+	struct rota__poll_set *set = rota__alloc(sizeof(*set), ROTA__CACHE_LINE);
+	int rc;
 
 	(void)shared;
-	if (part == NULL)
+	if (set == NULL)
 		return -ENOMEM;
-	part->carrier.ops = &rota__epoll_carrier_ops;
-	worker->io = part;
+	rc = rota__poll_set_init(set, worker->rt->io);
+	if (rc < 0) {
+		rota__free(set, sizeof(*set), ROTA__CACHE_LINE);
+		return rc;
+	}
+	worker->io = set;
 	return 0;
 }
 
@@ -87,47 +84,45 @@ static void worker_leave(struct rota__worker *worker)
 
 static void worker_free(struct rota__worker *worker)
 {
-	struct worker_part *part = worker->io;
+	struct rota__poll_set *set = worker->io;
 
+	if (set == NULL)
+		return;
 	worker->io = NULL;
-	if (part != NULL)
-		rota__free(part, sizeof(*part), ROTA__CACHE_LINE);
+	rota__poll_set_deinit(set);
+	rota__free(set, sizeof(*set), ROTA__CACHE_LINE);
 }
 
-/* Tasks make their calls themselves, and are woken by the reactor and by pool threads. */
+/* Nothing ends here: tasks that are woken make their calls themselves. */
+static unsigned turn(struct rota__worker *worker, uint64_t timeout_ns)
+{
+	rota__poll_set_turn(worker->io, timeout_ns);
+	return 0;
+}
+
 static unsigned worker_poll(struct rota__worker *worker)
 {
-	(void)worker;
-	return 0;
+	return turn(worker, 0);
 }
 
 static bool worker_has_news(const struct rota__worker *worker)
 {
-	(void)worker;
-	return false;
+	return rota__poll_set_has_reports(worker->io);
 }
 
 static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
 {
-	struct worker_part *part = worker->io;
-
-	if (timeout_ns > 0)
-		rota__parker_park(&part->parker, timeout_ns);
-	return 0;
+	return turn(worker, timeout_ns);
 }
 
 static void worker_wake(struct rota__worker *worker)
 {
-	struct worker_part *part = worker->io;
-
-	if (rota__parker_claim(&part->parker))
-		rota__parker_unpark(&part->parker);
+	rota__poll_set_wake(worker->io);
 }
 
-static unsigned worker_rescue(struct rota__worker *worker)
+static bool worker_rescue(struct rota__worker *worker)
 {
-	(void)worker;
-	return 0;
+	return rota__poll_set_rescue(worker->io) > 0;
 }
 
 static void wake_reactor(rota_runtime *rt)

@@ -145,11 +145,13 @@ static void worker_wake(struct rota__worker *worker)
 	rota__ring_wake(worker->io);
 }
 
-static unsigned worker_rescue(struct rota__worker *worker)
+static bool worker_rescue(struct rota__worker *worker)
 {
 	struct reactor_ring *own = worker->rt->io;
+	const unsigned ended = rota__ring_rescue(worker->io, &own->ring);
 
-	return rota__ring_rescue(worker->io, &own->ring);
+	rota__count(&worker->rt->reactor_operations, ended);
+	return ended > 0;
 }
 
 static void wake_reactor(rota_runtime *rt)

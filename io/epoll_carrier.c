@@ -17,7 +17,7 @@
 
 static struct rota__poller *poller_of(const struct rota_op *op)
 {
-	return rota__load(&op->carrier_, RELAXED); /* constant here */
+	return rota__poll_set_of(op)->poller;
 }
 
 static rota_poll finish(struct rota_op *op, int status)
@@ -89,6 +89,15 @@ static bool must_wait(const struct rota_op *op, int rc)
 	return op->opcode_ == IORING_OP_POLL_ADD ? rc == -EAGAIN : rota__op_would_block(op, rc);
 }
 
+/* Who waits may be on another worker by now than when it began, or on none. */
+static void follow(struct rota_op *op)
+{
+	const struct rota__worker *worker = rota__worker_self();
+	struct rota__poller *poller = poller_of(op);
+
+	rota__store(&op->carrier_, worker != NULL && worker->rt == poller->rt ? worker->io : &poller->set, RELAXED);
+}
+
 static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *waker)
 {
 	uint8_t before = op->polling_;
@@ -98,6 +107,7 @@ static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *wak
 	if (op->opcode_ == IORING_OP_CONNECT && said == -EAGAIN && before != ROTA__POLL_DONE)
 		return nap(op, waker);
 	op->polling_ = ROTA__POLL_DONE;
+	follow(op);
 	rc = rota__poller_wait(poller_of(op), op, waker);
 	if (rc == 0)
 		return ROTA_PENDING;
@@ -155,8 +165,7 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 
 static rota_poll epoll_start(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
 {
-	(void)carrier; /* a worker's: the operation is with the reactor's */
-	rota__store(&op->carrier_, rota__runtime_self()->io, RELAXED);
+	rota__store(&op->carrier_, carrier, RELAXED);
 	if (op->stage_ != ROTA__OP_NEXT)
 		op->closes_ = rota__fd_closes(op->fd_);
 	return go_on(op, waker);
@@ -186,19 +195,24 @@ static int epoll_register_memory(rota_runtime *rt, const struct iovec *memory)
 	return rota__swap(&poller->memory_taken, 1, SEQ_CST) == 0 ? 0 : -EBUSY;
 }
 
+static struct rota__poller *poller_behind(struct rota__carrier *carrier)
+{
+	return ((struct rota__poll_set *)(void *)carrier)->poller;
+}
+
 static bool epoll_call_begin(struct rota__carrier *carrier, int fd, uint16_t closes)
 {
-	return rota__poller_call_begin((struct rota__poller *)(void *)carrier, fd, closes);
+	return rota__poller_call_begin(poller_behind(carrier), fd, closes);
 }
 
 static void epoll_call_end(struct rota__carrier *carrier, int fd)
 {
-	rota__poller_call_end((struct rota__poller *)(void *)carrier, fd);
+	rota__poller_call_end(poller_behind(carrier), fd);
 }
 
 static bool epoll_waited_for(struct rota__carrier *carrier, int fd)
 {
-	return rota__poller_waited_for((struct rota__poller *)(void *)carrier, fd);
+	return rota__poller_waited_for(poller_behind(carrier), fd);
 }
 
 const struct rota__carrier_ops rota__epoll_carrier_ops = {

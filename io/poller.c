@@ -10,8 +10,6 @@
 #include "poller_pool_internal.h"
 #include "sys_internal.h"
 
-#define REPORTS 64
-
 struct rota__poller_bucket {
 	struct rota_atomic_u32 lock;
 	struct rota_atomic_u32 closing; /* under way, and WAITS for each that may still wait for calls */
@@ -65,39 +63,16 @@ int rota__poller_init(struct rota__poller *poller, rota_runtime *rt)
 	poller->buckets = buckets;
 	poller->nap_until = ROTA_NEVER;
 	rota__interrupts_init(&poller->interrupts);
-	rc = rota__sys_epoll();
+	rc = rota__poll_set_init(&poller->set, poller);
 	if (rc < 0)
-		goto unmap;
-	poller->epoll_fd = rc;
-	rc = rota__sys_eventfd();
-	if (rc < 0)
-		goto close_epoll;
-	poller->wake_fd = rc;
-	rc = rota__sys_epoll_add_bell(poller->epoll_fd, poller->wake_fd);
-	if (rc < 0)
-		goto close_wake;
-	return 0;
-
-close_wake:
-	rota__sys_close(poller->wake_fd);
-close_epoll:
-	rota__sys_close(poller->epoll_fd);
-unmap:
-	rota__sys_unmap(buckets, BUCKETS_SIZE);
+		rota__sys_unmap(buckets, BUCKETS_SIZE);
 	return rc;
 }
 
 void rota__poller_deinit(struct rota__poller *poller)
 {
-	rota__sys_close(poller->wake_fd);
-	rota__sys_close(poller->epoll_fd);
+	rota__poll_set_deinit(&poller->set);
 	rota__sys_unmap(poller->buckets, BUCKETS_SIZE);
-}
-
-void rota__poller_wake(struct rota__poller *poller)
-{
-	if (rota__swap(&poller->notified, 1, ACQ_REL) == 0) /* partner: the swap in rota__poller_turn */
-		rota__sys_eventfd_write(poller->wake_fd);
 }
 
 /* --- waiting for a descriptor --------------------------------------------------------------------------------------- */
@@ -109,19 +84,22 @@ short rota__poller_events(const struct rota_op *op)
 	return rota__sys_call(op)->events;
 }
 
-/* Tells the kernel all that the list's operations wait for on the descriptor. With the lock held. */
-static int arm(struct rota__poller *poller, const struct rota__poller_bucket *bucket, int fd)
+/* Tells the kernel all that the list's operations wait for on the descriptor in this set. With the lock held. */
+static int arm(struct rota__poll_set *set, const struct rota__poller_bucket *bucket, int fd)
 {
 	uint32_t events = 0;
 	bool any = false;
 
 	for (const struct rota_op *op = bucket->waiting.first; op != NULL; op = op->mail_next_) {
-		if (op->fd_ != fd)
+		if (op->fd_ != fd || rota__poll_set_of(op) != set)
 			continue;
 		events |= (uint16_t)rota__poller_events(op);
 		any = true;
 	}
-	return any ? rota__sys_epoll_arm(poller->epoll_fd, fd, events) : 0;
+	if (!any)
+		return 0;
+	rota__store(&set->used, 1, RELAXED); /* a hint: rota__poll_set_turn */
+	return rota__sys_epoll_arm(set->epoll_fd, fd, events);
 }
 
 /* With the lock held. */
@@ -135,7 +113,7 @@ static int wait_in(struct rota__poller *poller, struct rota__poller_bucket *buck
 	if (rota__load(&bucket->closing, ACQUIRE) != 0) /* partner: the decrement in close_end */
 		return -EAGAIN;
 	rota__op_list_leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
-	rc = arm(poller, bucket, op->fd_);
+	rc = arm(rota__poll_set_of(op), bucket, op->fd_);
 	if (rc < 0)
 		rota__op_list_take_back(&bucket->waiting, op);
 	return rc;
@@ -159,35 +137,42 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 	return rc;
 }
 
-/* Fires what waits for one of the events on the descriptor. With the lock held. false: the batch is full. */
-static bool fire(struct rota__poller_bucket *bucket, int fd, uint32_t events, struct rota__wake_batch *batch)
+/* Fires what waits in this set for one of the events on the descriptor, and counts it. With the lock held. false: the batch is
+ * full. */
+static bool fire(const struct rota__poll_set *set, struct rota__poller_bucket *bucket, int fd, uint32_t events,
+		 struct rota__wake_batch *batch, unsigned *count)
 {
 	struct rota_op *op, *next;
 
 	for (op = bucket->waiting.first; op != NULL; op = next) {
 		next = op->mail_next_;
-		if (op->fd_ != fd || (events & ((uint16_t)rota__poller_events(op) | EPOLLERR | EPOLLHUP)) == 0)
+		if (op->fd_ != fd || rota__poll_set_of(op) != set ||
+		    (events & ((uint16_t)rota__poller_events(op) | EPOLLERR | EPOLLHUP)) == 0)
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
 		rota__op_list_end(&bucket->waiting, op, ROTA__OP_RESUME, batch);
+		++*count;
 	}
 	return true;
 }
 
-/* The descriptor has events: fires, and has the kernel told what the rest waits for. false: the batch is full, come
- * again. */
-static bool report(struct rota__poller *poller, int fd, uint32_t events, struct rota__wake_batch *batch)
+unsigned rota__poller_report(struct rota__poll_set *set, int fd, uint32_t events, struct rota__wake_batch *batch)
 {
-	struct rota__poller_bucket *bucket = bucket_of(poller, fd);
+	struct rota__poller_bucket *bucket = bucket_of(set->poller, fd);
+	unsigned count = 0;
 	bool done;
 
-	rota__spin_lock(&bucket->lock);
-	done = fire(bucket, fd, events, batch);
-	if (done && arm(poller, bucket, fd) < 0)
-		done = fire(bucket, fd, UINT32_MAX, batch); /* each finds out by itself why */
-	rota__spin_unlock(&bucket->lock);
-	return done;
+	do {
+		rota__spin_lock(&bucket->lock);
+		done = fire(set, bucket, fd, events, batch, &count);
+		if (done && arm(set, bucket, fd) < 0)
+			done = fire(set, bucket, fd, UINT32_MAX, batch, &count); /* each finds out by itself why */
+		rota__spin_unlock(&bucket->lock);
+		if (!done)
+			rota__wake_batch_submit(batch);
+	} while (!done);
+	return count;
 }
 
 /* Ends a wait before its time. */
@@ -431,18 +416,10 @@ bool rota__poller_cancel(struct rota__poller *poller, struct rota_op *op)
 
 unsigned rota__poller_turn(struct rota__poller *poller, uint64_t timeout_ns)
 {
-	struct epoll_event reports[REPORTS];
 	struct rota__wake_batch batch;
-	int n = rota__sys_epoll_wait(poller->epoll_fd, reports, REPORTS, until_nap_ends(poller, timeout_ns));
 
+	rota__poll_set_turn(&poller->set, until_nap_ends(poller, timeout_ns));
 	rota__wake_batch_init(&batch);
-	for (int i = 0; i < n; i++) {
-		if (reports[i].data.fd == poller->wake_fd)
-			rota__swap(&poller->notified, 0, ACQ_REL); /* partner: rota__poller_wake */
-		else
-			while (!report(poller, reports[i].data.fd, reports[i].events, &batch))
-				rota__wake_batch_submit(&batch);
-	}
 	end_naps(poller, &batch);
 	rota__wake_batch_submit(&batch);
 	return (unsigned)rota__swap(&poller->ended, 0, RELAXED); /* a count */

@@ -8,9 +8,9 @@
  * call (it fires with the result), or a cancel (-ECANCELED). After that only its owner touches it. Order of locks: list,
  * then slot.
  *
- * Descriptors: a list for each number, found by the number's lower bits (a plain array for numbers below
- * ROTA__POLLER_BUCKETS; above, descriptors share). A descriptor is registered with epoll for one report, of all the
- * events that its operations wait for; that is decided, and the kernel told, with the list's lock held, so that the last
+ * Descriptors: the poll set of who waits (poll_set_internal.h), and a list for each number, found by the number's lower bits (a plain array for numbers below
+ * ROTA__POLLER_BUCKETS; above, descriptors share). A descriptor is registered with a set for one report, of all the
+ * events that its operations wait for there. What is registered is decided, and the kernel told, with the list's lock held, so that the last
  * word is the right one. The kernel itself says whether a number is registered: it may have been closed and given
  * out again behind rota's back. What was reported and finds nobody does no harm.
  *
@@ -33,10 +33,10 @@
 #ifndef ROTA_IO_POLLER_INTERNAL_H
 #define ROTA_IO_POLLER_INTERNAL_H
 
-#include "carrier_internal.h"
 #include "interrupt_internal.h"
 #include "op_list_internal.h"
 #include "pairs_internal.h"
+#include "poll_set_internal.h"
 #include "reactor_internal.h"
 
 #define ROTA__POLLER_BUCKETS ((unsigned)1 << 20)
@@ -45,23 +45,22 @@
 struct rota__poller_bucket;
 
 struct rota__poller {
-	struct rota__carrier carrier; /* first: rt->io */
+	struct rota__poll_set set; /* first: rt->io; the reactor's */
 	rota_runtime *rt;
-	int epoll_fd, wake_fd;
 	struct rota__poller_bucket *buckets;
 	struct rota__reactor reactor;
 	struct rota__pairs pairs; /* that wait for their first descriptor, or did; their owners take them out */
 	/* anybody */
-	__attribute__((aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 notified; /* a wake is on its way */
-	struct rota_atomic_u32 memory_taken; /* rota_register_memory was called */
-	struct rota_atomic_u64 ended;        /* operations of threads outside, not yet counted by the reactor */
-	struct rota_atomic_u32 lock;         /* guards the rest */
-	struct rota__op_list naps;           /* to be tried again at nap_until */
-	uint64_t nap_until;                  /* ROTA_NEVER */
-	struct rota__op_list for_pool;       /* for pool threads, an errand each */
-	struct rota__op_list for_beside;     /* for threads beside the pool */
-	struct rota__interrupts interrupts;  /* what those have that may wait for ever */
-	struct rota__op_list closers;        /* closes that have cut some of that off */
+	__attribute__((
+		aligned(ROTA__CACHE_LINE))) struct rota_atomic_u32 memory_taken; /* rota_register_memory was called */
+	struct rota_atomic_u64 ended;       /* operations of threads outside, not yet counted by the reactor */
+	struct rota_atomic_u32 lock;        /* guards the rest */
+	struct rota__op_list naps;          /* to be tried again at nap_until */
+	uint64_t nap_until;                 /* ROTA_NEVER */
+	struct rota__op_list for_pool;      /* for pool threads, an errand each */
+	struct rota__op_list for_beside;    /* for threads beside the pool */
+	struct rota__interrupts interrupts; /* what those have that may wait for ever */
+	struct rota__op_list closers;       /* closes that have cut some of that off */
 };
 
 /* 0, or a negative errno. */
@@ -71,11 +70,18 @@ void rota__poller_deinit(struct rota__poller *poller);
 /* Waits for events and serves them; the reactor. How many operations ended since the last time. */
 unsigned rota__poller_turn(struct rota__poller *poller, uint64_t timeout_ns);
 
-/* Ends the present turn, or the next. Any thread. */
-void rota__poller_wake(struct rota__poller *poller);
+/* Ends the reactor's present turn, or its next. Any thread. */
+static inline void rota__poller_wake(struct rota__poller *poller)
+{
+	rota__poll_set_wake(&poller->set);
+}
+
+/* The descriptor has events in the set: resumes what waits for them, how many, and has the kernel told what the rest waits for
+ * there. A full batch is submitted. */
+unsigned rota__poller_report(struct rota__poll_set *set, int fd, uint32_t events, struct rota__wake_batch *batch);
 
 /*
- * The owner leaves an operation, with its waker, to wait: for `events` of its descriptor; for a moment.
+ * The owner leaves an operation, with its waker, to wait: for its descriptor, in the set that is its carrier; for a moment.
  * 0: it waits, and may have been woken already. Else it was not left: -EAGAIN, the call is to be made again in a moment;
  * -EPERM, its descriptor cannot be waited for; another negative errno is its result.
  */

@@ -2,6 +2,7 @@
 /* epoll(7), as the epoll back end uses it. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,6 +53,13 @@ static int wait_coarsely(int epoll_fd, struct epoll_event *events, int room, uin
 	if (timeout_ns != UINT64_MAX)
 		timeout = (int)(ms < DAY_MS ? ms : DAY_MS);
 	return rota__sys_result(epoll_wait(epoll_fd, events, room, timeout));
+}
+
+bool rota__sys_epoll_ready(int epoll_fd)
+{
+	struct pollfd poller = { .fd = epoll_fd, .events = POLLIN };
+
+	return poll(&poller, 1, 0) > 0;
 }
 
 static struct rota_atomic_u32 coarse; /* this system has no epoll_pwait2 */

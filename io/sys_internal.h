@@ -110,6 +110,8 @@ int rota__sys_epoll_add_bell(int epoll_fd, int fd);
 /* timeout_ns UINT64_MAX: none. How many were reported, 0 also when interrupted. */
 struct epoll_event;
 int rota__sys_epoll_wait(int epoll_fd, struct epoll_event *events, int room, uint64_t timeout_ns);
+/* Whether the next wait is likely to have something to report. */
+bool rota__sys_epoll_ready(int epoll_fd);
 
 /* Whether it carries a stream of bytes or of records, which MSG_WAITALL means. */
 bool rota__sys_is_connection(int fd);

@@ -39,8 +39,9 @@ struct rota__driver {
 	/* Ends the worker's present park, or its next. Any thread. */
 	void (*wake)(struct rota__worker *worker);
 
-	/* Takes a stuck worker's completions in its place. On the reactor's thread. */
-	unsigned (*rescue)(struct rota__worker *worker);
+	/* Takes a stuck worker's completions in its place, and counts what ended by it for the reactor. Whether there was anything
+	 * that a task had waited for. On the reactor's thread. */
+	bool (*rescue)(struct rota__worker *worker);
 
 	/* Makes the reactor look at its timers and at the monitor again. Any thread. */
 	void (*wake_reactor)(rota_runtime *rt);

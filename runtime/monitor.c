@@ -107,9 +107,7 @@ static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, u
 	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth, rota__worker_stalled */
 	if (rota__worker_forward_mail(worker))
 		behind = true;
-	unsigned rescued = rt->driver->rescue(worker);
-	rota__count(&rt->reactor_operations, rescued);
-	if (rescued > 0)
+	if (rt->driver->rescue(worker))
 		behind = true;
 	if (rota__wheel_expire(&worker->wheel, now) > 0)
 		behind = true;

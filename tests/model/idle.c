@@ -52,10 +52,10 @@ static void driver_wake_reactor(rota_runtime *runtime)
 	rota__store(&reactor_bell, 1, RELEASE);
 }
 
-static unsigned driver_rescue(struct rota__worker *worker)
+static bool driver_rescue(struct rota__worker *worker)
 {
 	(void)worker;
-	return 0;
+	return false;
 }
 
 static const struct rota__driver driver = {

@@ -16,13 +16,13 @@ static struct rota__worker workers[2 * WORKERS]; /* spares behind */
 static unsigned rescued[2 * WORKERS], woken[2 * WORKERS], reactor_woken;
 static unsigned completions[2 * WORKERS]; /* that a rescue finds */
 
-static unsigned rescue(struct rota__worker *worker)
+static bool rescue(struct rota__worker *worker)
 {
 	const unsigned n = completions[worker - workers];
 
 	rescued[worker - workers]++;
 	completions[worker - workers] = 0;
-	return n;
+	return n > 0;
 }
 
 static void wake(struct rota__worker *worker)
