@@ -72,10 +72,11 @@ def command_line(words, places):
             for index, word in enumerate(words)]
 
 
-def run_program(command, limit_s, log):
+def run_program(command, limit_s, log, environment):
     """Its lines, and what went wrong, if anything did. Its own rounds have limits; this is for when it hangs itself.
     What it says on the standard error, warnings of stalls among it, goes to the log."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True,
+                               env={**os.environ, **environment})
     try:
         text, _ = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -116,7 +117,7 @@ def measure(run, quick, places, log):
     if not os.path.exists(program):
         return [], [{"run": run.name, "contender": "rota", "error": "not built"}], []
     # A first round is always run to its end, with whatever hangs in it.
-    text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1), log)
+    text, trouble = run_program(command, seconds + limit * (len(run.peers) + 1), log, run.environment)
     results, problems = [], []
     for line in text.splitlines():
         try:

@@ -40,6 +40,7 @@ class Run:
     seconds: tuple  # full, quick
     more: tuple  # arguments: full, quick
     only_named: bool
+    environment: dict
     rows: list
 
 
@@ -59,8 +60,10 @@ def parse_run(name, table, peers):
     beside = table.get("beside", [])
     commands = {peer: peers[peer] for peer in table["peers"] + beside}
     full, quick = table["seconds"]
+    environment = {"ROTA_BACKEND": table["backend"]} if "backend" in table else {}
     return Run(name, table["group"], table["program"].split(), commands, beside, (full, quick),
-               (table.get("full", "").split(), table.get("quick", "").split()), table.get("only_named", False), rows)
+               (table.get("full", "").split(), table.get("quick", "").split()), table.get("only_named", False),
+               environment, rows)
 
 
 def read(path):

@@ -61,6 +61,9 @@ class Rows(unittest.TestCase):
         with self.assertRaises(ValueError):
             rows.choose(runs, ["walk", "swim"])
 
+    def test_back_end(self):
+        self.assertEqual([run.environment for run in made_up_runs()], [{}, {"ROTA_BACKEND": "epoll"}, {}])
+
     def test_the_real_table_can_be_read(self):
         runs = rows.read(os.path.join(HERE, "../../benchmarks/rows.toml"))
         names = [row.name for run in runs for row in run.rows]
