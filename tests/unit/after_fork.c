@@ -412,7 +412,7 @@ RUNTIME_TEST(after_fork, the_parents_tasks_are_left_alone)
 	parents = (struct parents){ .rt = rt };
 	expect(pipe2(parents.ends, O_CLOEXEC), ==, 0);
 	expect(rota_block_on(rt, begin_parents, &parents), ==, 0);
-	expect_eventually(all_asleep(rt));
+	expect_eventually(all_asleep(rt) && unit_others_sleep()); /* so that the child can take the pool's lock */
 	unit_child_run(&child, wake_and_cancel, &parents);
 	expect_text(child.text, "");
 	expect(child.status, ==, 0);
