@@ -13,7 +13,7 @@
  *                the mark is seen. Since the mark is older than the sequence, and each ring has one owner, nothing gets in
  *                behind the cancel.
  *                By the second descriptor of a pair the kernel finds nothing, and of splices only what has begun: a ring
- *                lists those that it has in the kernel, and cancels them by address (pairs_internal.h).
+ *                lists those that it has in the kernel, and cancels them by address (pairs_internal.h, elsewhere_internal.h).
  *   who ends     the last of them (the count falls to the bare mark) takes the close off the list, clears the mark, and
  *                mails it to its ring.
  *

@@ -2,31 +2,31 @@
 /*
  * Where operations of the epoll back end wait: for their descriptors, for a moment, or for a pool thread.
  *
- * An operation waits in one place, which its `mail_` names; its owner writes that before it goes there. Each place is a
- * list under a lock of its own. Who takes an operation out of a list, under that lock, ends the wait: the reactor when the
- * descriptor is ready (the slot fires with ROTA__OP_RESUME, and the owner makes the call), a pool thread that has made the
- * call (it fires with the result), or a cancel (-ECANCELED). After that only its owner touches it. Order of locks: list,
- * then slot.
+ * An operation waits in one place, which its `mail_` names; its owner writes that before it goes there. Each place is a list
+ * under a lock of its own. Who takes an operation out of a list, under that lock, ends the wait: who looks at the poll set
+ * when the descriptor is ready (the slot fires with ROTA__OP_RESUME, and the owner makes the call), a pool thread that has
+ * made the call (it fires with the result), or a cancel (-ECANCELED). After that only its owner touches it. Order of locks:
+ * list, then slot.
  *
- * Descriptors: the poll set of who waits (poll_set_internal.h), and a list for each number, found by the number's lower bits (a plain array for numbers below
- * ROTA__POLLER_BUCKETS; above, descriptors share). A descriptor is registered with a set for one report, of all the
- * events that its operations wait for there. What is registered is decided, and the kernel told, with the list's lock held, so that the last
- * word is the right one. The kernel itself says whether a number is registered: it may have been closed and given
- * out again behind rota's back. What was reported and finds nobody does no harm.
+ * Descriptors: the poll set of who waits (poll_set_internal.h), and a list for each number, found by the number's lower bits
+ * (a plain array for numbers below ROTA__POLLER_BUCKETS; above, descriptors share). A descriptor is registered with a set for
+ * one report, of all the events that its operations wait for there. What is registered is decided, and the kernel told, with
+ * the list's lock held, so that the last word is the right one. The kernel itself says whether a number is registered: it may
+ * have been closed and given out again behind rota's back. What was reported and finds nobody does no harm.
  *
- * Closing: `closing` of the list is counted up, and so is how often the number was closed (fd_closes_internal.h); the operations
- * that wait for it end with -ECANCELED, calls of pool threads that may wait for ever are cut off, and the close is resumed when
- * these are over; the calls that are being made on it are waited for, the descriptor is closed without a lock held, and `closing`
- * is counted down. Each operation remembers how often the number was closed when it began, and looks before each call and each
- * wait whether that has changed: then the number means another descriptor, or none, and the operation ends with -ECANCELED,
- * too. Before it looks it counts `calls` up, and down after the call: so either it sees the close, or the close sees the call,
- * which does not wait for anything, and lets it end. What begins while the close may still wait ends with -ECANCELED at once;
- * after that, while close(2) is called, the number may be another one's already, and who wants to wait naps. Numbers that share
- * a list are not counted: who shares it with a close naps.
+ * Closing: `closing` of the list is counted up, and so is how often the number was closed (fd_closes_internal.h); the
+ * operations that wait for it end with -ECANCELED, calls of pool threads that may wait for ever are cut off, and the close is
+ * resumed when these are over; the calls that are being made on it are waited for, the descriptor is closed without a lock
+ * held, and `closing` is counted down. Each operation remembers how often the number was closed when it began, and looks
+ * before each call and each wait whether that has changed: then the number means another descriptor, or none, and the
+ * operation ends with -ECANCELED, too. Before it looks it counts `calls` up, and down after the call: so either it sees the
+ * close, or the close sees the call, which does not wait for anything, and lets it end. What begins while the close may still
+ * wait ends with -ECANCELED at once; after that, while close(2) is called, the number may be another one's already, and who
+ * wants to wait naps. Numbers that share a list are not counted: who shares it with a close naps.
  *
- * A pair (pairs_internal.h) waits for its first descriptor in the list of that one, and stands in `pairs` so that a close of the
- * second finds it. It stays there until its owner goes on, who does so in any case: what ends its wait, be it a cancel or a
- * close, marks it as cancelled and has it resumed.
+ * A pair (pairs_internal.h) waits for its first descriptor in the list of that one, and stands in `pairs` so that a close of
+ * the second finds it. It stays there until its owner goes on, who does so in any case: what ends its wait, be it a cancel or
+ * a close, marks it as cancelled and has it resumed.
  *
  * Calls of pool threads: poller_pool_internal.h.
  */

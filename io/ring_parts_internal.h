@@ -84,8 +84,8 @@ void rota__ring_take_mail(struct rota__ring *ring);
 void rota__ring_submit_backlog(struct rota__ring *ring);
 void rota__ring_cancel_for_closes(struct rota__ring *ring);
 
-/* The descriptor is being closed: mails a cancel of each pair in the kernel that no cancel by this descriptor finds. The owner, or
- * in its place; the mail is taken afterwards. */
+/* The descriptor is being closed: mails a cancel of each poll that has it for its second one, and is found by no cancel by this
+ * descriptor. The owner, or in its place; the mail is taken afterwards. */
 void rota__ring_cancel_pairs(struct rota__ring *ring, int fd);
 
 /* --- cancels that may have missed: elsewhere.c ----------------------------------------------------------------------- */
