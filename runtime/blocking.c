@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "blocking_internal.h"
+#include "future_internal.h"
 #include "log_internal.h"
 #include "runtime_internal.h"
 
@@ -125,22 +126,17 @@ struct place_op {
 	struct rota_future future;
 	struct rota__blocking *pool;
 	struct rota_waiter waiter;
-	bool cancelled;
 };
 
 static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct place_op *op = (struct place_op *)(void *)self;
 
-	return rota__blocking_poll_place(op->pool, &op->waiter, cx->waker, op->cancelled, &self->status);
+	return rota__blocking_poll_place(op->pool, &op->waiter, cx->waker, rota__future_cancel_noted(self),
+					 &self->status);
 }
 
-static void place_cancel(struct rota_future *self)
-{
-	((struct place_op *)(void *)self)->cancelled = true;
-}
-
-static const struct rota_future_ops place_ops = { place_poll, place_cancel, "blocking pool place" };
+static const struct rota_future_ops place_ops = { place_poll, rota__future_note_cancel, "blocking pool place" };
 
 int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task)
 {

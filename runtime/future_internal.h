@@ -3,6 +3,8 @@
 #ifndef ROTA_RUNTIME_FUTURE_INTERNAL_H
 #define ROTA_RUNTIME_FUTURE_INTERNAL_H
 
+#include <errno.h>
+
 #include "future.h"
 
 /* What a future's ops turn into when it was ready. */
@@ -21,6 +23,17 @@ static inline rota_poll rota__future_poll(struct rota_future *future, struct rot
 static inline bool rota__future_done(const struct rota_future *future)
 {
 	return future->ops == &rota__done_ops;
+}
+
+/* The cancel of futures that heed it in their next poll: their status is -ECANCELED from then on, until that poll has another. */
+static inline void rota__future_note_cancel(struct rota_future *self)
+{
+	self->status = -ECANCELED;
+}
+
+static inline bool rota__future_cancel_noted(const struct rota_future *self)
+{
+	return self->status == -ECANCELED;
 }
 
 /*

@@ -2,6 +2,7 @@
 /* What is waited for in a scope: a place for one more child, the next child to end, the end of all. */
 #include <errno.h>
 
+#include "future_internal.h"
 #include "log_internal.h"
 #include "runtime_internal.h"
 #include "scope_internal.h"
@@ -14,7 +15,6 @@ struct place_op {
 	struct rota_waiter waiter;
 };
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct place_op *op = (struct place_op *)(void *)self;
@@ -24,7 +24,7 @@ static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
 	rota__scope_lock(scope);
 	if (rota__waiter_granted(&op->waiter)) {
 		self->status = 0;
-	} else if (self->status == -ECANCELED) {
+	} else if (rota__future_cancel_noted(self)) {
 		if (rota__waiter_queued(&op->waiter))
 			rota__waitlist_remove(&scope->places_, &op->waiter);
 	} else if (!rota__waiter_queued(&op->waiter) && scope->running_ < scope->limit_) {
@@ -37,12 +37,7 @@ static rota_poll place_poll(struct rota_future *self, struct rota_context *cx)
 	return ready;
 }
 
-static void place_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops place_ops = { place_poll, place_cancel, "scope place" };
+static const struct rota_future_ops place_ops = { place_poll, rota__future_note_cancel, "scope place" };
 
 int rota__scope_reserve_place(struct rota_scope *scope)
 {

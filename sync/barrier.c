@@ -45,13 +45,12 @@ static void begin_round(struct rota_barrier *b)
 	rota__wake_batch_submit(&batch);
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_barrier_op *op = op_of(self);
 	struct rota_barrier *b = op->barrier_;
 	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 
 	if (rota__waiter_served(&b->waiters_, waiter)) {
 		self->status = 0;
@@ -87,12 +86,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void wait_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "barrier" };
+static const struct rota_future_ops wait_ops = { wait_poll, rota__future_note_cancel, "barrier" };
 
 void rota_barrier_wait_init(struct rota_barrier_op *op, struct rota_barrier *b)
 {

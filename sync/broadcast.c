@@ -164,13 +164,12 @@ static int queue(struct rota_broadcast_op *op, struct rota_context *cx)
 	return -EINPROGRESS;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_broadcast_op *op = op_of(self);
 	struct rota_waitlist *list = &op->receiver_->broadcast_->receivers_;
 	const bool look = !op->looked_ && rota__waiter_mine(&op->waiter_); /* queued, it has to leave the list first */
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 	int rc = -EAGAIN;
 
 	op->looked_ = false;
@@ -189,12 +188,7 @@ static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void recv_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = recv_cancel, .name = "broadcast receive" };
+static const struct rota_future_ops recv_ops = { recv_poll, rota__future_note_cancel, "broadcast receive" };
 
 void rota_broadcast_recv_init(struct rota_broadcast_op *op, struct rota_broadcast_receiver *receiver, void *ret_elem)
 {

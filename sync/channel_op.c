@@ -40,7 +40,7 @@ static int poll_again(struct rota_channel_op *op, struct rota_context *cx, struc
 		return served_outcome(op);
 	rota__waitlist_lock(list);
 	if (rota__waiter_queued(waiter)) {
-		if (op->future.status == -ECANCELED) {
+		if (rota__future_cancel_noted(&op->future)) {
 			rota__waitlist_remove(list, waiter);
 			rc = outcome(op, -ECANCELED);
 		} else {
@@ -61,20 +61,9 @@ static rota_poll polled(struct rota_channel_op *op, int rc)
 	return ROTA_READY;
 }
 
-/* Before the first wait. `status` is -ECANCELED from the cancel on. */
-static bool cancelled_unqueued(const struct rota_channel_op *op)
-{
-	return op->future.status == -ECANCELED;
-}
-
 static bool was_queued(const struct rota_channel_op *op)
 {
 	return rota__load(&op->waiter_.state_, RELAXED) != ROTA__WAITER_IDLE; /* who polls has left IDLE itself */
-}
-
-static void cancel_op(struct rota_future *self)
-{
-	self->status = -ECANCELED;
 }
 
 /* --- sending -------------------------------------------------------------------------------------------------- */
@@ -103,7 +92,7 @@ static rota_poll poll_sender(struct rota_channel_op *op, struct rota_context *cx
 
 	if (was_queued(op))
 		return polled(op, poll_again(op, cx, &op->channel_->senders_));
-	if (cancelled_unqueued(op))
+	if (rota__future_cancel_noted(&op->future))
 		return ROTA_READY;
 	do {
 		rc = attempt(op);
@@ -144,7 +133,7 @@ static __attribute__((noinline)) rota_poll recv_unserved(struct rota_channel_op 
 
 	if (was_queued(op))
 		return polled(op, poll_again(op, cx, &op->channel_->receivers_));
-	if (cancelled_unqueued(op))
+	if (rota__future_cancel_noted(&op->future))
 		return ROTA_READY;
 	rc = rota__channel_looks_empty(op->channel_) ? -EAGAIN : attempt_recv(op);
 	while (rc == -EAGAIN) {
@@ -182,14 +171,10 @@ static rota_poll recv_many_poll(struct rota_future *self, struct rota_context *c
 
 /* --- futures and calls ---------------------------------------------------------------------------------------- */
 
-static const struct rota_future_ops send_ops = { .poll = send_poll, .cancel = cancel_op, .name = "channel send" };
-static const struct rota_future_ops reserve_ops = { .poll = reserve_poll,
-						    .cancel = cancel_op,
-						    .name = "channel reserve" };
-static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = cancel_op, .name = "channel receive" };
-static const struct rota_future_ops recv_many_ops = { .poll = recv_many_poll,
-						      .cancel = cancel_op,
-						      .name = "channel receive" };
+static const struct rota_future_ops send_ops = { send_poll, rota__future_note_cancel, "channel send" };
+static const struct rota_future_ops reserve_ops = { reserve_poll, rota__future_note_cancel, "channel reserve" };
+static const struct rota_future_ops recv_ops = { recv_poll, rota__future_note_cancel, "channel receive" };
+static const struct rota_future_ops recv_many_ops = { recv_many_poll, rota__future_note_cancel, "channel receive" };
 
 static void init_op(struct rota_channel_op *op, const struct rota_future_ops *ops, struct rota_channel *c, void *elem,
 		    size_t n)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "../runtime/future_internal.h"
 #include "misuse_internal.h"
 #include "mutex_internal.h"
 #include "owner_internal.h"
@@ -55,7 +56,7 @@ static rota_poll look(struct rota_cond_op *op, struct rota_context *cx)
 	rota__waitlist_lock(list);
 	if (rota__waiter_granted(&op->waiter_)) {
 		/* between the look and the lock */
-	} else if (op->future.status == -ECANCELED) {
+	} else if (rota__future_cancel_noted(&op->future)) {
 		rota__waitlist_remove(list, &op->waiter_);
 		op->result_ = -ECANCELED;
 	} else {
@@ -66,13 +67,12 @@ static rota_poll look(struct rota_cond_op *op, struct rota_context *cx)
 	return ready;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_cond_op *op = op_of(self);
 
 	if (op->phase_ == START)
-		return self->status == -ECANCELED ? ROTA_READY : start(op, cx);
+		return rota__future_cancel_noted(self) ? ROTA_READY : start(op, cx);
 	if (op->phase_ == WAITING) {
 		if (look(op, cx) == ROTA_PENDING)
 			return ROTA_PENDING;
@@ -84,12 +84,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void wait_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "condition" };
+static const struct rota_future_ops wait_ops = { wait_poll, rota__future_note_cancel, "condition" };
 
 void rota_cond_wait_init(struct rota_cond_op *op, struct rota_cond *c, struct rota_mutex *m)
 {

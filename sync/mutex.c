@@ -99,13 +99,12 @@ static struct rota_mutex_lock_op *op_of(struct rota_future *future)
 	return (struct rota_mutex_lock_op *)(void *)future;
 }
 
-/* `status` is -ECANCELED from the cancel on, until the lock is had. */
 static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_mutex_lock_op *op = op_of(self);
 	struct rota_mutex *m = op->mutex_;
 	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 
 	if (cancelled && rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_IDLE) /* its own doing: it never queued */
 		return ROTA_READY;
@@ -129,12 +128,7 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void lock_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel, .name = "mutex" };
+static const struct rota_future_ops lock_ops = { lock_poll, rota__future_note_cancel, "mutex" };
 
 void rota_mutex_lock_init(struct rota_mutex_lock_op *op, struct rota_mutex *m)
 {

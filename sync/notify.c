@@ -38,7 +38,6 @@ static struct rota_notify_op *op_of(struct rota_future *future)
 	return (struct rota_notify_op *)(void *)future;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static __attribute__((noinline)) rota_poll wait_busy(struct rota_notify_op *op, const struct rota_waker *waker)
 {
 	struct rota_notify *n = op->notify_;
@@ -48,7 +47,7 @@ static __attribute__((noinline)) rota_poll wait_busy(struct rota_notify_op *op, 
 
 	if (rota__waiter_granted(waiter)) { /* between the look and the lock */
 		op->future.status = 0;
-	} else if (op->future.status == -ECANCELED) {
+	} else if (rota__future_cancel_noted(&op->future)) {
 		if (rota__waiter_queued(waiter))
 			rota__waitlist_remove(&n->waiters_, waiter);
 	} else if (state & PERMIT) {
@@ -71,12 +70,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void wait_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "notify" };
+static const struct rota_future_ops wait_ops = { wait_poll, rota__future_note_cancel, "notify" };
 
 void rota_notify_wait_init(struct rota_notify_op *op, struct rota_notify *n)
 {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "../runtime/future_internal.h"
 #include "misuse_internal.h"
 
 enum { EMPTY, RUNNING, DONE };
@@ -34,7 +35,6 @@ static struct rota_once_op *op_of(struct rota_future *future)
 	return (struct rota_once_op *)(void *)future;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll begin_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_once_op *op = op_of(self);
@@ -46,13 +46,13 @@ static rota_poll begin_poll(struct rota_future *self, struct rota_context *cx)
 	if (rota__waiter_granted(waiter)) {
 		self->status = waiter->tag_ == TAG_TURN ? ROTA_ONCE_TURN : 0;
 	} else if (rota__waiter_queued(waiter)) {
-		if (self->status == -ECANCELED) {
+		if (rota__future_cancel_noted(self)) {
 			rota__waitlist_remove(&o->waiters_, waiter);
 		} else {
 			rota__waitlist_wait(&o->waiters_, waiter, cx->waker, false);
 			ready = ROTA_PENDING;
 		}
-	} else if (self->status != -ECANCELED) {
+	} else if (!rota__future_cancel_noted(self)) {
 		if (rota__load(&o->state_, RELAXED) == EMPTY) { /* under the lock */
 			rota__store(&o->state_, RUNNING, RELAXED);
 			self->status = ROTA_ONCE_TURN;
@@ -65,12 +65,7 @@ static rota_poll begin_poll(struct rota_future *self, struct rota_context *cx)
 	return ready;
 }
 
-static void begin_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops begin_ops = { .poll = begin_poll, .cancel = begin_cancel, .name = "once" };
+static const struct rota_future_ops begin_ops = { begin_poll, rota__future_note_cancel, "once" };
 
 void rota_once_begin_init(struct rota_once_op *op, struct rota_once *o)
 {

@@ -104,21 +104,15 @@ static struct rota_oneshot_op *op_of(struct rota_future *future)
 	return (struct rota_oneshot_op *)(void *)future;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
-static bool cancelled(const struct rota_oneshot_op *op)
-{
-	return op->future.status == -ECANCELED;
-}
-
 /* A receiver that was granted. */
 static rota_poll granted(struct rota_oneshot_op *op)
 {
 	struct rota_oneshot *o = op->oneshot_;
 
 	if (op->waiter_.tag_ == TAG_NOTHING) {
-		if (!cancelled(op))
+		if (!rota__future_cancel_noted(&op->future))
 			op->future.status = -EPIPE;
-	} else if (!cancelled(op)) {
+	} else if (!rota__future_cancel_noted(&op->future)) {
 		op->value = o->value_;
 		op->future.status = 0;
 	} else {
@@ -141,7 +135,7 @@ static __attribute__((noinline)) rota_poll recv_locked(struct rota_oneshot_op *o
 		rota__waitlist_unlock_shared(&o->waiters_);
 		return granted(op);
 	}
-	if (!cancelled(op)) {
+	if (!rota__future_cancel_noted(&op->future)) {
 		rc = take(o, &op->value);
 		if (rc == -EAGAIN)
 			rota__waitlist_wait(&o->waiters_, waiter, waker, false);
@@ -162,12 +156,7 @@ static rota_poll recv_poll(struct rota_future *self, struct rota_context *cx)
 	return rota__waiter_served(&op->oneshot_->waiters_, &op->waiter_) ? granted(op) : recv_locked(op, cx->waker);
 }
 
-static void recv_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops recv_ops = { .poll = recv_poll, .cancel = recv_cancel, .name = "oneshot receive" };
+static const struct rota_future_ops recv_ops = { recv_poll, rota__future_note_cancel, "oneshot receive" };
 
 void rota_oneshot_recv_init(struct rota_oneshot_op *op, struct rota_oneshot *o)
 {

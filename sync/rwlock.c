@@ -118,13 +118,12 @@ int rota_rwlock_trywrlock(struct rota_rwlock *l)
 	return rc;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_rwlock_op *op = op_of(self);
 	struct rota_rwlock *l = op->lock_;
 	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 	uint64_t state;
 
 	if (rota__busy_served(&l->state_, waiter)) {
@@ -150,12 +149,7 @@ static rota_poll lock_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void lock_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops lock_ops = { .poll = lock_poll, .cancel = lock_cancel, .name = "rwlock" };
+static const struct rota_future_ops lock_ops = { lock_poll, rota__future_note_cancel, "rwlock" };
 
 static void init_op(struct rota_rwlock_op *op, struct rota_rwlock *l, bool write)
 {

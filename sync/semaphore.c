@@ -113,13 +113,12 @@ int rota_semaphore_try_acquire(struct rota_semaphore *s, uint64_t n)
 	return rc;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll acquire_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_semaphore_op *op = op_of(self);
 	struct rota_semaphore *s = op->semaphore_;
 	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 	rota_poll ready = ROTA_READY;
 	uint64_t state;
 
@@ -152,12 +151,7 @@ static rota_poll acquire_poll(struct rota_future *self, struct rota_context *cx)
 	return ready;
 }
 
-static void acquire_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops acquire_ops = { .poll = acquire_poll, .cancel = acquire_cancel, .name = "semaphore" };
+static const struct rota_future_ops acquire_ops = { acquire_poll, rota__future_note_cancel, "semaphore" };
 
 void rota_semaphore_acquire_init(struct rota_semaphore_op *op, struct rota_semaphore *s, uint64_t n)
 {

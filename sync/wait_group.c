@@ -100,13 +100,12 @@ static struct rota_wait_group_op *op_of(struct rota_future *future)
 	return (struct rota_wait_group_op *)(void *)future;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_wait_group_op *op = op_of(self);
 	struct rota_wait_group *g = op->group_;
 	struct rota_waiter *waiter = &op->waiter_;
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 	const bool first = rota__load(&waiter->state_, RELAXED) == ROTA__WAITER_IDLE; /* its own doing */
 	rota_poll ready = ROTA_READY;
 	uint64_t state;
@@ -133,12 +132,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	return ready;
 }
 
-static void wait_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "wait group" };
+static const struct rota_future_ops wait_ops = { wait_poll, rota__future_note_cancel, "wait group" };
 
 void rota_wait_group_wait_init(struct rota_wait_group_op *op, struct rota_wait_group *g)
 {

@@ -174,12 +174,11 @@ static int queue(struct rota_watch_op *op, struct rota_context *cx)
 	return -EINPROGRESS;
 }
 
-/* `status` is -ECANCELED from the cancel on. */
 static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct rota_watch_op *op = op_of(self);
 	struct rota_watch *w = op->receiver_->watch_;
-	const bool cancelled = self->status == -ECANCELED;
+	const bool cancelled = rota__future_cancel_noted(self);
 	int rc;
 
 	do {
@@ -199,12 +198,7 @@ static rota_poll wait_poll(struct rota_future *self, struct rota_context *cx)
 	return ROTA_READY;
 }
 
-static void wait_cancel(struct rota_future *self)
-{
-	self->status = -ECANCELED;
-}
-
-static const struct rota_future_ops wait_ops = { .poll = wait_poll, .cancel = wait_cancel, .name = "watch" };
+static const struct rota_future_ops wait_ops = { wait_poll, rota__future_note_cancel, "watch" };
 
 void rota_watch_wait_for_init(struct rota_watch_op *op, struct rota_watch_receiver *receiver,
 			      rota_watch_predicate *predicate, void *arg, void *value)
