@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "elsewhere_internal.h"
 
-#include "../runtime/slot_internal.h"
 #include "ring_parts_internal.h"
 
 #define PAUSE_FIRST_NS 1000000
@@ -38,19 +37,6 @@ void rota__elsewhere_remove(struct rota__elsewhere *elsewhere, struct rota_op *o
 	rota__spin_unlock(&elsewhere->lock);
 }
 
-/* Whether the operation is to end. While the letter is out it cannot. */
-static bool mail_cancel(struct rota__ring *ring, struct rota_op *op)
-{
-	bool ends;
-
-	rota__slot_take(&op->state_);
-	ends = op->cancelled_ || rota__ring_is_closing(ring, op);
-	if (ends && op->mail_ == ROTA__MAIL_NONE)
-		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
-	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
-	return ends;
-}
-
 void rota__ring_cancel_elsewhere(struct rota__ring *ring)
 {
 	struct rota__elsewhere *elsewhere = &ring->elsewhere;
@@ -59,7 +45,7 @@ void rota__ring_cancel_elsewhere(struct rota__ring *ring)
 	rota__spin_lock(&elsewhere->lock);
 	for (unsigned i = 0; i < ROTA__ELSEWHERE_LISTS; i++) {
 		for (struct rota_op *op = elsewhere->lists[i]; op != NULL; op = op->backlog_next_)
-			any |= mail_cancel(ring, op);
+			any |= rota__ring_cancel_listed(ring, op);
 	}
 	elsewhere->looks += any;
 	rota__spin_unlock(&elsewhere->lock);

@@ -65,9 +65,7 @@ static void ring_cancel(struct rota_op *op)
 	ring = rota__load(&op->carrier_, RELAXED);               /* under the slot, as the opcode */
 	if (!op->cancelled_ && op->opcode_ != IORING_OP_CLOSE) { /* that one is made, and does not take long */
 		op->cancelled_ = 1;
-		mailed = op->mail_ == ROTA__MAIL_NONE; /* else whoever opens the letter sees it */
-		if (mailed)
-			rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+		mailed = rota__ring_mail_cancel(ring, op);
 	}
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
 	if (!mailed)

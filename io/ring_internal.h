@@ -97,6 +97,10 @@ void rota__ring_submit_files(struct rota__ring *ring);
  * it is not the owner itself); for a cancel with the slot taken. */
 void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_mail mail);
 
+/* Mails a cancel, with the slot taken; false: a letter about the operation is out already, and whoever opens that sees what has
+ * become of it. While one is out the operation cannot end. */
+bool rota__ring_mail_cancel(struct rota__ring *ring, struct rota_op *op);
+
 /* Submits and reaps; waits for a completion when timeout_ns > 0. Owner. Returns how many operations ended. */
 unsigned rota__ring_turn(struct rota__ring *ring, uint64_t timeout_ns);
 

@@ -59,22 +59,25 @@ static bool put_cancel_of_all(struct rota__ring *ring, int fd)
 	return true;
 }
 
-/* While the letter is out the operation cannot end, nor before it was taken out of the list. */
-static void mail_cancel(struct rota__ring *ring, struct rota_op *op, int fd)
+bool rota__ring_cancel_listed(struct rota__ring *ring, struct rota_op *op)
 {
-	if (!rota__op_is_about(op, fd))
-		return;
+	bool ends;
+
 	rota__slot_take(&op->state_);
-	if (op->mail_ == ROTA__MAIL_NONE)
-		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+	ends = op->cancelled_ || rota__ring_is_closing(ring, op);
+	if (ends)
+		rota__ring_mail_cancel(ring, op);
 	rota__store(&op->state_, ROTA__SLOT_ARMED, RELEASE); /* partner: slot_take */
+	return ends;
 }
 
 void rota__ring_cancel_pairs(struct rota__ring *ring, int fd)
 {
 	rota__spin_lock(&ring->pairs.lock);
-	for (struct rota_op *op = rota__pairs_polls(&ring->pairs, fd); op != NULL; op = rota__pairs_next(op))
-		mail_cancel(ring, op, fd);
+	for (struct rota_op *op = rota__pairs_polls(&ring->pairs, fd); op != NULL; op = rota__pairs_next(op)) {
+		if (rota__op_is_about(op, fd))
+			rota__ring_cancel_listed(ring, op);
+	}
 	rota__spin_unlock(&ring->pairs.lock);
 }
 
@@ -173,6 +176,14 @@ void rota__ring_mail(struct rota__ring *ring, struct rota_op *op, enum rota__op_
 	do {
 		op->mail_next_ = head;
 	} while (!rota__cas(&ring->mail, &head, op, RELEASE)); /* partner: the swap in take_mail */
+}
+
+bool rota__ring_mail_cancel(struct rota__ring *ring, struct rota_op *op)
+{
+	if (op->mail_ != ROTA__MAIL_NONE)
+		return false;
+	rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
+	return true;
 }
 
 /* An operation that was in the mailbox cannot have fired: its slot can be taken. */

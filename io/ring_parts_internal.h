@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the four files of a ring share: ring.c, the owner's turn and its entries; ring_mail.c, what waits to become one;
- * ring_reap.c, completions; ring_rescue.c, all of it in a stuck owner's place.
+ * What the files of a ring share: ring.c, the owner's turn and its entries; ring_mail.c, what waits to become one; elsewhere.c,
+ * cancels that may have missed; ring_reap.c, completions; ring_rescue.c, all of it in a stuck owner's place.
  */
 #ifndef ROTA_IO_RING_PARTS_INTERNAL_H
 #define ROTA_IO_RING_PARTS_INTERNAL_H
@@ -83,6 +83,10 @@ bool rota__ring_closes_unseen(const struct rota__ring *ring);
 void rota__ring_take_mail(struct rota__ring *ring);
 void rota__ring_submit_backlog(struct rota__ring *ring);
 void rota__ring_cancel_for_closes(struct rota__ring *ring);
+
+/* Mails a cancel of an operation that is in one of the ring's lists, with the lock of that, so that it cannot end meanwhile. Whether
+ * it is to end: else nothing is done. */
+bool rota__ring_cancel_listed(struct rota__ring *ring, struct rota_op *op);
 
 /* The descriptor is being closed: mails a cancel of each poll that has it for its second one, and is found by no cancel by this
  * descriptor. The owner, or in its place; the mail is taken afterwards. */

@@ -19,10 +19,7 @@ static void note_events(struct rota__ring *ring, struct rota_op *op, int events,
 	if (events <= 0 || rota__op_asked_events(op, events) == 0)
 		return;
 	op->future.status = events;
-	if (op->mail_ != ROTA__MAIL_NONE)
-		return;
-	rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
-	reaping->owner_needed = true;
+	reaping->owner_needed |= rota__ring_mail_cancel(ring, op);
 }
 
 /* A completion after which others come; the slot is taken. */
@@ -37,9 +34,8 @@ static void complete_in_part(struct rota__ring *ring, struct rota_op *op, const 
 	if (!rota__op_is_multishot(op))
 		return;
 	if (take_result(ring, op, &op->future.status, cqe->flags, false) && !op->cancelled_ &&
-	    op->mail_ == ROTA__MAIL_NONE) {
+	    rota__ring_mail_cancel(ring, op)) {
 		op->cancelled_ = 1; /* enough for now */
-		rota__ring_mail(ring, op, ROTA__MAIL_CANCEL);
 		reaping->owner_needed = true;
 	}
 	if (op->waker_.ops != NULL) {
