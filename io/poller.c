@@ -77,11 +77,9 @@ void rota__poller_deinit(struct rota__poller *poller)
 
 /* --- waiting for a descriptor --------------------------------------------------------------------------------------- */
 
-short rota__poller_events(const struct rota_op *op)
+static uint16_t events_of(const struct rota_op *op)
 {
-	if (op->opcode_ == IORING_OP_POLL_ADD)
-		return (short)op->flags_;
-	return rota__sys_call(op)->events;
+	return op->opcode_ == IORING_OP_POLL_ADD ? (uint16_t)op->flags_ : (uint16_t)rota__sys_call(op)->events;
 }
 
 /* Tells the kernel all that the list's operations wait for on the descriptor in this set. With the lock held. */
@@ -93,7 +91,7 @@ static int arm(struct rota__poll_set *set, const struct rota__poller_bucket *buc
 	for (const struct rota_op *op = bucket->waiting.first; op != NULL; op = op->mail_next_) {
 		if (op->fd_ != fd || rota__poll_set_of(op) != set)
 			continue;
-		events |= (uint16_t)rota__poller_events(op);
+		events |= events_of(op);
 		any = true;
 	}
 	if (!any)
@@ -147,7 +145,7 @@ static bool fire(const struct rota__poll_set *set, struct rota__poller_bucket *b
 	for (op = bucket->waiting.first; op != NULL; op = next) {
 		next = op->mail_next_;
 		if (op->fd_ != fd || rota__poll_set_of(op) != set ||
-		    (events & ((uint16_t)rota__poller_events(op) | EPOLLERR | EPOLLHUP)) == 0)
+		    (events & (events_of(op) | EPOLLERR | EPOLLHUP)) == 0)
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;

@@ -106,7 +106,4 @@ bool rota__poller_waited_for(struct rota__poller *poller, int fd);
 bool rota__poller_call_begin(struct rota__poller *poller, int fd, uint16_t closes);
 void rota__poller_call_end(struct rota__poller *poller, int fd);
 
-/* What an operation waits for. */
-short rota__poller_events(const struct rota_op *op);
-
 #endif
