@@ -7,6 +7,11 @@
 #include "ring_internal.h"
 #include "sys_internal.h"
 
+static struct rota__ring *ring_of(struct rota__carrier *carrier)
+{
+	return (struct rota__ring *)(void *)carrier;
+}
+
 static void wake_all(rota_runtime *rt)
 {
 	for (unsigned i = 0; i < rota__worker_total(rt); i++)
@@ -16,7 +21,7 @@ static void wake_all(rota_runtime *rt)
 
 static rota_poll ring_start(struct rota__carrier *carrier, struct rota_op *op, const struct rota_waker *waker)
 {
-	struct rota__ring *ring = (struct rota__ring *)(void *)carrier;
+	struct rota__ring *ring = ring_of(carrier);
 	struct rota__worker *worker = rota__worker_self();
 
 	rota__store(&op->carrier_, ring, RELAXED);
@@ -74,11 +79,6 @@ static void ring_cancel(struct rota_op *op)
 		rota__worker_submits(worker);
 	else
 		rota__ring_wake(ring);
-}
-
-static struct rota__ring *ring_of(struct rota__carrier *carrier)
-{
-	return (struct rota__ring *)(void *)carrier;
 }
 
 static bool ring_call_begin(struct rota__carrier *carrier, int fd, uint16_t closes)
