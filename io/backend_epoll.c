@@ -94,25 +94,15 @@ static void worker_free(struct rota__worker *worker)
 }
 
 /* Nothing ends here: tasks that are woken make their calls themselves. */
-static unsigned turn(struct rota__worker *worker, uint64_t timeout_ns)
+static unsigned worker_turn(struct rota__worker *worker, uint64_t timeout_ns)
 {
 	rota__poll_set_turn(worker->io, timeout_ns);
 	return 0;
 }
 
-static unsigned worker_poll(struct rota__worker *worker)
-{
-	return turn(worker, 0);
-}
-
 static bool worker_has_news(const struct rota__worker *worker)
 {
 	return rota__poll_set_has_reports(worker->io);
-}
-
-static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
-{
-	return turn(worker, timeout_ns);
 }
 
 static void worker_wake(struct rota__worker *worker)
@@ -147,9 +137,8 @@ const struct rota__driver rota__driver_epoll = {
 	.worker_start = worker_start,
 	.worker_leave = worker_leave,
 	.worker_free = worker_free,
-	.poll = worker_poll,
+	.turn = worker_turn,
 	.has_news = worker_has_news,
-	.park = worker_park,
 	.wake = worker_wake,
 	.rescue = worker_rescue,
 	.wake_reactor = wake_reactor,

@@ -117,7 +117,7 @@ static void worker_free(struct rota__worker *worker)
 	rota__free(ring, sizeof(*ring), ROTA__CACHE_LINE);
 }
 
-static unsigned turn(struct rota__worker *worker, uint64_t timeout_ns)
+static unsigned worker_turn(struct rota__worker *worker, uint64_t timeout_ns)
 {
 	unsigned ended = rota__ring_turn(worker->io, timeout_ns);
 
@@ -125,19 +125,9 @@ static unsigned turn(struct rota__worker *worker, uint64_t timeout_ns)
 	return ended;
 }
 
-static unsigned worker_poll(struct rota__worker *worker)
-{
-	return turn(worker, 0);
-}
-
 static bool worker_has_news(const struct rota__worker *worker)
 {
 	return rota__ring_is_due(worker->io);
-}
-
-static unsigned worker_park(struct rota__worker *worker, uint64_t timeout_ns)
-{
-	return turn(worker, timeout_ns);
 }
 
 static void worker_wake(struct rota__worker *worker)
@@ -166,9 +156,8 @@ const struct rota__driver rota__driver_uring = {
 	.worker_start = worker_start,
 	.worker_leave = worker_leave,
 	.worker_free = worker_free,
-	.poll = worker_poll,
+	.turn = worker_turn,
 	.has_news = worker_has_news,
-	.park = worker_park,
 	.wake = worker_wake,
 	.rescue = worker_rescue,
 	.wake_reactor = wake_reactor,

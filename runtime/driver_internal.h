@@ -26,17 +26,14 @@ struct rota__driver {
 	void (*worker_leave)(struct rota__worker *worker);
 	void (*worker_free)(struct rota__worker *worker);
 
-	/* Submits what tasks asked for and takes what is complete, without waiting; wakes the tasks. Owner. Returns how
-	 * many operations ended. */
-	unsigned (*poll)(struct rota__worker *worker);
+	/* Submits what tasks asked for and takes what is complete; wakes the tasks. Waits at most timeout_ns (0: not at all,
+	 * ROTA_NEVER: no limit) for a completion or a wake. Owner. Returns how many operations ended. */
+	unsigned (*turn)(struct rota__worker *worker, uint64_t timeout_ns);
 
-	/* Whether a poll would bring something. Owner. */
+	/* Whether a turn would bring something. Owner. */
 	bool (*has_news)(const struct rota__worker *worker);
 
-	/* The same as poll, waiting at most timeout_ns (ROTA_NEVER: no limit) for a completion or a wake. Owner. */
-	unsigned (*park)(struct rota__worker *worker, uint64_t timeout_ns);
-
-	/* Ends the worker's present park, or its next. Any thread. */
+	/* Ends the worker's present wait in a turn, or its next. Any thread. */
 	void (*wake)(struct rota__worker *worker);
 
 	/* Takes a stuck worker's completions in its place, and counts what ended by it for the reactor. Whether there was anything

@@ -23,7 +23,7 @@ static ROTA__OPAQUE void step_aside(struct rota__worker *worker)
 
 	if (extra != NULL && extra->unfiled) /* a child that fn spawns would have it done without a wheel at hand */
 		rota__scope_file_timers(task);
-	rota__count(&worker->operations, rt->driver->poll(worker));
+	rota__count(&worker->operations, rt->driver->turn(worker, 0));
 	rota__worker_hand_over(worker);
 	rota__store(&worker->blocked, 1, RELEASE); /* partner: the monitor's look */
 	rota__monitor_alert(rt);

@@ -176,7 +176,7 @@ static void poll(struct rota__worker *worker)
 	rota__worker_account(worker, now);
 	if (worker->loot.from != NULL)
 		rota__worker_weigh_loot(worker, now);
-	rota__count(&worker->operations, worker->rt->driver->poll(worker));
+	rota__count(&worker->operations, worker->rt->driver->turn(worker, 0));
 	rota__worker_take_mail(worker);
 	rota__wheel_expire(&worker->wheel, now);
 }

@@ -146,7 +146,7 @@ void rota__worker_submit(struct rota__worker *worker)
 
 	rota__worker_account(worker, now);
 	count_sparse(worker, now);
-	rota__count(&worker->operations, worker->rt->driver->poll(worker));
+	rota__count(&worker->operations, worker->rt->driver->turn(worker, 0));
 	rota__store(&worker->submits, rota__load(&worker->submits, RELAXED) + 1, RELAXED); /* a hint for thieves */
 	arise(worker);
 	rota__worker_take_mail(worker);
@@ -171,7 +171,7 @@ void rota__worker_park(struct rota__worker *worker, uint64_t deadline)
 		timeout = until_next(worker, now, deadline);
 		rota__count(&worker->parks, 1);
 	}
-	rota__count(&worker->operations, rt->driver->park(worker, timeout));
+	rota__count(&worker->operations, rt->driver->turn(worker, timeout));
 	rota__store(&worker->asleep, 0, RELAXED);
 	worker->fork_refused = false;
 	rota__monitor_rouse(rt);
@@ -197,7 +197,7 @@ void rota__worker_park_aside(struct rota__worker *worker)
 		timeout = until_next(worker, now, ROTA_NEVER);
 		rota__count(&worker->parks, 1);
 	}
-	rota__count(&worker->operations, rt->driver->park(worker, timeout));
+	rota__count(&worker->operations, rt->driver->turn(worker, timeout));
 	rota__store(&worker->asleep, 0, RELAXED);
 	rota__monitor_rouse(rt);
 	arise(worker);

@@ -36,7 +36,7 @@ static void ring(struct rota__worker *worker)
 		rota__sys_futex_wake(bell, 1);
 }
 
-static unsigned driver_park(struct rota__worker *worker, uint64_t timeout_ns)
+static unsigned driver_turn(struct rota__worker *worker, uint64_t timeout_ns)
 {
 	struct rota_atomic_u32 *bell = &bells[worker->index];
 
@@ -60,7 +60,7 @@ static bool driver_rescue(struct rota__worker *worker)
 
 static const struct rota__driver driver = {
 	.rescue = driver_rescue,
-	.park = driver_park,
+	.turn = driver_turn,
 	.wake = ring,
 	.wake_reactor = driver_wake_reactor,
 };
@@ -160,7 +160,7 @@ static void worker_1(void)
 /* From the middle of a park. */
 static void wake_up(struct rota__worker *worker)
 {
-	driver_park(worker, ROTA_NEVER);
+	driver_turn(worker, ROTA_NEVER);
 	if (rota__idle_awake(&rt.idle, worker->index))
 		worker->searching = true;
 	work(worker);
