@@ -187,11 +187,6 @@ bool rota__sys_is_connection(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && (type == SOCK_STREAM || type == SOCK_SEQPACKET);
 }
 
-bool rota__sys_has_offset(int fd)
-{
-	return rota__sys_position(fd) != -ESPIPE;
-}
-
 int rota__sys_check_offset(int fd, int64_t offset)
 {
 	if (offset < -1)
@@ -227,7 +222,7 @@ void rota__sys_move_position(int fd, int64_t from, int count, bool writes)
 {
 	if (lseek(fd, 0, SEEK_CUR) != from)
 		return;
-	if (writes && fcntl(fd, F_GETFL) & O_APPEND)
+	if (writes && rota__sys_appends(fd))
 		lseek(fd, 0, SEEK_END);
 	else
 		lseek(fd, from + count, SEEK_SET);
@@ -237,7 +232,7 @@ bool rota__sys_is_file(int fd)
 {
 	struct statx status;
 
-	return rota__sys_has_offset(fd) && (ask(fd, &status) < 0 || (status.stx_mode & S_IFMT) != 0);
+	return rota__sys_position(fd) != -ESPIPE && (ask(fd, &status) < 0 || (status.stx_mode & S_IFMT) != 0);
 }
 
 static int resolver_error(int code)

@@ -131,7 +131,6 @@ static int move_nowait(const struct rota_op *op)
 	}
 	rc = rota__sys_result(writes ? pwritev2(op->fd_, parts, count, offset, RWF_NOWAIT)
 				     : preadv2(op->fd_, parts, count, offset, RWF_NOWAIT));
-
 	if (rc != -EOPNOTSUPP)
 		return rc;
 	if (op->len_ == 0)
@@ -384,14 +383,13 @@ int rota__sys_perform_once(struct rota_op *op)
 {
 	for (;;) {
 		const struct rota__call *call = rota__sys_call(op);
-		struct pollfd pfd = { .fd = op->fd_, .events = call->events };
 		int rc = call->make(op, false);
 
 		if (rota__op_was_no_socket(op, rc))
 			continue;
 		if (!rota__op_would_block(op, rc))
 			return rc;
-		rc = rota__sys_result(poll(&pfd, 1, -1));
+		rc = poll_events(op->fd_, call->events, -1);
 		if (rc < 0)
 			return rc;
 	}

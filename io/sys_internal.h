@@ -116,9 +116,6 @@ bool rota__sys_epoll_ready(int epoll_fd);
 /* Whether it carries a stream of bytes or of records, which MSG_WAITALL means. */
 bool rota__sys_is_connection(int fd);
 
-/* false: a pipe, a socket, a terminal. What is no descriptor at all is left to the operation. */
-bool rota__sys_has_offset(int fd);
-
 /* Of a call at an offset, or -1, the descriptor's own position: 0; -EINVAL, it is negative; -ESPIPE, the descriptor has none. */
 int rota__sys_check_offset(int fd, int64_t offset);
 
@@ -133,12 +130,10 @@ void rota__sys_give_back_position(int fd, int64_t end, int64_t bytes, bool at_en
 /* Moves it by the `count` bytes that were moved, if it still stands at `from`. A write to what is in append mode: to the end. */
 void rota__sys_move_position(int fd, int64_t from, int count, bool writes);
 
-/* As has_offset, but not what only pretends to: eventfd, timerfd, inotify and their like, which wait as a pipe does. */
+/* Whether it has offsets: not a pipe, a socket, a terminal; nor what only pretends to have some (eventfd, timerfd, inotify and
+ * their like, which wait as a pipe does). What is no descriptor at all is left to the operation: true. */
 bool rota__sys_is_file(int fd);
 
-/* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
- * numbers only and does not block. */
-#define ROTA__RESOLVE_NUMERIC (1u << 16)
 /* CACHED: a regular file that was opened without O_DIRECT. DIRECT: one that was opened with it, or a block device. DEVICE: a
  * character device; but /dev/null and its like, whose calls do not wait, are OTHER. ANONYMOUS: an eventfd, a timerfd, an epoll
  * descriptor, and their like. */
@@ -171,6 +166,9 @@ size_t rota__sys_size(int fd);
 /* preadv2(2) that does not wait for a disk: -EAGAIN. offset -1: the descriptor's own position. */
 int rota__sys_read_cached(int fd, const struct iovec *iov, int iovcnt, off_t offset);
 
+/* getaddrinfo(3): how many addresses were found, at most `max`. flags: enum rota_resolve_flags, and NUMERIC: then it reads
+ * numbers only and does not block. */
+#define ROTA__RESOLVE_NUMERIC (1u << 16)
 int rota__sys_resolve(const char *host, const char *port, unsigned flags, struct rota_address *ret, unsigned max);
 
 #endif

@@ -47,15 +47,11 @@ int rota__sys_make_splice(const struct rota_op *op, bool nowait)
 static bool never_blocks(int fd, bool *ret_socket)
 {
 	struct stat status;
-	int flags;
 
 	if (fstat(fd, &status) < 0)
 		return true; /* the call says what is wrong */
 	*ret_socket = S_ISSOCK(status.st_mode);
-	if (!*ret_socket)
-		return S_ISFIFO(status.st_mode);
-	flags = fcntl(fd, F_GETFL);
-	return flags < 0 || (flags & O_NONBLOCK) != 0;
+	return *ret_socket ? !rota__sys_is_blocking(fd) : S_ISFIFO(status.st_mode);
 }
 
 enum rota__splice_way rota__sys_splice_way(int from, int to)
