@@ -39,9 +39,18 @@ void rota__orphan_free(struct rota__orphan *orphan)
 
 static void bury(struct rota__orphan *orphan)
 {
-	if (orphan->pidfd >= 0)
-		rota__sys_close(orphan->pidfd);
+	rota__sys_close(orphan->pidfd);
 	rota__orphan_free(orphan);
+}
+
+/* With the lock held: there is no thread any more. Returns what it was rung by, to be closed without the lock. */
+static int strike_out(void)
+{
+	const int bell = reaper.bell;
+
+	reaper.thread = false;
+	reaper.bell = -1;
+	return bell;
 }
 
 /* Takes what has arrived. false: there is nothing to wait for, and the thread has been struck out. */
@@ -58,14 +67,10 @@ static bool take_arrived(struct rota__orphan **waited)
 		*waited = orphan;
 	}
 	stay = *waited != NULL;
-	if (!stay) {
-		reaper.thread = false;
-		bell = reaper.bell;
-		reaper.bell = -1;
-	}
+	if (!stay)
+		bell = strike_out();
 	rota__spin_unlock(&reaper.lock);
-	if (bell >= 0)
-		rota__sys_close(bell);
+	rota__sys_close(bell);
 	return stay;
 }
 
@@ -136,8 +141,7 @@ void rota__orphan_leave(struct rota__orphan *orphan)
 		rota__sys_eventfd_write(reaper.bell); /* under the lock: it is closed by who strikes the thread out */
 	}
 	rota__spin_unlock(&reaper.lock);
-	if (bell >= 0)
-		rota__sys_close(bell);
+	rota__sys_close(bell);
 	if (!make)
 		return;
 	if (rota__sys_thread(&thread, "rota-reaper", reaper_main, NULL) == 0) {
@@ -145,21 +149,15 @@ void rota__orphan_leave(struct rota__orphan *orphan)
 		return;
 	}
 	rota__spin_lock(&reaper.lock);
-	reaper.thread = false;
-	bell = reaper.bell;
-	reaper.bell = -1;
+	bell = strike_out();
 	rota__spin_unlock(&reaper.lock);
-	if (bell >= 0)
-		rota__sys_close(bell);
+	rota__sys_close(bell);
 }
 
 /* What was left is the parent's to wait for. */
 void rota__reaper_forked(void)
 {
-	if (reaper.bell >= 0)
-		rota__sys_close(reaper.bell);
+	rota__sys_close(strike_out());
 	rota__store(&reaper.lock, 0, RELAXED);
 	reaper.arrived = NULL;
-	reaper.thread = false;
-	reaper.bell = -1;
 }

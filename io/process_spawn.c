@@ -144,10 +144,8 @@ static int spawn(struct plan *plan, const struct rota_process_config *config, pi
 
 static void close_all(const int *fds, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (fds[i] >= 0)
-			rota__sys_close(fds[i]);
-	}
+	for (unsigned i = 0; i < n; i++)
+		rota__sys_close(fds[i]);
 }
 
 static int follow_plan(struct plan *plan, const struct rota_process_config *config, pid_t *ret_pid)

@@ -85,7 +85,7 @@ static struct rota_unix_connect_op *connect_of(struct rota_future *future)
 
 static rota_poll connect_finish(struct rota_unix_connect_op *op, int status)
 {
-	if (status < 0 && op->fd_ >= 0)
+	if (status < 0)
 		rota__sys_close(op->fd_);
 	op->future.status = status < 0 ? status : op->fd_;
 	return ROTA_READY;

@@ -473,7 +473,8 @@ void rota__sys_eventfd_write(int fd)
 
 void rota__sys_close(int fd)
 {
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 void rota__sys_yield(void)

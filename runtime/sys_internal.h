@@ -145,7 +145,7 @@ int rota__sys_eventfd(void);
  * number: what the program prints would end up in it. Returns the number; a negative errno: `fd` is closed, or was one. */
 int rota__sys_above_standard(int fd);
 void rota__sys_eventfd_write(int fd);
-void rota__sys_close(int fd);
+void rota__sys_close(int fd); /* a negative one: does nothing */
 void rota__sys_yield(void);
 
 /* Writes to standard error, all of it or what can be. Signal handlers too. */
