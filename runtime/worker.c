@@ -42,9 +42,9 @@ void rota__worker_init(struct rota__worker *worker, rota_runtime *rt, unsigned i
 	worker->shares_next = ROTA__NEXT_SHARED;
 	rota__store(&worker->fresh_mean, ROTA__MEAN_START_NS, RELAXED);
 	rota__store(&worker->mean, ROTA__MEAN_START_NS, RELAXED);
-	worker->poll_at = ROTA__POLL_INTERVAL;
-	worker->look_at = ROTA__POLL_INTERVAL;
-	worker->look_every = ROTA__POLL_INTERVAL;
+	worker->poll_at = 1; /* which tells how long tasks take */
+	worker->look_at = 1;
+	worker->look_every = 1;
 	rota__store(&worker->asleep, 1, RELAXED);
 	rota__store(&worker->stalled_at, UINT64_MAX, RELAXED);
 	rota__wheel_init(&worker->wheel, rota__sys_clock());

@@ -101,12 +101,12 @@ static inline void rota__worker_poll_after(struct rota__worker *worker, uint64_t
 /* Whether something must be looked at before any task may run again: the ring, the timers, what others left. */
 static inline bool rota__worker_is_due(struct rota__worker *worker)
 {
-	const uint64_t next = rota__load(&worker->runs, RELAXED) + 1;
+	const uint64_t runs = rota__load(&worker->runs, RELAXED);
 
-	if (next >= worker->look_at) {
-		if (next >= worker->poll_at || rota__worker_has_guests(worker))
+	if (runs >= worker->look_at) { /* as the loop has it, which must agree */
+		if (runs >= worker->poll_at || rota__worker_has_guests(worker))
 			return true;
-		rota__worker_look_after(worker, next, worker->look_every);
+		rota__worker_look_after(worker, runs, worker->look_every);
 	}
 	return worker->unsubmitted || rota__worker_stalled(worker);
 }

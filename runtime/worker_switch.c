@@ -149,8 +149,7 @@ bool rota__worker_looks_on(struct rota__worker *worker)
 		return false;
 	rota__worker_count_run(worker);
 	worker->next_streak = 0;
-	if (worker->look_at > 0)
-		worker->free_until = worker->look_at - 1;
+	worker->free_until = worker->look_at;
 	return true;
 }
 

@@ -256,6 +256,43 @@ ALONE_TEST(who_yielded_alone_gives_way_to_whoever_comes)
 	}
 }
 
+static int come_from_outside(void *rt)
+{
+	/* A thread of the pool, which is none of the workers. */
+	expect(rota_spawn_on(rt, NULL, come, NULL), ==, 0);
+	return set_done(NULL);
+}
+
+/* Longer than a look at what others have left may be put off. */
+static void compute(void)
+{
+	const uint64_t until = rota_now() + ROTA_US(50);
+
+	while (rota_now() < until)
+		;
+}
+
+/* Then each yield is a look. */
+ALONE_TEST(who_computes_between_its_yields_gives_way_to_whoever_comes_from_outside)
+{
+	came = 0;
+	for (unsigned round = 1; round <= 50; round++) {
+		rota_task *job = NULL;
+
+		for (unsigned i = 0; i < 10 + round % 7; i++) {
+			compute();
+			expect(rota_yield(), ==, 0);
+		}
+		rota__store(&done, 0, SEQ_CST);
+		expect(rota_spawn_blocking(&job, come_from_outside, rota_runtime_current()), ==, 0);
+		while (!is_done())
+			compute();
+		expect(rota_yield(), ==, 0);
+		expect(came, ==, round);
+		unit_expect_join(job, 0);
+	}
+}
+
 struct stepper {
 	struct rota_async async;
 	struct rota_semaphore semaphore;
