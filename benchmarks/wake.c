@@ -2,6 +2,7 @@
 /*
  * From waking a task until it runs, once every 100 us or so: woken by a plain thread, and by a task that sleeps
  * meanwhile; on a machine that is idle otherwise, and beside tasks that compute in steps of 50 us, one for each worker.
+ * The pauses are random, from 50 to 150 us: were they all alike, the wakes would keep step with the steps.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -13,7 +14,7 @@
 #include "harness.h"
 #include "measure.h"
 
-enum { HOGS_MAX = 64, PAUSE_US = 100, STEP_US = 50 };
+enum { HOGS_MAX = 64, PAUSE_MIN_NS = 50000, PAUSE_SPREAD_NS = 100000, STEP_US = 50 };
 
 static struct bench_param params[] = {
 	{ NULL, 0, 0, NULL },
@@ -50,14 +51,14 @@ static int sleeper(void *arg)
 }
 
 /* Through warm-up and round: waits with `pause`, then wakes, unless the sleeper has not run since the last time. */
-static int wake_again_and_again(struct bed *bed, int (*pause)(void))
+static int wake_again_and_again(struct bed *bed, int (*pause)(uint64_t ns))
 {
 	uint64_t start = rota_now(), warm = start + ROTA_MS(bench_param("warmup-ms"));
-	uint64_t end = warm + ROTA_MS(bench_param("round-ms")), now, wakes = 0;
+	uint64_t end = warm + ROTA_MS(bench_param("round-ms")), now, wakes = 0, random = 1;
 	int rc;
 
 	do {
-		rc = pause();
+		rc = pause(PAUSE_MIN_NS + bench_random(&random) % PAUSE_SPREAD_NS);
 		now = rota_now();
 		if (atomic_load_explicit(&bed->ran, memory_order_acquire) < wakes)
 			continue;
@@ -78,17 +79,17 @@ static void stop_sleeper(struct bed *bed)
 
 /* --- who wakes ------------------------------------------------------------------------------------------------------ */
 
-static int thread_pause(void)
+static int thread_pause(uint64_t ns)
 {
-	const struct timespec ts = { .tv_nsec = PAUSE_US * 1000 };
+	const struct timespec ts = { .tv_nsec = (long)ns };
 
 	nanosleep(&ts, NULL);
 	return 0;
 }
 
-static int task_pause(void)
+static int task_pause(uint64_t ns)
 {
-	return rota_sleep(ROTA_US(PAUSE_US));
+	return rota_sleep(ns);
 }
 
 static int wake_by_task(void *arg)

@@ -289,9 +289,8 @@ static int compare(const void *a, const void *b)
 
 static void measure_wakes(const char *beside, uint64_t spinners)
 {
-	const struct timespec pause = { .tv_nsec = 100000 };
 	uint64_t warm = now_ns() + option("warmup-ms", 200) * 1000000, end = warm + option("round-ms", 500) * 1000000,
-		 now;
+		 now, random = 1;
 	pthread_t sleeping, spinning[THREADS_MAX];
 	size_t count = 0;
 
@@ -300,8 +299,11 @@ static void measure_wakes(const char *beside, uint64_t spinners)
 	for (uint64_t i = 0; i < spinners; i++)
 		check(pthread_create(&spinning[i], NULL, spinner, NULL), "create");
 	while ((now = now_ns()) < end) {
+		struct timespec pause;
 		uint64_t late;
 
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		pause = (struct timespec){ .tv_nsec = 50000 + (long)((random >> 33) % 100000) };
 		nanosleep(&pause, NULL);
 		channel_send(&ping, now_ns());
 		late = channel_recv(&pong);

@@ -9,7 +9,7 @@
 
 #include "uv.h"
 
-enum { PAUSE_US = 100, STEP_US = 50, HOGS_MAX = 64 };
+enum { PAUSE_MIN_NS = 50000, PAUSE_SPREAD_NS = 100000, STEP_US = 50, HOGS_MAX = 64 };
 
 static _Atomic uint64_t woken, ran;
 static atomic_bool measuring, stop;
@@ -52,11 +52,13 @@ static void run_loop(void *loop)
 /* Unless the loop has not run since the last time. */
 static void wake_again_and_again(uv_async_t *bell)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_US * 1000 };
 	const uint64_t warm = uv_hrtime() + param("warmup-ms") * 1000000, end = warm + param("round-ms") * 1000000;
-	uint64_t wakes = 0;
+	uint64_t wakes = 0, random = 1;
 
 	while (uv_hrtime() < end) {
+		const struct timespec pause = { .tv_nsec =
+							PAUSE_MIN_NS + (long)(next_random(&random) % PAUSE_SPREAD_NS) };
+
 		nanosleep(&pause, NULL);
 		if (atomic_load(&ran) < wakes)
 			continue;

@@ -11,7 +11,8 @@ import (
 )
 
 func measureWakes(p params, busy bool) {
-	const pause, step = 100 * time.Microsecond, 50 * time.Microsecond
+	const pauseMin, pauseSpread, step = 50000, 100000, 50 * time.Microsecond
+	random := uint64(1)
 	bell, answered := make(chan time.Time), make(chan time.Duration, 1)
 	go func() {
 		for woken := range bell {
@@ -38,7 +39,7 @@ func measureWakes(p params, busy bool) {
 	warm := time.Now().Add(time.Duration(p.get("warmup-ms", 200)) * time.Millisecond)
 	end := warm.Add(time.Duration(p.get("round-ms", 500)) * time.Millisecond)
 	for time.Now().Before(end) {
-		time.Sleep(pause)
+		time.Sleep(time.Duration(pauseMin + nextRandom(&random)%pauseSpread))
 		bell <- time.Now()
 		if late := <-answered; time.Now().After(warm) {
 			latency = append(latency, late)

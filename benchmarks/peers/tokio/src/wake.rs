@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 //! From waking a task until it runs: woken by a plain thread, and by a task; on an idle machine, and beside tasks that compute.
 
-use crate::measure::{report, Histogram, Params};
+use crate::measure::{report, Histogram, Params, SplitMix};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-const PAUSE: Duration = Duration::from_micros(100);
+const PAUSE_MIN_NS: u64 = 50_000;
+const PAUSE_SPREAD_NS: u64 = 100_000;
 const STEP: Duration = Duration::from_micros(50);
 
 struct Bed {
@@ -35,6 +36,10 @@ impl Bed {
         self.woken.store(self.now(), Relaxed);
         self.bell.notify_one();
     }
+}
+
+fn pause(random: &mut SplitMix) -> Duration {
+    Duration::from_nanos(PAUSE_MIN_NS + random.next() % PAUSE_SPREAD_NS)
 }
 
 async fn sleeper(bed: Arc<Bed>) {
@@ -74,19 +79,19 @@ fn measure(params: &Params, by_task: bool, busy: bool) {
     let hogs: Vec<_> = (0..if busy { params.get("workers", 2) } else { 0 }).map(|_| rt.spawn(hog(bed.clone()))).collect();
     let warm = Instant::now() + params.warmup();
     let end = warm + params.length();
-    let mut wakes = 0;
+    let (mut wakes, mut random) = (0, SplitMix(1));
     if by_task {
         let waker = bed.clone();
         let task = rt.spawn(async move {
             while Instant::now() < end {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause(&mut random)).await;
                 waker.wake(&mut wakes, Instant::now() >= warm);
             }
         });
         rt.block_on(task).expect("waker");
     } else {
         while Instant::now() < end {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause(&mut random));
             bed.wake(&mut wakes, Instant::now() >= warm);
         }
     }
