@@ -10,15 +10,9 @@
 /* How long until the next timer or look of the monitor; ROTA_NEVER. */
 static uint64_t time_to_sleep(rota_runtime *rt)
 {
-	uint64_t now = rota__sys_clock();
-	uint64_t until = rota__monitor_look(rt, now);
-	uint64_t timer = rota__wheel_next(&rt->outside);
+	const uint64_t now = rota__sys_clock();
 
-	if (timer < until)
-		until = timer;
-	if (until == ROTA_NEVER)
-		return ROTA_NEVER;
-	return until > now ? until - now : 0;
+	return rota__wheel_wait(&rt->outside, now, rota__monitor_look(rt, now));
 }
 
 static void *reactor_main(void *arg)

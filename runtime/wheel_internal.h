@@ -55,4 +55,16 @@ static inline uint64_t rota__wheel_next(const struct rota__wheel *wheel)
 	return rota__load(&wheel->next, RELAXED); /* a hint for others; the owner wrote it itself */
 }
 
+/* How long from `now` on until then, or until `deadline` if that is sooner; ROTA_NEVER. */
+static inline uint64_t rota__wheel_wait(const struct rota__wheel *wheel, uint64_t now, uint64_t deadline)
+{
+	uint64_t until = rota__wheel_next(wheel);
+
+	if (deadline < until)
+		until = deadline;
+	if (until == ROTA_NEVER)
+		return ROTA_NEVER;
+	return until > now ? until - now : 0;
+}
+
 #endif

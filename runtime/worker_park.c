@@ -127,18 +127,6 @@ static void follow_trims(struct rota__worker *worker)
 	rota__runtime_trim_pools(worker->rt);
 }
 
-/* How long the worker may sleep at `now`. */
-static uint64_t until_next(const struct rota__worker *worker, uint64_t now, uint64_t deadline)
-{
-	uint64_t until = rota__wheel_next(&worker->wheel);
-
-	if (deadline < until)
-		until = deadline;
-	if (until == ROTA_NEVER)
-		return ROTA_NEVER;
-	return until > now ? until - now : 0;
-}
-
 /* To who counts sparse wakes it is one: what the kernel takes is not work that the last one has found. */
 void rota__worker_submit(struct rota__worker *worker)
 {
@@ -168,7 +156,7 @@ void rota__worker_park(struct rota__worker *worker, uint64_t deadline)
 	rota__idle_sleep(&rt->idle, worker->index);
 	follow_trims(worker);
 	if (!rota__load(&rt->stopping, RELAXED) && !rota__worker_work_visible(worker)) {
-		timeout = until_next(worker, now, deadline);
+		timeout = rota__wheel_wait(&worker->wheel, now, deadline);
 		rota__count(&worker->parks, 1);
 	}
 	rota__count(&worker->operations, rt->driver->turn(worker, timeout));
@@ -194,7 +182,7 @@ void rota__worker_park_aside(struct rota__worker *worker)
 	rota__fence(SEQ_CST); /* partners: those in rota__worker_send_mail and rota_runtime_trim */
 	follow_trims(worker);
 	if (rota__load(&worker->mail, RELAXED) == NULL) {
-		timeout = until_next(worker, now, ROTA_NEVER);
+		timeout = rota__wheel_wait(&worker->wheel, now, ROTA_NEVER);
 		rota__count(&worker->parks, 1);
 	}
 	rota__count(&worker->operations, rt->driver->turn(worker, timeout));
