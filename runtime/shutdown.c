@@ -113,7 +113,6 @@ static void cancel_task(rota_task *task, void *arg)
 
 static void report_task(rota_task *task, void *arg)
 {
-	static const char *const kinds[] = { "fiber", "future", "blocking job" };
 	/* Hints: it may go on meanwhile. */
 	bool rests = task->kind != ROTA__TASK_JOB && !(rota__load(&task->state, RELAXED) & ROTA__ACTIVE);
 	const char *waits_for = rota__future_code_name(rota__load(&task->waits_for, RELAXED));
@@ -121,8 +120,8 @@ static void report_task(rota_task *task, void *arg)
 	char place[ROTA__PLACE_MAX];
 
 	if ((*reported)++ < REPORT_MAX)
-		rota__log("shutdown: %s %llu \"%s\", spawned at %s, is still alive: it %s%s", kinds[task->kind],
-			  (unsigned long long)task->id, rota__task_name(task),
+		rota__log("shutdown: %s %llu \"%s\", spawned at %s, is still alive: it %s%s",
+			  rota__task_kind_name(task), (unsigned long long)task->id, rota__task_name(task),
 			  rota__name_place(place, task->spawned_at, true), rests ? "waits in " : "runs, or is about to",
 			  rests ? waits_for : "");
 	rota__task_unref(task);

@@ -169,13 +169,12 @@ static struct rota__thread_times times_of(rota_runtime *rt, struct rota__worker 
 /* Reads the task that the worker is in. false: it is in none any more. */
 static bool identify(rota_runtime *rt, struct rota__worker *worker, struct rota__stall *stall)
 {
-	static const char *const kinds[] = { "fiber", "future", "blocking job" };
 	rota_task *task = rota__task_pool_ref(&rt->tasks, &worker->running);
 
 	if (task == NULL)
 		return false;
 	stall->task = task->id;
-	stall->kind = kinds[task->kind];
+	stall->kind = rota__task_kind_name(task);
 	stall->spawned_at = task->spawned_at;
 	memcpy(stall->name, rota__task_name(task), strlen(rota__task_name(task)) + 1);
 	rota__task_unref(task);

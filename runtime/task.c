@@ -119,6 +119,13 @@ rota_task *rota__task_current(void)
 	return worker != NULL ? worker->current : NULL;
 }
 
+const char *rota__task_kind_name(const rota_task *task)
+{
+	static const char *const names[] = { "fiber", "future", "blocking job" };
+
+	return names[task->kind];
+}
+
 /* --- the handle ---------------------------------------------------------------------------------------------- */
 
 static struct rota_join_op *join_of(struct rota_future *future)

@@ -157,6 +157,9 @@ void rota__spawn_discard(struct rota__worker *worker, rota_task *task);
 /* The task that the calling thread runs, or NULL. */
 rota_task *rota__task_current(void);
 
+/* What kind of task it is, as reports call it. */
+const char *rota__task_kind_name(const rota_task *task);
+
 /* Why waits of the task behind so many shields must end: -ECANCELED, -ETIMEDOUT; 0: they need not. By the one who runs it. */
 int rota__task_reason(const rota_task *task, unsigned shields);
 
