@@ -142,8 +142,8 @@ static void discard(rota_task *task, const struct request *request)
 }
 
 /*
- * Inlined into each call, as new_task and spawn_fiber: most of what the request says is known there, so that a bare spawn
- * tests for neither attributes nor a scope.
+ * Inlined into each call, as new_task, make_fiber and spawn_fiber: most of what the request says is known there, so that
+ * a bare spawn tests for neither attributes nor a scope.
  *
  * A task that only its scope knows, if it has one. On failure nothing has changed. With a limit this waits.
  */
@@ -213,6 +213,23 @@ static int give_stack(rota_task *task, size_t stack_size)
 	return rota__stack_new(&task->stack, &rt->stacks, stack_size);
 }
 
+static inline __attribute__((always_inline)) int make_fiber(rota_task **ret, const struct request *request, rota_fn *fn)
+{
+	rota_task *task;
+	int rc = make(&task, request, ROTA__TASK_FIBER);
+
+	if (rc < 0)
+		return rc;
+	rc = give_stack(task, request->attr != NULL ? request->attr->stack_size : 0);
+	if (rc < 0) {
+		unmake(task, request);
+		return rc;
+	}
+	task->fn = fn;
+	*ret = task;
+	return 0;
+}
+
 static inline __attribute__((always_inline)) int spawn_fiber(const struct request *request, rota_fn *fn, void *arg)
 {
 	const struct rota_task_attr *attr = request->attr;
@@ -224,15 +241,9 @@ static inline __attribute__((always_inline)) int spawn_fiber(const struct reques
 	rc = check(request);
 	if (rc < 0)
 		return rc;
-	rc = make(&task, request, ROTA__TASK_FIBER);
+	rc = make_fiber(&task, request, fn);
 	if (rc < 0)
 		return rc;
-	rc = give_stack(task, attr != NULL ? attr->stack_size : 0);
-	if (rc < 0) {
-		unmake(task, request);
-		return rc;
-	}
-	task->fn = fn;
 	task->arg = arg;
 	if (attr != NULL && attr->flags & ROTA_TASK_LOCAL) {
 		task->flags |= ROTA__TASK_PINNED;
@@ -286,19 +297,8 @@ static int spawn_job(const struct request *request, rota_fn *fn, void *arg)
 int rota__spawn_make(rota_task **ret_task, struct rota__worker *worker, const struct rota_task_attr *attr, rota_fn *fn)
 {
 	const struct request request = { .rt = worker->rt, .attr = attr, .caller = __builtin_return_address(0) };
-	rota_task *task;
-	int rc = make(&task, &request, ROTA__TASK_FIBER);
 
-	if (rc < 0)
-		return rc;
-	rc = give_stack(task, attr->stack_size);
-	if (rc < 0) {
-		unmake(task, &request);
-		return rc;
-	}
-	task->fn = fn;
-	*ret_task = task;
-	return 0;
+	return make_fiber(ret_task, &request, fn);
 }
 
 void rota__spawn_discard(struct rota__worker *worker, rota_task *task)
