@@ -16,8 +16,6 @@
 
 #include "worker_internal.h"
 
-#define ROTA__TURN_NS 1000000u
-
 /* The calling thread is a spare, or the reactor. */
 void rota__turns_join(void);
 
@@ -32,10 +30,5 @@ void rota__turns_look_from(int cpu);
 
 /* Between tasks: a spare that has had its turn lets others have theirs. Returns the time. */
 uint64_t rota__turns_give_way(struct rota__worker *worker, uint64_t now);
-
-static inline bool rota__turns_over(const struct rota__worker *worker, uint64_t now)
-{
-	return worker->spare && now - worker->gave_way_at >= ROTA__TURN_NS && now - worker->woke_at >= ROTA__TURN_NS;
-}
 
 #endif
