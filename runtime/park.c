@@ -110,25 +110,15 @@ void rota_thread_park(void)
 	rota__parker_park(rota__parker_self(), UINT64_MAX);
 }
 
-static void *thread_clone(void *data)
-{
-	return data;
-}
-
 static void thread_wake(void *data)
 {
 	if (rota__parker_claim(data))
 		rota__parker_unpark(data);
 }
 
-static void thread_drop(void *data)
-{
-	(void)data;
-}
-
 const struct rota_waker_ops rota__thread_waker_ops = {
-	.clone = thread_clone,
+	.clone = rota__waker_clone_uncounted,
 	.wake = thread_wake,
 	.wake_by_ref = thread_wake,
-	.drop = thread_drop,
+	.drop = rota__waker_drop_uncounted,
 };

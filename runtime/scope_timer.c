@@ -20,17 +20,8 @@ static void time_is_over(void *data)
 	rota__wake_batch_submit(&batch);
 }
 
-static void *timer_clone(void *data)
-{
-	return data;
-}
-
-static void timer_drop(void *data)
-{
-	(void)data;
-}
-
-static const struct rota_waker_ops timer_waker_ops = { timer_clone, time_is_over, time_is_over, timer_drop };
+static const struct rota_waker_ops timer_waker_ops = { rota__waker_clone_uncounted, time_is_over, time_is_over,
+						       rota__waker_drop_uncounted };
 
 /* To read the clock costs more than all the rest of a scope that ends before it is waited in. So a long timeout begins at
  * the last timer tick, which is COARSE_NS ago at most, and is corrected when it is filed: see deadline_of. */

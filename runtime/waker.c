@@ -37,6 +37,16 @@ void rota_waker_drop(struct rota_waker *waker)
 		taken.ops->drop(taken.data);
 }
 
+void *rota__waker_clone_uncounted(void *data)
+{
+	return data;
+}
+
+void rota__waker_drop_uncounted(void *data)
+{
+	(void)data;
+}
+
 void rota__wake_batch_add(struct rota__wake_batch *batch, struct rota_waker *held)
 {
 	rota__wake_batch_put(batch, rota__wake_claim(*held));

@@ -69,6 +69,10 @@ static inline void rota__wake_batch_submit(struct rota__wake_batch *batch)
 /* Wakes those of `batch`, then those of `behind`, whose I/O is over (rota__tasks_submit_ahead). Never under a lock. */
 void rota__wake_batch_submit_ahead(struct rota__wake_batch *batch, struct rota__wake_batch *behind);
 
+/* `clone` and `drop` of wakers of which nobody counts how many there are. */
+void *rota__waker_clone_uncounted(void *data);
+void rota__waker_drop_uncounted(void *data);
+
 static inline bool rota__waker_borrowed(const struct rota_waker *waker)
 {
 	return waker->ops == &rota__task_waker_ops || waker->ops == &rota__thread_waker_ops;
