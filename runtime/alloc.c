@@ -120,10 +120,17 @@ void rota__alloc_trim(void)
 
 #else
 
-static void *raw_alloc(size_t size, size_t align)
+/* The C library has caches of its own. */
+static void *raw_alloc_object(size_t size, size_t align)
 {
 	size_t rounded = (size + align - 1) & ~(align - 1);
-	void *ptr = rounded >= size ? aligned_alloc(align, rounded) : NULL;
+
+	return rounded >= size ? aligned_alloc(align, rounded) : NULL;
+}
+
+static void *raw_alloc(size_t size, size_t align)
+{
+	void *ptr = raw_alloc_object(size, align);
 
 	if (ptr != NULL)
 		memset(ptr, 0, size);
@@ -135,14 +142,6 @@ static void raw_free(void *ptr, size_t size, size_t align)
 	(void)size;
 	(void)align;
 	free(ptr);
-}
-
-/* The C library has caches of its own. */
-static void *raw_alloc_object(size_t size, size_t align)
-{
-	size_t rounded = (size + align - 1) & ~(align - 1);
-
-	return rounded >= size ? aligned_alloc(align, rounded) : NULL;
 }
 
 static void raw_free_object(void *ptr, size_t size, size_t align)
