@@ -153,20 +153,11 @@ bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd)
 	return any;
 }
 
-bool rota__interrupts_any(const struct rota__interrupts *interrupts, int fd)
+bool rota__interrupts_any(const struct rota__interrupts *interrupts, int fd, bool asked)
 {
 	const struct rota__interruptible *at = interrupts->first;
 
-	while (at != NULL && !waits_for(at->op, fd))
-		at = at->next;
-	return at != NULL;
-}
-
-bool rota__interrupts_going_on(const struct rota__interrupts *interrupts, int fd)
-{
-	const struct rota__interruptible *at = interrupts->first;
-
-	while (at != NULL && !(at->asked && waits_for(at->op, fd)))
+	while (at != NULL && !((at->asked || !asked) && waits_for(at->op, fd)))
 		at = at->next;
 	return at != NULL;
 }

@@ -72,11 +72,8 @@ bool rota__interrupts_ask(struct rota__interrupts *interrupts, const struct rota
  * end by it: there may be no signal to be had. */
 bool rota__interrupts_ask_all(struct rota__interrupts *interrupts, int fd);
 
-/* Whether there are any such operations in the list. */
-bool rota__interrupts_any(const struct rota__interrupts *interrupts, int fd);
-
-/* Whether one of those that were told is still in the list. */
-bool rota__interrupts_going_on(const struct rota__interrupts *interrupts, int fd);
+/* Whether there are any such operations in the list; with `asked`: that were told. */
+bool rota__interrupts_any(const struct rota__interrupts *interrupts, int fd, bool asked);
 
 /* The reactor, from time to time. */
 void rota__interrupts_repeat(struct rota__interrupts *interrupts);

@@ -276,7 +276,7 @@ static bool is_elsewhere(struct rota__poller *poller, int fd)
 
 	rota__spin_lock(&poller->lock);
 	is = is_in(&poller->naps, fd) || is_in(&poller->for_pool, fd) || is_in(&poller->for_beside, fd) ||
-	     rota__interrupts_any(&poller->interrupts, fd);
+	     rota__interrupts_any(&poller->interrupts, fd, false);
 	rota__spin_unlock(&poller->lock);
 	return is;
 }

@@ -69,7 +69,7 @@ static bool resume_closers(struct rota__poller *poller, struct rota__wake_batch 
 
 	for (closer = poller->closers.first; closer != NULL; closer = next) {
 		next = closer->mail_next_;
-		if (rota__interrupts_going_on(&poller->interrupts, closer->fd_))
+		if (rota__interrupts_any(&poller->interrupts, closer->fd_, true))
 			continue;
 		if (rota__wake_batch_full(batch))
 			return false;
