@@ -34,10 +34,15 @@ static void enqueue(struct rota__blocking *pool, rota_task *job)
 	pool->queued++;
 }
 
+static bool has_room(const struct rota__blocking *pool)
+{
+	return pool->queued + pool->promised < pool->queue_max;
+}
+
 /* A place has become free: the longest waiting submitter gets it. */
 static void free_place(struct rota__blocking *pool, struct rota__wake_batch *batch)
 {
-	if (rota__waitlist_empty(&pool->submitters) || pool->queued + pool->promised >= pool->queue_max)
+	if (rota__waitlist_empty(&pool->submitters) || !has_room(pool))
 		return;
 	pool->promised++;
 	rota__waitlist_grant(&pool->submitters, 0, batch);
@@ -77,7 +82,7 @@ rota_poll rota__blocking_poll_place(struct rota__blocking *pool, struct rota_wai
 		*ret_status = -ECANCELED;
 		if (rota__waiter_queued(waiter))
 			rota__waitlist_remove(&pool->submitters, waiter);
-	} else if (!rota__waiter_queued(waiter) && pool->queued + pool->promised < pool->queue_max) {
+	} else if (!rota__waiter_queued(waiter) && has_room(pool)) {
 		pool->promised++;
 		*ret_status = 0;
 	} else {
@@ -143,12 +148,11 @@ int rota__blocking_submit(rota_runtime *rt, rota_task *job, rota_task **ret_task
 	struct rota__blocking *pool = &rt->blocking;
 	struct place_op op = { .pool = pool };
 	const rota_task *caller = rota__task_current();
-	bool placed, full;
+	bool placed;
 	int rc = 0;
 
 	rota__blocking_lock(pool);
-	full = pool->queued + pool->promised >= pool->queue_max;
-	placed = !full && rota__waitlist_empty(&pool->submitters);
+	placed = has_room(pool) && rota__waitlist_empty(&pool->submitters);
 	if (placed)
 		pool->promised++;
 	rota__blocking_unlock(pool);
@@ -182,9 +186,8 @@ void rota__blocking_cancel(rota_runtime *rt, rota_task *job)
 	rota__wake_batch_init(&batch);
 	rota__blocking_lock(pool);
 	queued = is_queued(pool, job);
-	if (queued) {
+	if (queued)
 		rota__blocking_dequeue(pool, job, &batch);
-	}
 	interrupter = take_interrupter(job);
 	rota__blocking_unlock(pool);
 	rota__wake_batch_submit(&batch);
