@@ -2,7 +2,7 @@
 /*
  * The life of an operation (struct rota_op).
  *
- *   stage_  NEW, then STARTED by the first poll. Its owner's only.
+ *   stage_  NEW (NEXT: and part of a wait that began with another operation), then STARTED by the first poll. Its owner's only.
  *   state_  the wake slot (runtime/slot_internal.h): ARMED at the start with the waker of the first poll, FIRED when the
  *           last completion was reaped. Until then the kernel, or a mailbox, holds the operation. Taking the slot
  *           (BUSY) is the operation's lock; `mail_` and `cancelled_` are written under it once it is started.
@@ -23,7 +23,7 @@
 
 enum rota__op_stage {
 	ROTA__OP_NEW,
-	ROTA__OP_NEXT, /* new, of a wait that began with another one */
+	ROTA__OP_NEXT, /* rota__op_goes_on */
 	ROTA__OP_STARTED,
 };
 enum rota__op_mail { ROTA__MAIL_NONE, ROTA__MAIL_SUBMIT, ROTA__MAIL_POLL, ROTA__MAIL_CANCEL };

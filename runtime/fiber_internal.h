@@ -5,7 +5,7 @@
  *
  * A fiber leaves for its host or for another fiber. Whoever arrives, rota__fiber_resume in the host, or the other fiber where
  * it left before or where it begins, finds the one who left off its stack: only then may anybody else get hold of that one
- * (design invariant 2). A fiber that comes back from rota__fiber_leave may be on another thread: whatever it knew of its host
+ * (rota__worker_settle). A fiber that comes back from rota__fiber_leave may be on another thread: whatever it knew of its host
  * is stale.
  */
 #ifndef ROTA_RUNTIME_FIBER_INTERNAL_H

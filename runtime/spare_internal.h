@@ -11,7 +11,7 @@
  *              completion, a timer or a letter wakes it; the task that this concerns goes to the injection queue, and
  *              submits its next operation elsewhere. So a spare empties by itself.
  *
- * The monitor alone writes `duty`, and wakes the spare after it; the spare looks at it between tasks. A spare on
+ * The monitor alone writes `on_duty`, and wakes the spare after it; the spare looks at it between tasks. A spare on
  * stand-by is no sleeper of idle_internal.h: nobody relies on it.
  *
  *   reactor    launches, calls, dismisses. One launch is under way at a time.

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock inside rota: a word, zero when free. Held for a few dozen instructions, or for one accept that does not
- * wait, and never across a switch, so a waiter spins; after a while it gives its CPU away, since the holder may have
- * been preempted.
+ * The lock inside rota: a word, zero when free. Held for a few dozen instructions, and never across a switch, so a waiter
+ * spins; after a while it gives its CPU away, since the holder may have been preempted.
  */
 #ifndef ROTA_RUNTIME_SPIN_INTERNAL_H
 #define ROTA_RUNTIME_SPIN_INTERNAL_H

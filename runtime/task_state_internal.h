@@ -12,8 +12,9 @@
  *   FIRING     the finisher has taken JOINER and is about to claim the waker: COMPLETE follows at once.
  *   ASKED      a scope that the task is in may have been cancelled: it must look there for a reason. Set from the beginning in
  *              a scope's child. Cleared by the task when it closes a scope, and when it enters its scope's list.
- *   references in the upper bits: one for the runtime until completion, one for the join handle, one for each
- *              waker that was cloned. Whoever drops the last frees the task.
+ *   references in the upper bits: one for the runtime until completion, one for the join handle, one for the scope that it
+ *              is a child of, one for each waker that was cloned, one for each visit by a walker of all tasks. Whoever drops
+ *              the last frees the task.
  *
  *        spawn             wake: submit                      finish
  *   ---------> ACTIVE <------------------ idle (no bit)  ACTIVE ------> ACTIVE|COMPLETE

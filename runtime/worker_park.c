@@ -14,7 +14,7 @@
 #include "runtime_internal.h"
 #include "sys_internal.h"
 
-#define POLL_TARGET_NS 100000u /* and how long that should take, when they are longer */
+#define POLL_TARGET_NS 100000u /* what the tasks between two polls should take at most (ROTA__POLL_INTERVAL) */
 #define LOOK_TARGET_NS 10000u  /* the same for a look at the mail and the injection queue: no call of the kernel */
 #define TRIAL_RUNS 8u
 #define SPARSE_WAKES 16u /* so many wakes in a row for next to nothing: two such workers become one */
