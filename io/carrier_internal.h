@@ -75,6 +75,14 @@ static inline bool rota__call_begin(int fd, uint16_t closes)
 	return carrier != NULL ? carrier->ops->call_begin(carrier, fd, closes) : rota__fd_closes(fd) == closes;
 }
 
+static inline void rota__call_end(int fd)
+{
+	struct rota__carrier *carrier = rota__carrier_of_runtime();
+
+	if (carrier != NULL)
+		carrier->ops->call_end(carrier, fd);
+}
+
 /* Whether operations, or calls, are under way on the descriptor, as the caller can know: a close has to end them. Any thread;
  * outside of a runtime nothing is known of them. */
 static inline bool rota__fd_waited_for(int fd)
@@ -89,14 +97,6 @@ static inline bool rota__fd_may_close(int fd)
 {
 	rota__fd_count_close(fd); /* before it looks */
 	return !rota__fd_waited_for(fd);
-}
-
-static inline void rota__call_end(int fd)
-{
-	struct rota__carrier *carrier = rota__carrier_of_runtime();
-
-	if (carrier != NULL)
-		carrier->ops->call_end(carrier, fd);
 }
 
 #endif
