@@ -276,12 +276,12 @@ int rota_channel_recv_until(struct rota_channel *c, void *ret_elem, uint64_t dea
 
 int rota_channel_send(struct rota_channel *c, const void *elem)
 {
-	return rota_channel_send_until(c, elem, UINT64_MAX);
+	return rota_channel_send_until(c, elem, ROTA_NEVER);
 }
 
 int rota_channel_recv(struct rota_channel *c, void *ret_elem)
 {
-	return rota_channel_recv_until(c, ret_elem, UINT64_MAX);
+	return rota_channel_recv_until(c, ret_elem, ROTA_NEVER);
 }
 
 ssize_t rota_channel_send_many(struct rota_channel *c, const void *elems, size_t n)

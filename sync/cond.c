@@ -112,7 +112,7 @@ int rota_cond_wait_until(struct rota_cond *c, struct rota_mutex *m, uint64_t dea
 
 int rota_cond_wait(struct rota_cond *c, struct rota_mutex *m)
 {
-	return rota_cond_wait_until(c, m, UINT64_MAX);
+	return rota_cond_wait_until(c, m, ROTA_NEVER);
 }
 
 void rota_cond_signal(struct rota_cond *c)
