@@ -170,9 +170,8 @@ static void until_seen(uint32_t bell)
 
 static void *thread_main(void *arg)
 {
-	bool stay;
-
 	sigset_t blocked;
+	bool stay;
 
 	(void)arg;
 	pthread_sigmask(SIG_BLOCK, NULL, &blocked);

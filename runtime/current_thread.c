@@ -47,7 +47,7 @@ bool rota__runtime_is_played(const rota_runtime *rt)
 /* A shutdown that waits for this looks again by itself. */
 void rota__runtime_vacate(rota_runtime *rt)
 {
-	rota__store(&rt->occupied, 0, RELEASE);
+	rota__store(&rt->occupied, FREE, RELEASE);
 }
 
 /* --- SIGPIPE ---------------------------------------------------------------------------------------------------- */
