@@ -94,7 +94,7 @@ static struct rota__forks *look_at_workers(struct rota__worker *worker, bool *re
 
 	for (unsigned i = 1; i < total; i++) {
 		struct rota__worker *other = &rt->workers[(worker->index + i) % total];
-		struct rota__forks *forks = rota__load(&other->forks, ACQUIRE); /* partner: rota_forks_self, resume */
+		struct rota__forks *forks = rota__load(&other->forks, ACQUIRE); /* partner: forks_attach, resume */
 
 		if (forks == NULL)
 			continue;

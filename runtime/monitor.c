@@ -101,7 +101,7 @@ static bool any_behind(rota_runtime *rt, struct rota__worker *worker)
  * queue; queued tasks become worth stealing. Returns whether there was anything. */
 static bool help(rota_runtime *rt, struct rota__worker *worker, uint64_t runs, uint64_t now)
 {
-	struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: rota_forks_self, resume */
+	struct rota__forks *forks = rota__load(&worker->forks, ACQUIRE); /* partner: forks_attach, resume */
 	bool behind = any_behind(rt, worker);
 
 	rota__store(&worker->stalled_at, runs, RELAXED); /* a hint: rota__worker_worth, rota__worker_stalled */
