@@ -12,7 +12,8 @@
  * To make a thread takes tens of microseconds, for which nobody should spin: it is counted under the lock (`making`), and
  * made after the lock was dropped. Only when no thread is there that was made already is one made with the lock held, so
  * that whoever queues something learns when there is none to do it. A thread leaves only when nothing waits, so what was
- * queued while one was there is done even if all that were counted fail.
+ * queued while one was there is done even if all that were counted fail. But the one may be at a job that lasts for ever, or
+ * waits for what is queued: so the monitor tries again.
  *
  * A thread that makes a call which may wait for ever steps aside for it: so long the pool may have one more, and this one does
  * not count as being there. If then none can be made for what waits, the monitor tries again. When it is back there may be one
@@ -135,7 +136,7 @@ static void make_counted_thread(rota_runtime *rt)
 		return;
 	rota__blocking_lock(pool);
 	pool->arriving--;
-	call.watch = waiting(pool) > 0 && there(pool) == 0 && leave_to_monitor(pool);
+	call.watch = waiting(pool) > 0 && leave_to_monitor(pool);
 	rota__blocking_unlock(pool);
 	rota__blocking_carry_out(rt, &call);
 	rota__blocking_lock(pool);
