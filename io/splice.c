@@ -82,6 +82,18 @@ static bool look(const struct rota_splice_op *op, enum rota__splice_side *ret_si
 	return true;
 }
 
+/* Before a wait, which would have no end with a descriptor that is not fit for it. */
+static int check(const struct rota_splice_op *op)
+{
+	int rc;
+
+	if (!enter(op))
+		return -ECANCELED;
+	rc = rota__sys_splice_check(op->from_, op->to_);
+	leave(op);
+	return rc;
+}
+
 /* The call in place. */
 static int splice_here(struct rota_splice_op *op)
 {
@@ -133,8 +145,11 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 			if (!look(op, &side, &way))
 				ROTA_ASYNC_RETURN(op, -ECANCELED);
 		}
-		if (op->flags_ & SPLICE_F_NONBLOCK)
-			ROTA_ASYNC_RETURN(op, -EAGAIN);
+		rc = check(op);
+		if (rc == 0 && (op->flags_ & SPLICE_F_NONBLOCK))
+			rc = -EAGAIN;
+		if (rc < 0)
+			ROTA_ASYNC_RETURN(op, rc);
 		prepare_wait(op, side);
 		ROTA_AWAIT(op, cx, &op->call_.op_.future);
 		if (op->call_.op_.future.status < 0)

@@ -12,8 +12,9 @@ ROTA_BEGIN_DECLS
  * As splice(2): up to `len` bytes from one descriptor to another, of which one is a pipe; an offset of -1 is the
  * descriptor's own position, and the only choice for pipes and sockets (-ESPIPE, at once). It waits until `from` has something
  * and `to` has room, whether or not they are O_NONBLOCK, and without keeping a thread. Returns the count, which may be
- * less than `len`; 0: the end of `from`, or `len` is 0. SIGPIPE is not raised: -EPIPE. -EINVAL: none is a pipe, or one of
- * the two cannot do it (a file in append mode, many devices): read and write then.
+ * less than `len`; 0: the end of `from`, or `len` is 0. SIGPIPE is not raised: -EPIPE. -EINVAL: none is a pipe, both are the
+ * same, or one of the two cannot do it (a file in append mode, many devices): read and write then. -EBADF, at once: `from`
+ * cannot be read, or `to` not be written.
  *
  * flags: SPLICE_F_MORE (more follows: a socket may hold back a segment that is not full), SPLICE_F_MOVE,
  * SPLICE_F_NONBLOCK (-EAGAIN instead of a wait for a pipe or a socket).

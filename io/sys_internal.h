@@ -80,6 +80,9 @@ enum rota__splice_way rota__sys_splice_way(int from, int to);
 enum rota__splice_side { ROTA__SPLICE_READY, ROTA__SPLICE_FROM, ROTA__SPLICE_TO };
 enum rota__splice_side rota__sys_splice_waits(int from, int to);
 
+/* What the call would say of two descriptors if there were something to move: 0, -EBADF, -EINVAL. Not all: some only it knows. */
+int rota__sys_splice_check(int from, int to);
+
 /* One end of a pipe, or a FIFO. */
 bool rota__sys_is_pipe(int fd);
 

@@ -27,6 +27,23 @@ enum rota__splice_side rota__sys_splice_waits(int from, int to)
 	return sides[1].revents == 0 ? ROTA__SPLICE_TO : ROTA__SPLICE_READY;
 }
 
+int rota__sys_splice_check(int from, int to)
+{
+	const int from_flags = fcntl(from, F_GETFL), to_flags = fcntl(to, F_GETFL);
+	struct stat source, sink;
+	bool from_pipe, to_pipe;
+
+	if (from_flags < 0 || (from_flags & O_PATH) || (from_flags & O_ACCMODE) == O_WRONLY || fstat(from, &source) < 0)
+		return -EBADF;
+	if (to_flags < 0 || (to_flags & O_PATH) || (to_flags & O_ACCMODE) == O_RDONLY || fstat(to, &sink) < 0)
+		return -EBADF;
+	from_pipe = S_ISFIFO(source.st_mode);
+	to_pipe = S_ISFIFO(sink.st_mode);
+	if (from_pipe && to_pipe) /* not into itself */
+		return source.st_ino == sink.st_ino && source.st_dev == sink.st_dev ? -EINVAL : 0;
+	return to_pipe || (from_pipe && !(to_flags & O_APPEND)) ? 0 : -EINVAL;
+}
+
 int rota__sys_make_splice(const struct rota_op *op, bool nowait)
 {
 	const bool hushed = rota__sys_hush();

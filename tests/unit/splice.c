@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Splicing: between pipes, sockets and files; waiting for either side; what is refused; given up while it waits. */
 #define _GNU_SOURCE
+#include <limits.h>
+
 #include "../../io/splice.h"
 
 #include "../../io/carrier_internal.h"
@@ -94,7 +96,8 @@ UNIT_TEST(splice, without_the_opcode)
 static void refused_script(const struct place *place)
 {
 	char path[64];
-	int file = plain_file(path), append = open(path, O_WRONLY | O_APPEND | O_CLOEXEC), fds[2], pair[2], empty[2];
+	int file = plain_file(path), append = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	int read_only = open(path, O_RDONLY | O_CLOEXEC), fds[2], pair[2], empty[2];
 
 	unlink(path);
 	plain_pipe(fds);
@@ -105,6 +108,13 @@ static void refused_script(const struct place *place)
 	expect(carried(place, empty[0], -2, pair[0], -1, 1), ==, -EINVAL);
 	expect(carried(place, empty[0], -1, pair[0], -2, 1), ==, -EINVAL);
 	expect(carried(place, empty[0], -1, pair[0], -1, 0), ==, 0);
+	expect(carried(place, empty[0], -1, INT_MAX, -1, 1), ==, -EBADF);
+	expect(carried(place, empty[0], -1, read_only, -1, 1), ==, -EBADF);
+	expect(carried(place, empty[0], -1, fds[0], -1, 1), ==, -EBADF); /* not the end that is written to */
+	expect(carried(place, empty[1], -1, pair[0], -1, 1), ==, -EBADF);
+	expect(carried(place, empty[0], -1, append, -1, 1), ==, -EINVAL);
+	expect(carried(place, empty[0], -1, empty[1], -1, 1), ==, -EINVAL); /* into itself */
+	expect(carried(place, pair[0], -1, pair[1], -1, 1), ==, -EINVAL);   /* no pipe */
 	plain_close(empty);
 	expect(write(pair[1], "x", 1), ==, 1);
 	expect(write(fds[1], "x", 1), ==, 1);
@@ -119,6 +129,7 @@ static void refused_script(const struct place *place)
 	plain_close(pair);
 	plain_close(fds);
 	close(append);
+	close(read_only);
 	close(file);
 }
 
