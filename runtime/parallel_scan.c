@@ -68,7 +68,7 @@ int rota_parallel_scan(void *array, size_t n, size_t size, size_t grain, rota_co
 	size_t blocks;
 	int rc;
 
-	if (combine == NULL || size == 0 || size > ROTA_REDUCE_MAX || (array == NULL && n > 0))
+	if (combine == NULL || size == 0 || size > ROTA_REDUCE_MAX || (array == NULL && n > 0) || n > PTRDIFF_MAX / size)
 		return -EINVAL;
 	if (n == 0)
 		return 0;

@@ -206,6 +206,7 @@ static void scan_script(const struct place *place)
 	expect(rota_parallel_scan(array, 1, 0, 0, compose, NULL), ==, -EINVAL);
 	expect(rota_parallel_scan(array, 1, 8, 0, NULL, NULL), ==, -EINVAL);
 	expect(rota_parallel_scan(NULL, 1, 8, 0, compose, NULL), ==, -EINVAL);
+	expect(rota_parallel_scan(array, SIZE_MAX, 8, 0, compose, NULL), ==, -EINVAL);
 }
 
 UNIT_TEST(parallel, a_scan_keeps_the_order_everywhere)
