@@ -14,7 +14,7 @@ ROTA_BEGIN_DECLS
  * Runs fn(arg) on a pool thread and waits for it: spawn_blocking and join in one, for code that must block inside a
  * fiber. Returns fn's status. When the caller is cancelled while the job is queued it never runs and -ECANCELED is
  * returned; a job that has started is waited for, since it may use the caller's stack. On a plain thread fn runs in
- * place.
+ * place. -EINVAL: no fn; other errors as rota_spawn_blocking.
  */
 ROTA_API int rota_offload(rota_fn *fn, void *arg);
 

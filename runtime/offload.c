@@ -42,6 +42,10 @@ static rota_poll offload_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_offload_op *op = offload_of(self);
 
 	if (op->rt_ == NULL) {
+		if (op->fn_ == NULL) {
+			self->status = -EINVAL;
+			return ROTA_READY;
+		}
 		op->rt_ = rota__runtime_self();
 		if (op->rt_ == NULL || rota__task_current() == NULL) {
 			self->status = op->cancelled_ ? -ECANCELED : op->fn_(op->arg_); /* a thread that may block */

@@ -138,6 +138,10 @@ static rota_poll join_poll(struct rota_future *self, struct rota_context *cx)
 	struct rota_join_op *op = join_of(self);
 	rota_task *task = op->task;
 
+	if (__builtin_expect(task == NULL, 0)) {
+		self->status = -EINVAL;
+		return ROTA_READY;
+	}
 	self->status = 0;
 	if (op->armed_ ? rota__state_ended_or_firing(&task->state) : rota__state_ended(&task->state))
 		return ROTA_READY;

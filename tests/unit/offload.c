@@ -16,11 +16,14 @@ static int thread_number(void *arg)
 POOL_TEST(offload, runs_elsewhere_and_waits)
 {
 	long there = 0, here = syscall(SYS_gettid);
+	struct rota_offload_op op;
 
 	expect(rota_offload(thread_number, &there), ==, 5);
 	expect(there, !=, 0);
 	expect(there, !=, here);
 	expect(rota_offload(NULL, NULL), ==, -EINVAL);
+	rota_offload_init(&op, NULL, NULL);
+	expect(rota_await(&op.future), ==, -EINVAL);
 }
 
 static int offload_in_place(void *arg)

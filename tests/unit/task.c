@@ -78,11 +78,14 @@ TASK_TEST(task, joins_of_what_has_ended_let_others_run)
 
 TASK_TEST(task, what_is_no_task_is_refused)
 {
+	struct rota_join_op op;
 	int status = 5;
 
 	expect(rota_join(NULL, &status), ==, -EINVAL);
 	expect(status, ==, 5);
 	expect(rota_cancel(NULL), ==, -EINVAL);
+	rota_join_init(&op, NULL);
+	expect(rota_await(&op.future), ==, -EINVAL);
 	rota_detach(NULL);
 }
 
