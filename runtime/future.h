@@ -67,8 +67,8 @@ ROTA_API int rota_await(struct rota_future *future);
 
 /*
  * Waits until every one of the futures is ready. 0, or the negative status of the first in the array that has one;
- * each keeps its own in `status`. n == 0: 0 at once. When the task is cancelled, so are all. As rota_await otherwise;
- * select.h has the future.
+ * each keeps its own in `status`. n == 0: 0 at once. When the task is cancelled, so are all. As rota_await otherwise: -EINVAL
+ * also for one that is NULL, and none was polled. select.h has the future.
  */
 ROTA_API int rota_await_all(struct rota_future *const futures[], size_t n);
 
@@ -77,7 +77,8 @@ ROTA_API int rota_await_all(struct rota_future *const futures[], size_t n);
  * status of the first; *ret_index (may be NULL) says which it was, whatever its status. When several are ready at
  * once, which of them counts is left to chance, so that none starves; biased: the lowest. The others keep what they
  * have: look at their `status` for a count or a descriptor that came together with the first. When the task is
- * cancelled, all are, and -ECANCELED is returned unless one was complete. -EINVAL: n == 0.
+ * cancelled, all are, and -ECANCELED is returned unless one was complete. -EINVAL: n == 0, or one is NULL or its ops are:
+ * none was polled.
  */
 ROTA_API int rota_await_any(struct rota_future *const futures[], size_t n, size_t *ret_index);
 ROTA_API int rota_await_any_biased(struct rota_future *const futures[], size_t n, size_t *ret_index);

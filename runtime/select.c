@@ -15,6 +15,18 @@
 #include "future_internal.h"
 #include "opaque_internal.h"
 
+/* Whether each can be polled. */
+static bool all_are_futures(struct rota_future *const futures[], size_t n)
+{
+	if (futures == NULL)
+		return n == 0;
+	for (size_t i = 0; i < n; i++) {
+		if (futures[i] == NULL || futures[i]->ops == NULL)
+			return false;
+	}
+	return true;
+}
+
 /* --- all ------------------------------------------------------------------------------------------------------ */
 
 static struct rota_all_op *all_of(struct rota_future *future)
@@ -75,6 +87,8 @@ int rota_await_all(struct rota_future *const futures[], size_t n)
 {
 	struct rota_all_op op;
 
+	if (!all_are_futures(futures, n))
+		return -EINVAL;
 	rota_all_init(&op, futures, n);
 	return rota_await(&op.future);
 }
@@ -166,9 +180,12 @@ void rota_any_init_biased(struct rota_any_op *op, struct rota_future *const futu
 
 static int await_any(struct rota_any_op *op, size_t *ret_index)
 {
-	int status = rota_await(&op->future);
+	int status;
 
-	if (ret_index != NULL && op->count_ > 0)
+	if (!all_are_futures(op->futures_, op->count_))
+		return -EINVAL;
+	status = rota_await(&op->future);
+	if (ret_index != NULL && op->count_ > 0 && rota__future_done(&op->future)) /* it was not refused */
 		*ret_index = op->index;
 	return status;
 }

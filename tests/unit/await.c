@@ -275,9 +275,13 @@ RUNTIME_TEST(await, blocking_inside_a_task_is_refused, .signal = UNIT_MISUSE_SIG
 static rota_poll wait_in_poll(struct rota_future *self, struct rota_context *cx)
 {
 	struct countdown c = countdown(1, 4, true);
+	struct rota_future *const futures[] = { &c.future };
+	size_t which = 9;
 
 	(void)cx;
 	expect(rota_await(&c.future), ==, -EDEADLK);
+	expect(rota_await_any(futures, 1, &which), ==, -EDEADLK);
+	expect(which, ==, 9);
 	expect(rota_yield(), ==, -EDEADLK);
 	expect(rota_sleep(ROTA_SECONDS(1000)), ==, -EDEADLK);
 	self->status = 6;
@@ -301,6 +305,6 @@ RUNTIME_TEST(await, waiting_inside_a_poll_is_refused, .signal = UNIT_MISUSE_SIGN
 
 	unit_capture_begin(&capture);
 	expect(rota_block_on(rt, spawn_waiting, NULL), ==, 0);
-	expect(unit_lines(unit_capture_end(&capture)), ==, 3);
+	expect(unit_lines(unit_capture_end(&capture)), ==, 4);
 	expect_contains(capture.text, "stackless task");
 }

@@ -117,6 +117,23 @@ TASK_TEST(select, any_of_nothing_is_an_error)
 	expect(which, ==, 9);
 }
 
+TASK_TEST(select, what_is_no_future_is_refused_before_any_is_polled)
+{
+	struct countdown quick = countdown(1, 1, true);
+	struct rota_future without_ops = { .ops = NULL };
+	struct rota_future *const missing[] = { &quick.future, NULL }, *const empty[] = { &quick.future, &without_ops };
+	size_t which = 9;
+
+	expect(rota_await_all(missing, 2), ==, -EINVAL);
+	expect(rota_await_all(empty, 2), ==, -EINVAL);
+	expect(rota_await_all(NULL, 2), ==, -EINVAL);
+	expect(rota_await_any(missing, 2, &which), ==, -EINVAL);
+	expect(rota_await_any_biased(empty, 2, &which), ==, -EINVAL);
+	expect(rota_await_any(NULL, 2, &which), ==, -EINVAL);
+	expect(which, ==, 9);
+	expect(quick.polls, ==, 0);
+}
+
 TASK_TEST(select, an_error_wins_too)
 {
 	struct countdown bad = countdown(1, -EIO, true);
