@@ -179,12 +179,25 @@ static int ask(int fd, struct statx *ret)
 	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, ret);
 }
 
-bool rota__sys_is_connection(int fd)
+/* Of a socket; 0: it is none. */
+static int socket_type(int fd)
 {
 	int type = 0;
 	socklen_t len = sizeof(type);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && (type == SOCK_STREAM || type == SOCK_SEQPACKET);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 ? type : 0;
+}
+
+bool rota__sys_is_connection(int fd)
+{
+	const int type = socket_type(fd);
+
+	return type == SOCK_STREAM || type == SOCK_SEQPACKET;
+}
+
+bool rota__sys_is_stream(int fd)
+{
+	return socket_type(fd) == SOCK_STREAM;
 }
 
 int rota__sys_check_offset(int fd, int64_t offset)

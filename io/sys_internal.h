@@ -118,6 +118,7 @@ bool rota__sys_epoll_ready(int epoll_fd);
 
 /* Whether it carries a stream of bytes or of records, which MSG_WAITALL means. */
 bool rota__sys_is_connection(int fd);
+bool rota__sys_is_stream(int fd);
 
 /* Of a call at an offset, or -1, the descriptor's own position: 0; -EINVAL, it is negative; -ESPIPE, the descriptor has none. */
 int rota__sys_check_offset(int fd, int64_t offset);

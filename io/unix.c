@@ -12,11 +12,12 @@
 #include "fd.h"
 #include "op_internal.h"
 #include "socket.h"
+#include "sys_internal.h"
 #include "sys_net_internal.h"
 
 int rota_unix_address(const char *path, struct sockaddr_un *ret, socklen_t *ret_len)
 {
-	const size_t len = strlen(path);
+	const size_t len = path != NULL ? strlen(path) : 0;
 
 	if (len == 0)
 		return -EINVAL;
@@ -208,6 +209,9 @@ static rota_poll unix_poll(struct rota_future *self, struct rota_context *cx)
 	self->status = op->op_.future.status;
 	if (self->status >= 0 && op->op_.opcode_ == IORING_OP_RECVMSG)
 		take_message(op);
+	/* To a stream the kernel sends nothing at all then, and says that all is well. */
+	else if (self->status == 0 && op->message_.msg_controllen > 0 && rota__sys_is_stream(op->op_.fd_))
+		self->status = -EINVAL;
 	return ROTA_READY;
 }
 

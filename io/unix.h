@@ -17,10 +17,10 @@
 ROTA_BEGIN_DECLS
 
 /*
- * A socket that is bound to `path`, and, unless it is for datagrams, listens there; backlog <= 0: SOMAXCONN. path NULL, for
- * datagrams: an abstract name that the kernel chooses. A pathname that a listener left behind, where nobody listens any
- * more, is taken over. Never waits. Returns the descriptor; -EADDRINUSE, -EACCES, -ENOENT, ...; -ENAMETOOLONG: 107
- * bytes are the limit; -EINVAL: an empty path.
+ * A socket that is bound to `path`: one of `type` SOCK_STREAM or SOCK_SEQPACKET that listens there, backlog <= 0: SOMAXCONN;
+ * or one for datagrams, whose path may be NULL: an abstract name that the kernel chooses. A pathname that a listener left
+ * behind, where nobody listens any more, is taken over. Never waits. Returns the descriptor; -EADDRINUSE, -EACCES, -ENOENT,
+ * ...; -ENAMETOOLONG: 107 bytes are the limit; -EINVAL: no path, or an empty one, or another type.
  */
 ROTA_API int rota_unix_listen(const char *path, int type, int backlog) ROTA_MUST_USE;
 ROTA_API int rota_unix_bind(const char *path) ROTA_MUST_USE;
@@ -49,7 +49,7 @@ ROTA_API void rota_op_unix_connect(struct rota_unix_connect_op *op, const char *
 /* Two sockets that are connected to each other. 0, -EMFILE, ... Never waits. */
 ROTA_API int rota_socketpair(int type, int ret_fds[2]) ROTA_MUST_USE;
 
-/* What rota_sendto, bind(2) and connect(2) take for a path. 0; -EINVAL, -ENAMETOOLONG. */
+/* What rota_sendto, bind(2) and connect(2) take for a path. 0; -EINVAL: no path, or an empty one; -ENAMETOOLONG. */
 ROTA_API int rota_unix_address(const char *path, struct sockaddr_un *ret, socklen_t *ret_len) ROTA_MUST_USE;
 
 struct rota_unix_peer {
@@ -64,9 +64,9 @@ ROTA_API int rota_unix_peer(int fd, struct rota_unix_peer *ret);
 #define ROTA_UNIX_MAX_FDS 253 /* the kernel's limit for one message */
 
 /*
- * Sends bytes, and with them copies of `n` descriptors; the caller keeps its own. Streams need at least one byte. Returns
- * the count of bytes, with which all descriptors have gone; an error: none has gone. -EINVAL: more than
- * ROTA_UNIX_MAX_FDS. -ETOOMANYREFS: too many under way.
+ * Sends bytes, and with them copies of `n` descriptors; the caller keeps its own. Returns the count of bytes, with which all
+ * descriptors have gone; an error: none has gone. -EINVAL: more than ROTA_UNIX_MAX_FDS, or descriptors without at least one
+ * byte on a stream. -ETOOMANYREFS: too many under way.
  */
 ROTA_API ssize_t rota_unix_send(int fd, const void *buf, size_t len, const int *fds, unsigned n) ROTA_MUST_USE;
 

@@ -93,6 +93,8 @@ UNIT_TEST(unix_socket, unbind_ends_what_waits)
 static void names_script(const struct place *place)
 {
 	char directory[256], path[300], long_path[200];
+	struct sockaddr_un address;
+	socklen_t len;
 
 	plain_directory(directory);
 	snprintf(path, sizeof(path), "%s/socket", directory);
@@ -108,6 +110,7 @@ static void names_script(const struct place *place)
 	expect(rota_unix_listen(NULL, SOCK_STREAM, 0), ==, -EINVAL);
 	expect(rota_unix_listen(path, SOCK_DGRAM, 0), ==, -EINVAL);
 	expect(carry_connect(place, NULL, SOCK_STREAM), ==, -EINVAL);
+	expect(rota_unix_address(NULL, &address, &len), ==, -EINVAL);
 	expect(rota_unix_unbind(plain_closed()), ==, -EBADF);
 	rota__fault_arm(ROTA__FAULT_SOCKET, 1, -EMFILE);
 	expect(carry_connect(place, path, SOCK_STREAM), ==, -EMFILE);
@@ -329,6 +332,13 @@ static void pass(const struct place *place, int type)
 	for (unsigned i = 0; i <= ROTA_UNIX_MAX_FDS; i++)
 		many[i] = ends[1];
 	expect(carry_send(place, pair[0], "all", many, ROTA_UNIX_MAX_FDS + 1), ==, -EINVAL);
+	/* On a stream they go with a byte; else they have gone with an empty message. */
+	expect(carry_send(place, pair[0], "", ends, 2), ==, type == SOCK_STREAM ? -EINVAL : 0);
+	if (type != SOCK_STREAM) {
+		expect(carry_recv(place, pair[1], buf, sizeof(buf), fds, 2, &received), ==, 0);
+		expect(received.fds, ==, 2);
+		plain_close(fds);
+	}
 	expect(carry_send(place, pair[0], "all", many, ROTA_UNIX_MAX_FDS), ==, 3);
 	expect(carry_recv(place, pair[1], buf, 2, fds, ROTA_UNIX_MAX_FDS, &received), ==, 2);
 	expect(received.fds, ==, ROTA_UNIX_MAX_FDS);
