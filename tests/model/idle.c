@@ -46,6 +46,13 @@ static unsigned driver_turn(struct rota__worker *worker, uint64_t timeout_ns)
 	return 0;
 }
 
+/* No worker is a spare. */
+uint64_t rota__turns_give_way(struct rota__worker *worker, uint64_t now)
+{
+	(void)worker;
+	return now;
+}
+
 static void driver_wake_reactor(rota_runtime *runtime)
 {
 	(void)runtime;
