@@ -71,10 +71,8 @@ static int set_options(int fd, int family, const struct rota_tcp_options *o)
 	return rc;
 }
 
-int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *options)
+int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *o)
 {
-	static const struct rota_tcp_options defaults;
-	const struct rota_tcp_options *o = options != NULL ? options : &defaults;
 	int fd = rota__sys_socket(address->addr.any.sa_family, SOCK_STREAM);
 	int rc;
 
@@ -90,10 +88,8 @@ int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const 
 	return rota__sys_or_close(fd, rc);
 }
 
-int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *options)
+int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *o)
 {
-	static const struct rota_tcp_options defaults;
-	const struct rota_tcp_options *o = options != NULL ? options : &defaults;
 	const int family = address->addr.any.sa_family;
 	int fd = rota__sys_socket(family, SOCK_STREAM);
 	int rc;

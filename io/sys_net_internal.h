@@ -19,14 +19,14 @@ int rota__sys_or_close(int fd, int rc);
 /* connect(2) without waiting, for which there is no flag: for the time of the call the socket is O_NONBLOCK. */
 int rota__sys_connect_nowait(int fd, const struct sockaddr *address, socklen_t len);
 
-/* A listener, ready to accept. options may be NULL; backlog <= 0: SOMAXCONN. */
-int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *options);
+/* A listener, ready to accept. backlog <= 0: SOMAXCONN. */
+int rota__sys_tcp_listen(const struct rota_address *address, int backlog, const struct rota_tcp_options *o);
 
 /* A socket to connect to `address` with. */
-int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *options);
+int rota__sys_tcp_socket(const struct rota_address *address, const struct rota_tcp_options *o);
 
 /* A socket that is connected or bound to `address`. */
-int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *options, bool connects);
+int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *o, bool connects);
 
 /* Without waiting: how many of the first few were moved, at least one; -EAGAIN. */
 int rota__sys_udp_send(int fd, struct rota_datagram *datagrams, unsigned n);

@@ -19,10 +19,8 @@
 
 #define BATCH 16u
 
-int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *options, bool connects)
+int rota__sys_udp_socket(const struct rota_address *address, const struct rota_udp_options *o, bool connects)
 {
-	static const struct rota_udp_options defaults;
-	const struct rota_udp_options *o = options != NULL ? options : &defaults;
 	const int family = address->addr.any.sa_family;
 	int fd = rota__sys_socket(family, SOCK_DGRAM);
 	int rc = 0;

@@ -77,10 +77,9 @@ static void drop_delay(struct rota_tcp_op *op, struct rota_context *cx)
 
 static void start_delay(struct rota_tcp_op *op)
 {
-	const struct rota_tcp_options *o = op->options_;
-	uint64_t delay = o != NULL && o->attempt_delay_ns > 0 ? o->attempt_delay_ns : ATTEMPT_DELAY;
+	const uint64_t delay = op->options_->attempt_delay_ns;
 
-	rota_timer_init(&op->delay_, rota__later(rota_now(), delay));
+	rota_timer_init(&op->delay_, rota__later(rota_now(), delay > 0 ? delay : ATTEMPT_DELAY));
 	op->delayed_ = true;
 }
 
@@ -217,9 +216,11 @@ static const struct rota_future_ops tcp_ops = { tcp_poll, tcp_cancel, "TCP set-u
 
 static void prepare(struct rota_tcp_op *op, const struct rota_tcp_options *options)
 {
+	static const struct rota_tcp_options defaults;
+
 	rota_future_init(&op->future, &tcp_ops);
-	op->options_ = options;
-	op->backlog_ = options != NULL ? options->backlog : 0;
+	op->options_ = options != NULL ? options : &defaults;
+	op->backlog_ = op->options_->backlog;
 	op->winner_ = NONE;
 	op->count_ = 0;
 	op->tried_ = 0;

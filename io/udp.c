@@ -43,10 +43,12 @@ static const struct rota_future_ops udp_ops = { .poll = udp_poll, .cancel = udp_
 static void prepare(struct rota_udp_op *op, const char *host, const char *port, unsigned flags,
 		    const struct rota_udp_options *options)
 {
+	static const struct rota_udp_options defaults;
+
 	rota_future_init(&op->future, &udp_ops);
 	if (port == NULL)
 		op->future.status = -EINVAL; /* the first poll finds it */
-	op->options_ = options;
+	op->options_ = options != NULL ? options : &defaults;
 	op->connects_ = !(flags & ROTA_RESOLVE_PASSIVE);
 	rota_op_resolve(&op->resolve_, host, port, flags | ROTA_RESOLVE_DATAGRAM, op->addresses_, ROTA_RESOLVE_MAX);
 }
