@@ -16,7 +16,7 @@
 #include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
 #include "fd_hint_internal.h"
-#include "process_internal.h"
+#include "process.h"
 
 enum { RUN_NEW, RUN_SPAWN, RUN_RUN };
 enum { IN, OUT, ERR };
