@@ -231,6 +231,19 @@ static rota_poll ended(struct rota_recv_stream *s, int rc)
 	return finish(s, rc);
 }
 
+/* Before the first wait for readiness, for which what cannot receive (no socket, one that listens) would have no end. */
+static int look(struct rota_recv_stream *s)
+{
+	int rc;
+
+	if (!rota__call_begin(s->wait_.op.fd_, s->wait_.op.closes_))
+		return -ECANCELED;
+	rc = rota__sys_recv_error(s->wait_.op.fd_);
+	rota__call_end(s->wait_.op.fd_);
+	s->tried_ = rc == 0;
+	return rc;
+}
+
 static rota_poll start(struct rota_recv_stream *s, struct rota_context *cx)
 {
 	const bool multishot = !s->single_ && has_stock();
@@ -239,6 +252,12 @@ static rota_poll start(struct rota_recv_stream *s, struct rota_context *cx)
 	if (s->granted_ && (!multishot || rota__op_carrier(op) != rota__worker_self()->io))
 		rota__buffers_pass_on(stock_of(s)); /* the task has moved to another worker, whose stock is another */
 	s->granted_ = false;
+	if (!multishot && !s->tried_) {
+		const int rc = look(s);
+
+		if (rc < 0)
+			return finish(s, rc);
+	}
 	prepare(s, multishot);
 	/* Handed to the ring, which ends it there only if the descriptor was closed. */
 	if (multishot && rota_future_poll(&op->future, cx) == ROTA_READY)

@@ -33,7 +33,7 @@ struct rota_recv_stream {
 	struct rota_buffer *ret_;
 	uint16_t first_, last_, count_; /* of the queue: buffers of the stock */
 	uint8_t stage_;
-	bool single_ : 1, cancelled_ : 1, stopped_ : 1, ended_ : 1, granted_ : 1, holds_ : 1;
+	bool single_ : 1, cancelled_ : 1, stopped_ : 1, ended_ : 1, granted_ : 1, holds_ : 1, tried_ : 1;
 	union {
 		struct rota_op op; /* keeps the descriptor, and the ring whose stock it is, when it is over, too */
 		struct {

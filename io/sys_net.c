@@ -131,6 +131,17 @@ int rota__sys_recv_nowait(int fd, void *buf, size_t len)
 	return rc;
 }
 
+int rota__sys_recv_error(int fd)
+{
+	char byte;
+	int rc;
+
+	do {
+		rc = rota__sys_result(recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT));
+	} while (rc == -EINTR);
+	return rc < 0 && rc != -EAGAIN ? rc : 0;
+}
+
 int rota__sys_shutdown(int fd, int how)
 {
 	return rota__sys_result(shutdown(fd, how));

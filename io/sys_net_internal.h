@@ -53,6 +53,8 @@ int rota__sys_socketpair(int type, int ret_fds[2]);
 
 /* recv(2) that does not wait. */
 int rota__sys_recv_nowait(int fd, void *buf, size_t len);
+/* What a receive would fail with now, or 0; takes no byte. */
+int rota__sys_recv_error(int fd);
 
 int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size);
 int rota__sys_local_port(int fd);

@@ -371,6 +371,38 @@ UNIT_TEST(recv_stream, cancelled)
 	in_fibers(cancel_script, 1);
 }
 
+static int first_of(const struct place *place, int fd)
+{
+	struct rota_recv_stream stream;
+	struct rota_buffer buffer;
+	int rc;
+
+	rota_recv_stream_init(&stream, fd);
+	rc = carry_next(place, &stream, &buffer);
+	carry_stop(place, &stream);
+	rota_recv_stream_close(&stream);
+	return rc;
+}
+
+/* What nothing can be received from is refused at once, not waited for. */
+static void unfit_script(const struct place *place)
+{
+	int fds[2], listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	expect(listen(listener, 1), ==, 0);
+	plain_pipe(fds);
+	expect(first_of(place, listener), ==, -ENOTCONN);
+	expect(first_of(place, fds[0]), ==, -ENOTSOCK);
+	expect(first_of(place, plain_closed()), ==, -EBADF);
+	plain_close(fds);
+	close(listener);
+}
+
+UNIT_TEST(recv_stream, unfit_descriptors)
+{
+	everyhow(unfit_script);
+}
+
 /* Closed between two waits it is over, but for what it has: what comes to the number later is another connection's. */
 static void closed_between_script(const struct place *place)
 {
