@@ -6,6 +6,8 @@
 
 #include "carrier_internal.h"
 
+#define MEMORY_MAX ((size_t)1 << 30) /* of one registration: what the kernel takes */
+
 int rota_open(const char *path, int flags, mode_t mode)
 {
 	struct rota_op op;
@@ -84,8 +86,10 @@ int rota_register_memory(rota_runtime *rt, void *memory, size_t size)
 	const struct rota__carrier *carrier;
 	int rc;
 
-	if (rt == NULL || memory == NULL || size == 0)
+	if (rt == NULL || memory == NULL || size == 0 || size > MEMORY_MAX)
 		return -EINVAL;
+	if (size - 1 > UINTPTR_MAX - (uintptr_t)memory)
+		return -EFAULT;
 	rc = rota__runtime_admit_guest(rt); /* the rings stay meanwhile */
 	if (rc < 0)
 		return rc;

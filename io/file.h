@@ -49,10 +49,10 @@ ROTA_API ssize_t rota_copy_file_range(int from, off_t from_offset, int to, off_t
  * something with O_DIRECT and a fast device. rota_read, rota_pread, rota_write, rota_pwrite and their operations use it when
  * all of their buffer lies in it; nothing else about them changes. It stays mapped until the runtime was freed.
  *
- * Any thread, once for a runtime (-EBUSY); it waits for nothing, but touches each page. At most 1 GiB, and each ring,
- * of which there is one for a worker and one more, counts it against RLIMIT_MEMLOCK: -ENOMEM. -EFAULT, -EOPNOTSUPP: no
- * memory, or of a file. -EINVAL: nothing. -ESHUTDOWN: the runtime has been shut down, or is the parent's, of a child of
- * fork(2). Then none is registered. The epoll back end has no use for it: 0.
+ * Any thread, once for a runtime (-EBUSY); it waits for nothing, but touches each page. Each ring, of which there is one for a
+ * worker and one more, counts it against RLIMIT_MEMLOCK: -ENOMEM. -EFAULT, -EOPNOTSUPP: no memory, or of a file. -EINVAL:
+ * nothing, or more than 1 GiB. -ESHUTDOWN: the runtime has been shut down, or is the parent's, of a child of fork(2). Then none
+ * is registered. The epoll back end has no use for it: 0.
  */
 ROTA_API int rota_register_memory(rota_runtime *rt, void *memory, size_t size) ROTA_MUST_USE;
 

@@ -129,6 +129,10 @@ static void pinned_script(const struct place *place)
 	unit_no_more_spares(place->rt);
 	shelf_init(&shelf);
 	expect(read_forbidden(place, &shelf), ==, -EFAULT);
+	expect(rota_register_memory(place->rt, shelf.memory, 0), ==, -EINVAL);
+	expect(rota_register_memory(place->rt, shelf.memory, ((size_t)1 << 30) + 1), ==, -EINVAL);
+	expect(rota_register_memory(place->rt, shelf.memory, SIZE_MAX), ==, -EINVAL);
+	expect(rota_register_memory(place->rt, (void *)(uintptr_t)-PAGE, PAGE + 1), ==, -EFAULT);
 	for (uint32_t nth = 1; rings && nth <= 2; nth++) { /* of a worker's, the reactor's */
 		rota__fault_arm(ROTA__FAULT_RING, nth, -ENOMEM);
 		expect(rota_register_memory(place->rt, shelf.memory, SIZE), ==, -ENOMEM);
