@@ -59,7 +59,7 @@ struct rota_datagram {
  */
 ROTA_API int rota_udp_send(int fd, struct rota_datagram *datagrams, unsigned n) ROTA_MUST_USE;
 
-/* Waits for a datagram, takes those that are there, at most n, and returns how many. */
+/* Waits for a datagram, takes those that are there, at most n, and returns how many. -EINVAL: n is 0. */
 ROTA_API int rota_udp_recv(int fd, struct rota_datagram *datagrams, unsigned n) ROTA_MUST_USE;
 
 /* The same as futures. datagrams and what they point to must stay in place until ready. */

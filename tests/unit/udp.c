@@ -181,6 +181,7 @@ static void calls_script(const struct place *place)
 	expect(datagram.len, ==, 4);
 	expect(rota_udp_recv(plain_closed(), &datagram, 1), ==, -EBADF);
 	expect(rota_udp_send(client, &datagram, 0), ==, -EINVAL);
+	expect(rota_udp_recv(client, &datagram, 0), ==, -EINVAL);
 	rota__fault_arm(ROTA__FAULT_SOCKET, 2, -EMFILE); /* the first is the resolver's */
 	expect(rota_udp_bind("127.0.0.1", "0", NULL), ==, -EMFILE);
 	close(client);
