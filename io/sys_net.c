@@ -8,10 +8,12 @@
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../runtime/sys_internal.h"
+#include "socket.h"
 
 int rota__sys_socket(int family, int type)
 {
@@ -149,23 +151,27 @@ int rota__sys_shutdown(int fd, int how)
 
 int rota__sys_address_format(const struct rota_address *address, char *ret, size_t size)
 {
-	char host[INET6_ADDRSTRLEN], scope[IF_NAMESIZE] = "";
+	char host[INET6_ADDRSTRLEN], scope[IF_NAMESIZE] = "", text[ROTA_ADDRESS_TEXT];
 	const struct sockaddr_in6 *in6 = &address->addr.in6;
 	int len;
 
 	switch (address->addr.any.sa_family) {
 	case AF_INET:
 		inet_ntop(AF_INET, &address->addr.in.sin_addr, host, sizeof(host));
-		len = snprintf(ret, size, "%s:%u", host, ntohs(address->addr.in.sin_port));
+		len = snprintf(text, sizeof(text), "%s:%u", host, ntohs(address->addr.in.sin_port));
 		break;
 	case AF_INET6:
 		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
 		if (in6->sin6_scope_id != 0 && if_indextoname(in6->sin6_scope_id, scope) == NULL)
 			snprintf(scope, sizeof(scope), "%u", in6->sin6_scope_id); /* it has gone */
-		len = snprintf(ret, size, "[%s%s%s]:%u", host, *scope != '\0' ? "%" : "", scope, ntohs(in6->sin6_port));
+		len = snprintf(text, sizeof(text), "[%s%s%s]:%u", host, *scope != '\0' ? "%" : "", scope,
+			       ntohs(in6->sin6_port));
 		break;
 	default:
 		return -EAFNOSUPPORT;
 	}
-	return (size_t)len < size ? len : -ENOSPC;
+	if ((size_t)len >= size)
+		return -ENOSPC;
+	memcpy(ret, text, (size_t)len + 1);
+	return len;
 }

@@ -346,7 +346,9 @@ UNIT_TEST(socket, addresses_as_text)
 	expect(rota_resolve("192.0.2.7", "80", 0, &address, 1), ==, 1);
 	expect(rota_address_format(&address, text, sizeof(text)), ==, 12);
 	expect_text(text, "192.0.2.7:80");
+	text[0] = '?';
 	expect(rota_address_format(&address, text, 12), ==, -ENOSPC);
+	expect(text[0], ==, '?');
 	expect(rota_resolve("fe80::1%lo", "65535", 0, &address, 1), ==, 1);
 	expect(rota_address_format(&address, text, sizeof(text)), ==, 18);
 	expect_text(text, "[fe80::1%lo]:65535");
