@@ -250,5 +250,8 @@ int rota_process_run(const struct rota_process_config *config, int *ret_status)
 
 int rota_process_output(const struct rota_process_config *config, struct rota_process_capture *capture, int *ret_status)
 {
-	return capture != NULL ? run(config, capture, ret_status) : -EINVAL;
+	if (capture == NULL)
+		return -EINVAL;
+	capture->out_len = capture->err_len = 0; /* also when the wait is refused */
+	return run(config, capture, ret_status);
 }

@@ -253,3 +253,33 @@ UNIT_TEST(process_run, ends_while_a_debugger_has_it)
 		debugger_end(&debuggers[i]);
 	}
 }
+
+static rota_poll output_poll(struct rota_future *self, struct rota_context *cx)
+{
+	const struct rota_process_config config = { .argv = SHELL("exit 0") };
+	char room[1];
+	struct rota_process_capture capture = { .out = room, .out_size = 1, .out_len = 7, .err_len = 7 };
+
+	(void)cx;
+	self->status = rota_process_output(&config, &capture, NULL);
+	expect(capture.out_len, ==, 0);
+	expect(capture.err_len, ==, 0);
+	return ROTA_READY;
+}
+
+static int await_output(void *arg)
+{
+	static const struct rota_future_ops ops = { .poll = output_poll };
+	struct rota_future future;
+
+	(void)arg;
+	rota_future_init(&future, &ops);
+	unit_expect_join(unit_spawn_future(&future), -EDEADLK);
+	return 0;
+}
+
+/* What there is of a capture is told in any case. */
+RUNTIME_TEST(process_run, output_inside_a_poll_is_refused, .signal = UNIT_MISUSE_SIGNAL)
+{
+	expect(rota_block_on(rt, await_output, NULL), ==, 0);
+}
