@@ -149,8 +149,8 @@ static rota_poll join_poll(struct rota_future *self, struct rota_context *cx)
 		self->status = -ECANCELED;
 		return ROTA_READY;
 	}
-	if (!op->armed_ && rota__state_joined(&task->state)) {
-		self->status = -EBUSY;
+	if (!op->armed_ && (task == rota__task_current() || rota__state_joined(&task->state))) {
+		self->status = task == rota__task_current() ? -EDEADLK : -EBUSY;
 		return ROTA_READY;
 	}
 	if (op->armed_) {

@@ -65,7 +65,7 @@ ROTA_API int rota_spawn_blocking(rota_task **ret_task, rota_fn *fn, void *arg) R
 ROTA_API int rota_join(rota_task *task, int *ret_status);
 
 /* A join as a future: status 0 when the task has ended (rota_join then returns at once). It does not free the
- * handle. One waiter at a time: -EBUSY for a second; -ECANCELED, -EINVAL as of rota_join. */
+ * handle. One waiter at a time: -EBUSY for a second; -ECANCELED, -EDEADLK, -EINVAL as of rota_join. */
 struct rota_join_op {
 	struct rota_future future;
 	rota_task *task;

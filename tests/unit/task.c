@@ -96,12 +96,15 @@ static struct {
 
 static int join_self(void *arg)
 {
+	struct rota_join_op op;
 	int status = 5;
 
 	(void)arg;
 	expect(unit_event_wait(&narcissus.told), ==, 0);
 	expect(rota_join(narcissus.self, &status), ==, -EDEADLK);
 	expect(status, ==, 5);
+	rota_join_init(&op, narcissus.self);
+	expect(rota_await(&op.future), ==, -EDEADLK);
 	return 8;
 }
 
