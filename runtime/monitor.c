@@ -16,6 +16,9 @@
  * have been stuck for long by the next look, and the pauses double, up to so many times stall_ns. */
 #define LONGEST_PAUSE 4u
 
+/* A look that is late by this: the process was stopped, as likely as not, and no task is to blame for the time. */
+#define STOPPED_NS 100000000u
+
 /* Looks at which a spare that only lacks a CPU keeps what it has: tasks, completions, timers. It goes on soon; what is taken
  * from it wakes up on another CPU, with all that the kernel has of its connections. */
 #define PATIENCE 4u
@@ -252,6 +255,13 @@ static void mind_spares(rota_runtime *rt, uint64_t now, const struct sight *sigh
 	}
 }
 
+/* How long they have been in their tasks is counted from here on. */
+static void excuse(rota_runtime *rt, uint64_t now)
+{
+	for (unsigned i = 0; i < rt->worker_places; i++)
+		rota__stall_moved(&rt->monitor.watch[i].stall, now);
+}
+
 /* Nobody has moved, and all sleep: until somebody wakes. */
 static bool go_dormant(rota_runtime *rt)
 {
@@ -294,6 +304,8 @@ uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 	}
 	if (now < monitor->due)
 		return monitor->due;
+	if (now - monitor->due >= STOPPED_NS)
+		excuse(rt, now);
 	sight = look_around(rt, now, false);
 	if (rota__blocking_look(rt))
 		sight.moved = sight.hurried = true;

@@ -229,6 +229,33 @@ UNIT_TEST(monitor, does_not_look_too_often)
 	expect(rescued[0], ==, 1);
 }
 
+static uint64_t reported(void)
+{
+	return rota__load(&runtime.monitor.stall_reports, RELAXED);
+}
+
+/* A process that is stopped and goes on, for instance. */
+UNIT_TEST(monitor, blames_no_task_for_the_time_in_which_it_did_not_look)
+{
+	static rota_task task, other;
+
+	runtime.config.stall_report = ROTA_STALL_REPORT_BRIEF;
+	runtime.config.stall_report_ns = ROTA_MS(100);
+	runtime.spares.closed = true; /* these threads are not asked what they do */
+	rota__state_init(&task.state, 1);
+	expect(rota__deque_push(&workers[0].deque, &other), ==, true);
+	rota__count(&workers[0].runs, 1);
+	rota__store(&workers[0].running, &task, RELAXED);
+	look();
+	now += ROTA_SECONDS(1);
+	for (int i = 0; i < 100; i++) {
+		look();
+		expect(reported(), ==, 0);
+	}
+	look();
+	expect(reported(), ==, 1);
+}
+
 UNIT_TEST(monitor, looks_less_often_while_nobody_is_inside_a_task)
 {
 	static const unsigned pauses[] = { 2, 4, 4, 4 };
