@@ -226,6 +226,7 @@ def stopping():
     with web.running(program, "--grace", str(FOREVER)) as server:
         idle, busy = Client(server), Client(server)
         idle.get("/")
+        busy.get("/")  # it has been accepted: who is not when the server stops listening is reset
         busy.send(b"GET /delay/0.5 HTTP/1.1\r\nHost: here\r\n\r\nGET / HTTP/1.1\r\nHost: here\r\n\r\n")
         server.ask_to_stop()
         idle.expect_end()
@@ -240,8 +241,8 @@ def stopping():
             pass
     with web.running(program, "--grace", "0.2") as server:
         busy = Client(server)
+        busy.get("/")
         busy.send(b"GET /delay/60 HTTP/1.1\r\nHost: here\r\n\r\n")
-        Client(server).get("/")
         server.ask_to_stop()
         busy.expect_end()
         server.wait()
