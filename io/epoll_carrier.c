@@ -12,6 +12,7 @@
 
 #include "../runtime/blocking_internal.h"
 #include "../runtime/runtime_internal.h"
+#include "fd_hint_internal.h"
 #include "poller_pool_internal.h"
 #include "sys_internal.h"
 
@@ -108,7 +109,7 @@ static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *wak
 		return nap(op, waker);
 	op->polling_ = ROTA__POLL_DONE;
 	follow(op);
-	rc = rota__poller_wait(poller_of(op), op, waker);
+	rc = rota__poller_wait(poller_of(op), op, waker, false);
 	if (rc == 0)
 		return ROTA_PENDING;
 	if (rc == -EAGAIN) {
@@ -119,6 +120,29 @@ static rota_poll wait(struct rota_op *op, int said, const struct rota_waker *wak
 	if (rc == -EPERM && op->opcode_ == IORING_OP_POLL_ADD)
 		rc = -EINVAL; /* it never has news, and none of these events now; a ring says the same */
 	return rc == -EPERM ? in_pool(op, waker) : finish(op, rc);
+}
+
+/* A receive that would be tried in vain. Only of what this set has waited for before: that is a connection, whatever was known of
+ * its number, and is armed by one call. false: it is to be tried. */
+static bool waits_first(struct rota_op *op, const struct rota_waker *waker)
+{
+	if (op->polling_ == ROTA__POLL_DONE || !rota__op_polls_first(op))
+		return false;
+	op->polling_ = ROTA__POLL_DONE;
+	follow(op);
+	if (rota__poller_wait(poller_of(op), op, waker, true) == 0)
+		return true;
+	op->polling_ = ROTA__POLL_NEVER;
+	return false;
+}
+
+/* Whether the next receive is likely to find something: this one has left some, or may have, or had not to wait. */
+static void learn_ready(const struct rota_op *op, int received)
+{
+	const bool left = (uint32_t)received == op->len_ || (op->flags_ & MSG_PEEK) != 0;
+
+	if (op->opcode_ == IORING_OP_RECV && received > 0)
+		rota__fd_hint(&rota__fd_ready, op->fd_, left || op->polling_ != ROTA__POLL_DONE);
 }
 
 static rota_poll close_it(struct rota_op *op, const struct rota_waker *waker)
@@ -147,10 +171,13 @@ static rota_poll go_on(struct rota_op *op, const struct rota_waker *waker)
 			return in_pool(op, waker);
 		if (op->opcode_ == IORING_OP_CLOSE)
 			return close_it(op, waker);
+		if (waits_first(op, waker))
+			return ROTA_PENDING;
 		if (!rota__poller_call_begin(poller_of(op), op->fd_, op->closes_))
 			return finish(op, -ECANCELED);
 		rc = call->make(op, call->kind != ROTA__CALL_AT_ONCE);
 		rota__poller_call_end(poller_of(op), op->fd_);
+		learn_ready(op, rc);
 		if (rc == -EINTR || rota__op_was_no_socket(op, rc) || wants_more(op, rc))
 			continue;
 		if (rc == ROTA__CALL_UNSURE) {

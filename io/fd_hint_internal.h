@@ -5,8 +5,8 @@
  *   SOCKET      on a socket recv and send cost the kernel a tenth less than read and write, so an operation on a known
  *               socket is sent as those.
  *   CONNECTION  a socket that accept or connect has made. READY: the last receive has found something in the turn of its
- *               ring in which it was submitted, or has left something. If not, a ring polls first, since the kernel's own
- *               try would most likely be in vain.
+ *               ring in which it was submitted, or (epoll) without a wait, or has left something. If not, the next one waits
+ *               first, since a try would most likely be in vain.
  *   SEEKABLE    a ring reads a pipe at any offset, where pread(2) says ESPIPE; what is not known to have offsets is asked
  *               once.
  *   CACHED      a regular file with a page cache: its reads are first tried in place (cached_internal.h).
@@ -22,8 +22,8 @@
  *
  * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
  * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
- * operation is made again as it was asked for. So it is with a wrong CONNECTION, on what cannot be polled, and EAGAIN;
- * a wrong READY costs a try or a poll. A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong CACHED costs a
+ * operation is made again as it was asked for. So it is, on a ring, with a wrong CONNECTION on what cannot be polled, and
+ * EAGAIN; with epoll it costs a call, since what was not waited for before is tried first. A wrong READY costs a try or a poll. A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong CACHED costs a
  * system call that the kernel refuses, or, on a file opened with O_DIRECT, the wait for one read. A wrong DEVICE costs a system
  * call, and a detour; a terminal whose number was asked when it was something else may hold up the owner of a ring.
  */

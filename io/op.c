@@ -76,11 +76,11 @@ bool rota__op_was_no_socket(struct rota_op *op, int res)
 	return true;
 }
 
-void rota__op_poll_first(struct rota_op *op)
+bool rota__op_polls_first(const struct rota_op *op)
 {
-	if (op->opcode_ == IORING_OP_RECV && op->more_ == ROTA__MORE_NONE && !(op->flags_ & (MSG_DONTWAIT | MSG_OOB)) &&
-	    rota__fd_hinted(&rota__fd_connections, op->fd_) && !rota__fd_hinted(&rota__fd_ready, op->fd_))
-		op->ioprio_ |= IORING_RECVSEND_POLL_FIRST;
+	return op->opcode_ == IORING_OP_RECV && op->more_ == ROTA__MORE_NONE &&
+	       !(op->flags_ & (MSG_DONTWAIT | MSG_OOB)) && rota__fd_hinted(&rota__fd_connections, op->fd_) &&
+	       !rota__fd_hinted(&rota__fd_ready, op->fd_);
 }
 
 bool rota__op_is_at_offset(const struct rota_op *op)

@@ -108,8 +108,8 @@ bool rota__op_would_block(const struct rota_op *op, int res);
  * `res` does not mean that. */
 bool rota__op_was_no_socket(struct rota_op *op, int res);
 
-/* Before an operation becomes an entry: one that would only find out that it has to wait need not try first. */
-void rota__op_poll_first(struct rota_op *op);
+/* Of one that is about to be made: it would most likely find out that it has to wait, so it need not try first. */
+bool rota__op_polls_first(const struct rota_op *op);
 
 /* Whether it reads or writes at an offset: a file. */
 bool rota__op_is_at_offset(const struct rota_op *op);

@@ -83,7 +83,7 @@ static uint16_t events_of(const struct rota_op *op)
 }
 
 /* Tells the kernel all that the list's operations wait for on the descriptor in this set. With the lock held. */
-static int arm(struct rota__poll_set *set, const struct rota__poller_bucket *bucket, int fd)
+static int arm(struct rota__poll_set *set, const struct rota__poller_bucket *bucket, int fd, bool again)
 {
 	uint32_t events = 0;
 	bool any = false;
@@ -97,12 +97,12 @@ static int arm(struct rota__poll_set *set, const struct rota__poller_bucket *buc
 	if (!any)
 		return 0;
 	rota__store(&set->used, 1, RELAXED); /* a hint: rota__poll_set_turn */
-	return rota__sys_epoll_arm(set->epoll_fd, fd, events);
+	return rota__sys_epoll_arm(set->epoll_fd, fd, events, again);
 }
 
 /* With the lock held. */
 static int wait_in(struct rota__poller *poller, struct rota__poller_bucket *bucket, struct rota_op *op,
-		   const struct rota_waker *waker)
+		   const struct rota_waker *waker, bool again)
 {
 	int rc;
 
@@ -111,13 +111,13 @@ static int wait_in(struct rota__poller *poller, struct rota__poller_bucket *buck
 	if (rota__load(&bucket->closing, ACQUIRE) != 0) /* partner: the decrement in close_end */
 		return -EAGAIN;
 	rota__op_list_leave(&bucket->waiting, op, ROTA__PLACE_DESCRIPTOR, waker);
-	rc = arm(rota__poll_set_of(op), bucket, op->fd_);
+	rc = arm(rota__poll_set_of(op), bucket, op->fd_, again);
 	if (rc < 0)
 		rota__op_list_take_back(&bucket->waiting, op);
 	return rc;
 }
 
-int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker)
+int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker, bool again)
 {
 	struct rota__poller_bucket *bucket = bucket_of(poller, op->fd_);
 	const bool pair = op->pair_;
@@ -128,7 +128,7 @@ int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const str
 		rota__pairs_add(&poller->pairs, op);
 	}
 	rota__spin_lock(&bucket->lock);
-	rc = wait_in(poller, bucket, op, waker);
+	rc = wait_in(poller, bucket, op, waker, again);
 	rota__spin_unlock(&bucket->lock);
 	if (rc < 0 && pair)
 		rota__pairs_remove(&poller->pairs, op);
@@ -164,7 +164,7 @@ unsigned rota__poller_report(struct rota__poll_set *set, int fd, uint32_t events
 	do {
 		rota__spin_lock(&bucket->lock);
 		done = fire(set, bucket, fd, events, batch, &count);
-		if (done && arm(set, bucket, fd) < 0)
+		if (done && arm(set, bucket, fd, false) < 0)
 			done = fire(set, bucket, fd, UINT32_MAX, batch, &count); /* each finds out by itself why */
 		rota__spin_unlock(&bucket->lock);
 		if (!done)

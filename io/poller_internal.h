@@ -83,9 +83,10 @@ unsigned rota__poller_report(struct rota__poll_set *set, int fd, uint32_t events
 /*
  * The owner leaves an operation, with its waker, to wait: for its descriptor, in the set that is its carrier; for a moment.
  * 0: it waits, and may have been woken already. Else it was not left: -EAGAIN, the call is to be made again in a moment;
- * -EPERM, its descriptor cannot be waited for; another negative errno is its result.
+ * -EPERM, its descriptor cannot be waited for; another negative errno is its result. `again`: only if it was waited for in
+ * this set before, else -ENOENT.
  */
-int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
+int rota__poller_wait(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker, bool again);
 int rota__poller_nap(struct rota__poller *poller, struct rota_op *op, const struct rota_waker *waker);
 
 /* Ends the wait of an operation with -ECANCELED. false: it waits no more; or a pool thread has it, which is told to end the

@@ -155,7 +155,8 @@ static void fill_in(struct rota__ring *ring, struct rota_op *op, struct io_uring
 		return;
 	}
 	if (op->polling_ != ROTA__POLL_NOW) {
-		rota__op_poll_first(op);
+		if (rota__op_polls_first(op))
+			op->ioprio_ |= IORING_RECVSEND_POLL_FIRST;
 		sqe->ioprio = op->ioprio_;
 	}
 	op->turn_ = ring->turn;

@@ -25,7 +25,7 @@ int rota__sys_epoll(void)
 	return rc < 0 ? rc : rota__sys_above_standard(rota__sys_result(epoll_create1(EPOLL_CLOEXEC)));
 }
 
-int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events)
+int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events, bool again)
 {
 	struct epoll_event event = { .events = events | EPOLLONESHOT, .data = { .fd = fd } };
 	int rc = rota__fault(ROTA__FAULT_EPOLL);
@@ -34,7 +34,7 @@ int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events)
 		return rc;
 	/* The number may mean another file than last time, which the kernel knows best. */
 	rc = rota__sys_result(epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event));
-	return rc == -ENOENT ? rota__sys_result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) : rc;
+	return rc == -ENOENT && !again ? rota__sys_result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event)) : rc;
 }
 
 int rota__sys_epoll_add_bell(int epoll_fd, int fd)

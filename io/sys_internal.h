@@ -105,9 +105,10 @@ int rota__sys_perform(struct rota_op *op);
 /* The same, but -EINTR when a signal came first. */
 int rota__sys_perform_once(struct rota_op *op);
 
-/* epoll(7). `events` is armed for one report, whose data is `fd`. -EPERM: not a descriptor that can be waited for. */
+/* epoll(7). `events` is armed for one report, whose data is `fd`. -EPERM: not a descriptor that can be waited for. `again`: only
+ * of what was armed before, else -ENOENT. */
 int rota__sys_epoll(void);
-int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events);
+int rota__sys_epoll_arm(int epoll_fd, int fd, uint32_t events, bool again);
 /* For good: `fd` is an eventfd, each write to it is reported. */
 int rota__sys_epoll_add_bell(int epoll_fd, int fd);
 /* timeout_ns UINT64_MAX: none. How many were reported, 0 also when interrupted. */

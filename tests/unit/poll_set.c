@@ -34,7 +34,7 @@ static void leave(struct rota__poll_set *set, struct rota_op *op, int fd)
 	op->stage_ = ROTA__OP_STARTED;
 	op->closes_ = rota__fd_closes(fd);
 	rota__store(&op->carrier_, set, RELAXED);
-	expect(rota__poller_wait(set->poller, op, &waker), ==, 0);
+	expect(rota__poller_wait(set->poller, op, &waker, false), ==, 0);
 }
 
 static bool is_resumed(const struct rota_op *op)

@@ -746,7 +746,7 @@ static int wait_too_late(void *arg)
 	char byte;
 
 	begin_and_close(&op, &byte, fds, again);
-	expect(rota__poller_wait(poller_here(), &op, &waker), ==, -ECANCELED);
+	expect(rota__poller_wait(poller_here(), &op, &waker, false), ==, -ECANCELED);
 	expect(rota__poller_nap(poller_here(), &op, &waker), ==, -ECANCELED);
 	expect(rota__poller_call_begin(poller_here(), op.fd_, op.closes_), ==, false);
 	/* Nothing of it was left behind. */

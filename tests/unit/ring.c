@@ -229,10 +229,10 @@ UNIT_TEST(ring, socket_that_cannot_be_polled)
 	plain_pair(fds);
 	rota__fd_connected(fds[0]);
 	rota_op_recv(&op, fds[0], &byte, 1, 0);
-	rota__op_poll_first(&op);
-	expect(op.ioprio_, ==, IORING_RECVSEND_POLL_FIRST);
+	expect(rota__op_polls_first(&op), ==, true);
+	op.ioprio_ = IORING_RECVSEND_POLL_FIRST;
 	expect(rota__op_again(&op, &res), ==, ROTA__MAIL_SUBMIT);
-	rota__op_poll_first(&op);
+	expect(rota__op_polls_first(&op), ==, false);
 	expect(op.ioprio_, ==, 0);
 	expect(rota__op_again(&op, &res), ==, ROTA__MAIL_POLL);
 	plain_close(fds);
