@@ -7,7 +7,7 @@
  * how long jobs took of late (`mean`). While what is queued is worth less than a wake, it is left to the threads that are
  * at work; otherwise there is a thread on its way (`arriving`) for each thing that waits. When the guess was wrong, the
  * monitor sees a queue of which nothing was taken between two looks, and calls threads as for long jobs. In the
- * current-thread flavour there is no monitor, and every job counts as long.
+ * current-thread flavour every job counts as long, and the monitor is there for threads that could not be made.
  *
  * To make a thread takes tens of microseconds, for which nobody should spin: it is counted under the lock (`making`), and
  * made after the lock was dropped. Only when no thread is there that was made already is one made with the lock held, so
@@ -178,7 +178,7 @@ void rota__blocking_carry_out(rota_runtime *rt, const struct rota__blocking_call
 	if (call->make)
 		make_counted_thread(rt);
 	if (call->watch)
-		rota__monitor_rouse(rt);
+		rota__monitor_mind_pool(rt);
 }
 
 /* --- the threads ------------------------------------------------------------------------------------------------ */

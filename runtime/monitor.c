@@ -291,12 +291,28 @@ static uint64_t next_look(rota_runtime *rt, uint64_t now, bool hurried)
 	return monitor->due;
 }
 
+/* In the current-thread flavour: the pool, and nothing else. */
+static uint64_t look_at_pool(rota_runtime *rt, uint64_t now)
+{
+	struct rota__monitor *monitor = &rt->monitor;
+
+	if (now < monitor->due)
+		return rota__load(&rt->blocking.left, RELAXED) ? monitor->due : ROTA_NEVER;
+	if (!rota__blocking_look(rt)) {
+		monitor->pause = 1;
+		return ROTA_NEVER;
+	}
+	return next_look(rt, now, false);
+}
+
 uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now)
 {
 	struct rota__monitor *monitor = &rt->monitor;
 	struct sight sight;
 
-	if (!enabled(rt) || rota__load(&monitor->dormant, ACQUIRE))
+	if (!enabled(rt))
+		return look_at_pool(rt, now);
+	if (rota__load(&monitor->dormant, ACQUIRE))
 		return ROTA_NEVER;
 	if (rota__load(&monitor->urgent, RELAXED) && rota__swap(&monitor->urgent, 0, ACQ_REL)) {
 		sight = look_around(rt, now, true);
@@ -321,6 +337,14 @@ void rota__monitor_rouse(rota_runtime *rt)
 {
 	rota__fence(SEQ_CST); /* partner: the fence in go_dormant */
 	if (rota__load(&rt->monitor.dormant, RELAXED) && rota__swap(&rt->monitor.dormant, 0, ACQ_REL) && enabled(rt))
+		rt->driver->wake_reactor(rt);
+}
+
+void rota__monitor_mind_pool(rota_runtime *rt)
+{
+	if (enabled(rt))
+		rota__monitor_rouse(rt);
+	else
 		rt->driver->wake_reactor(rt);
 }
 

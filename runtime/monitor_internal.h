@@ -15,7 +15,8 @@
  * Jobs that were left to the threads of the blocking pool that are at work (blocking_threads.c) are looked after, too: who
  * leaves one sets `left`, then rouses the monitor as a worker does.
  *
- * With the current-thread flavour there is no monitor: nobody else may run a task.
+ * With the current-thread flavour the monitor looks at no worker, since nobody else may run a task, and no worker rouses it.
+ * What the pool has left it looks after all the same: who sets `left` wakes the reactor.
  */
 #ifndef ROTA_RUNTIME_MONITOR_INTERNAL_H
 #define ROTA_RUNTIME_MONITOR_INTERNAL_H
@@ -43,8 +44,11 @@ void rota__monitor_deinit(rota_runtime *rt);
 /* On the reactor's thread. Returns when to look again, ROTA_NEVER while dormant. */
 uint64_t rota__monitor_look(rota_runtime *rt, uint64_t now);
 
-/* A worker has woken up, or there is something else to look after. */
+/* A worker has woken up. */
 void rota__monitor_rouse(rota_runtime *rt);
+
+/* The blocking pool has set `left`. */
+void rota__monitor_mind_pool(rota_runtime *rt);
 
 /* A worker is about to block: the next look comes at once. */
 void rota__monitor_alert(rota_runtime *rt);

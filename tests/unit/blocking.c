@@ -313,13 +313,13 @@ POOL_TEST(blocking, without_a_thread_a_spawn_says_so)
 	unit_expect_join(spawn_job(note, (void *)6), 6);
 }
 
-static void queue_behind_one_at_work(rota_task **ret_first, rota_task **ret_second)
+static void queue_behind_one_at_work(uint32_t failing, rota_task **ret_first, rota_task **ret_second)
 {
 	unit_no_more_spares(rt);
 	sem_init(&gate, 0, 0);
 	*ret_first = spawn_job(wait_at_gate, NULL);
 	until(running, 1);
-	rota__fault_arm(ROTA__FAULT_THREAD, 1, -EAGAIN);
+	rota__fault_arm(ROTA__FAULT_THREAD, failing, -EAGAIN);
 	*ret_second = spawn_job(note, (void *)2);
 }
 
@@ -327,30 +327,35 @@ POOL_TEST(blocking, with_one_thread_at_work_a_job_waits_for_it)
 {
 	rota_task *first, *second;
 
-	queue_behind_one_at_work(&first, &second);
+	queue_behind_one_at_work(ROTA__FAULT_EACH, &first, &second);
 	open_gate(1);
 	unit_expect_join(first, 0);
 	unit_expect_join(second, 2);
-}
-
-static int queue_behind_one_that_stays(void *arg)
-{
-	rota_task *first, *second;
-
-	(void)arg;
-	queue_behind_one_at_work(&first, &second);
-	unit_expect_join(second, 2);
-	open_gate(1);
-	unit_expect_join(first, 0);
-	return 0;
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
 }
 
 /* What is at work may wait for what is queued. */
-UNIT_TEST(blocking, a_thread_that_cannot_be_made_beside_one_at_work_is_made_later)
+POOL_TEST(blocking, a_thread_that_cannot_be_made_beside_one_at_work_is_made_later)
 {
-	start_runtime();
-	expect(rota_block_on(rt, queue_behind_one_that_stays, NULL), ==, 0);
-	stop_runtime();
+	rota_task *first, *second;
+
+	queue_behind_one_at_work(1, &first, &second);
+	unit_expect_join(second, 2);
+	open_gate(1);
+	unit_expect_join(first, 0);
+}
+
+POOL_TEST(blocking, a_thread_that_cannot_be_made_is_tried_again_and_again)
+{
+	rota_task *first, *second;
+
+	queue_behind_one_at_work(ROTA__FAULT_EACH, &first, &second);
+	expect(rota_sleep(ROTA_MS(20)), ==, 0);
+	expect(queued(), ==, 1);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	unit_expect_join(second, 2);
+	open_gate(1);
+	unit_expect_join(first, 0);
 }
 
 /* Which of them is to be the one that cannot be made changes; some are counted before it is known. */
