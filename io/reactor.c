@@ -6,13 +6,16 @@
 #include "../runtime/turns_internal.h"
 #include "fd_closes_internal.h"
 #include "outside_internal.h"
+#include "resolve_internal.h"
 
-/* How long until the next timer or look of the monitor; ROTA_NEVER. */
+/* How long until the next timer or look, of the monitor or at the resolver's lane; ROTA_NEVER. */
 static uint64_t time_to_sleep(rota_runtime *rt)
 {
 	const uint64_t now = rota__sys_clock();
+	const uint64_t monitor = rota__monitor_look(rt, now);
+	const uint64_t resolver = rota__resolver_look(now);
 
-	return rota__wheel_wait(&rt->outside, now, rota__monitor_look(rt, now));
+	return rota__wheel_wait(&rt->outside, now, monitor < resolver ? monitor : resolver);
 }
 
 static void *reactor_main(void *arg)

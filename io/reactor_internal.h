@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reactor: one thread per runtime. It runs no user code, so it always answers. It serves what has no worker at hand:
- * operations and timers of threads outside the pool (blocking jobs, rota_block_on_future), and the monitor, which helps
- * workers that are stuck. What it waits in is the back end's.
+ * operations and timers of threads outside the pool (blocking jobs, rota_block_on_future), the monitor, which helps
+ * workers that are stuck, and a resolver's lane that lacks a thread. What it waits in is the back end's.
  */
 #ifndef ROTA_IO_REACTOR_INTERNAL_H
 #define ROTA_IO_REACTOR_INTERNAL_H

@@ -12,6 +12,11 @@
  * From the first grant to the last wake it delivers as outside_internal.h says.
  *
  * The threads are detached, belong to no runtime, and touch nothing but the lane, their question and who they wake.
+ *
+ * When a thread cannot be made and there is none, every question is refused. When there are others they may all be stuck, so
+ * the lane is SHORT from then on, as long as a question is queued and there are not as many threads as there may be:
+ * whoever asks meanwhile wakes the reactor of its runtime, which tries again now and then. A plain thread outside of any
+ * runtime has none, and waits for the threads that there are, or for one that another asker has made.
  */
 #define _GNU_SOURCE
 #include "resolve.h"
@@ -22,14 +27,17 @@
 #include <string.h>
 
 #include "../runtime/alloc_internal.h"
+#include "../runtime/runtime_internal.h"
 #include "../runtime/sys_internal.h"
 #include "../runtime/waitlist_internal.h"
 #include "after_fork_internal.h"
 #include "outside_internal.h"
+#include "resolve_internal.h"
 #include "sys_internal.h"
 
 #define THREADS_MAX 4
 #define IDLE_NS 1000000000u /* how long a thread without a question stays */
+#define AGAIN_NS 10000000u  /* between two looks at a lane that is short */
 #define BUCKETS 64
 #define NAME_MAX_LEN 1024
 #define GRANTS_AT_ONCE 16 /* the lock is dropped in between */
@@ -51,8 +59,10 @@ static struct {
 	struct question *bucket[BUCKETS]; /* open ones */
 	struct question *first, *last;    /* queued ones */
 	unsigned threads;
-	unsigned idle, notified;     /* threads without a question; of them, woken and not yet arrived */
-	struct rota_atomic_u32 bell; /* futex of idle threads: a sequence number */
+	unsigned idle, notified;         /* threads without a question; of them, woken and not yet arrived */
+	struct rota_atomic_u32 bell;     /* futex of idle threads: a sequence number */
+	struct rota_atomic_u32 is_short; /* a thread could not be made; until there are enough, or nothing is queued */
+	uint64_t again;                  /* when the next look is due at a lane that is short */
 } lane;
 
 static struct rota_resolve_op *op_of(struct rota_future *future)
@@ -267,12 +277,35 @@ static void refuse_all(int error)
 	}
 }
 
+/* With the lock held: what is left of it when a thread could not be made, or has been made since. */
+static bool still_short(void)
+{
+	return lane.first != NULL && lane.threads < THREADS_MAX;
+}
+
+/* One that was counted. */
+static void make_thread(void)
+{
+	pthread_t thread;
+	int rc;
+
+	rota__io_after_fork_install();
+	rc = rota__sys_thread(&thread, "rota-resolve", thread_main, NULL);
+	if (rc == 0) {
+		pthread_detach(thread);
+		return;
+	}
+	lock();
+	lane.threads--;
+	rota__store(&lane.is_short, still_short(), RELAXED); /* under the lock, as ever; read anywhere, as a hint */
+	unlock();
+	refuse_all(rc);
+}
+
 /* Sees to it that a question that was just queued will be taken. */
 static void call_thread(void)
 {
-	pthread_t thread;
 	bool ring, make;
-	int rc;
 
 	lock();
 	ring = lane.idle > lane.notified;
@@ -285,18 +318,39 @@ static void call_thread(void)
 	unlock();
 	if (ring)
 		rota__sys_futex_wake(&lane.bell, 1);
-	if (!make)
-		return;
-	rota__io_after_fork_install();
-	rc = rota__sys_thread(&thread, "rota-resolve", thread_main, NULL);
-	if (rc == 0) {
-		pthread_detach(thread);
-		return;
-	}
+	if (make)
+		make_thread();
+}
+
+/* After a question was asked, or joined: the asker's runtime lasts as long as it waits. */
+static void rouse_reactor(void)
+{
+	rota_runtime *rt = rota__runtime_self();
+
+	if (rt != NULL && rota__load(&lane.is_short, RELAXED))
+		rt->driver->wake_reactor(rt);
+}
+
+uint64_t rota__resolver_look(uint64_t now)
+{
+	bool is_short, make;
+	uint64_t again;
+
+	if (!rota__load(&lane.is_short, RELAXED))
+		return ROTA_NEVER;
 	lock();
-	lane.threads--;
+	is_short = still_short();
+	make = is_short && now >= lane.again;
+	if (make) {
+		lane.again = now + AGAIN_NS;
+		lane.threads++;
+	}
+	again = lane.again;
+	rota__store(&lane.is_short, is_short, RELAXED);
 	unlock();
-	refuse_all(rc);
+	if (make)
+		make_thread();
+	return is_short ? again : ROTA_NEVER;
 }
 
 /* The questions stay where they are: somebody may have been about to change them. */
@@ -360,6 +414,7 @@ static int ask(struct rota_resolve_op *op, const struct rota_waker *waker)
 		call_thread();
 	else
 		question_free(made);
+	rouse_reactor();
 	return 0;
 }
 

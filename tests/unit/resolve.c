@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "../../io/fs.h"
+#include "../../io/resolve_internal.h"
 #include "../../runtime/sys_internal.h"
 #include "places.h"
 #include "plain.h"
@@ -148,6 +149,96 @@ UNIT_TEST(resolve, no_memory)
 	in_fibers(no_memory_script, 0);
 }
 
+/* --- a thread that cannot be made beside one that is stuck ---------------------------------------------------------- */
+
+static int ask_name(void *arg)
+{
+	struct rota_address found[2];
+
+	return rota_resolve(arg, "1", 0, found, 2);
+}
+
+static rota_task *ask_beside_one_stuck(rota_runtime *rt, uint32_t failing, rota_task **ret_stuck)
+{
+	rota_task *task;
+
+	unit_no_more_spares(rt);
+	resolver_set(0, two_addresses);
+	resolver.slow = true;
+	*ret_stuck = unit_spawn(ask_name, "stuck.test");
+	resolver_until_asked(1);
+	rota__fault_arm(ROTA__FAULT_THREAD, failing, -EAGAIN);
+	task = unit_spawn(ask_name, "name.test");
+	unit_until_resting(task);
+	return task;
+}
+
+static void made_later_script(const struct place *place)
+{
+	rota_task *stuck, *task = ask_beside_one_stuck(place->rt, ROTA__FAULT_EACH, &stuck), *joins;
+
+	joins = unit_spawn(ask_name, "name.test");
+	unit_until_resting(joins);
+	expect(rota_sleep(ROTA_MS(30)), ==, 0);
+	expect(resolver_asked(), ==, 1);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	resolver_until_asked(2);
+	resolver_open_gate();
+	unit_expect_join(stuck, 2);
+	unit_expect_join(task, 2);
+	unit_expect_join(joins, 2);
+	expect(resolver_asked(), ==, 2);
+	resolver_set(0, NULL);
+}
+
+UNIT_TEST(resolve, a_thread_that_cannot_be_made_beside_one_that_is_stuck_is_made_later)
+{
+	place_run(&place_kinds[1], 0, made_later_script, NULL);
+}
+
+UNIT_TEST(resolve, a_thread_that_cannot_be_made_is_made_later_for_the_caller_too)
+{
+	place_run(&place_kinds[2], 0, made_later_script, NULL);
+}
+
+static void given_up_script(const struct place *place)
+{
+	rota_task *stuck, *task = ask_beside_one_stuck(place->rt, ROTA__FAULT_EACH, &stuck);
+
+	rota_cancel(task);
+	unit_expect_join(task, -ECANCELED);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	task = unit_spawn(ask_name, "other.test"); /* which needs a thread of its own */
+	resolver_until_asked(2);
+	resolver_open_gate();
+	unit_expect_join(stuck, 2);
+	unit_expect_join(task, 2);
+	resolver_set(0, NULL);
+}
+
+UNIT_TEST(resolve, what_waits_for_a_thread_can_be_given_up)
+{
+	place_run(&place_kinds[1], 0, given_up_script, NULL);
+}
+
+/* The threads that there are take what waits, and nothing is left to look at. */
+static void taken_by_others_script(const struct place *place)
+{
+	rota_task *stuck, *task = ask_beside_one_stuck(place->rt, ROTA__FAULT_EACH, &stuck);
+
+	resolver_open_gate();
+	unit_expect_join(stuck, 2);
+	unit_expect_join(task, 2);
+	rota__fault_arm(ROTA__FAULT_THREAD, 0, 0);
+	expect_eventually(rota__resolver_look(rota_now()) == ROTA_NEVER);
+	resolver_set(0, NULL);
+}
+
+UNIT_TEST(resolve, a_thread_that_comes_back_takes_what_waits_for_another)
+{
+	place_run(&place_kinds[1], 0, taken_by_others_script, NULL);
+}
+
 /* --- asked once --------------------------------------------------------------------------------------------------- */
 
 #define MANY 100
@@ -200,13 +291,6 @@ UNIT_TEST(resolve, the_same_name_is_asked_once)
 /* --- a stuck resolver ----------------------------------------------------------------------------------------------- */
 
 #define LANE_THREADS 4
-
-static int ask_name(void *arg)
-{
-	struct rota_address found[2];
-
-	return rota_resolve(arg, "1", 0, found, 2);
-}
 
 static char *const stuck_names[LANE_THREADS] = { "a.test", "b.test", "c.test", "d.test" };
 
