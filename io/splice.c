@@ -82,7 +82,7 @@ static bool look(const struct rota_splice_op *op, enum rota__splice_side *ret_si
 	return true;
 }
 
-/* Before a wait, which would have no end with a descriptor that is not fit for it. */
+/* Before a wait without a try, which would have no end with a descriptor that is not fit for it. */
 static int check(const struct rota_splice_op *op)
 {
 	int rc;
@@ -97,8 +97,10 @@ static int check(const struct rota_splice_op *op)
 /* The call in place. */
 static int splice_here(struct rota_splice_op *op)
 {
-	int rc = rota__op_fault(&op->call_.op_);
+	int rc;
 
+	prepare_call(op, op->len_);
+	rc = rota__op_fault(&op->call_.op_);
 	if (rc < 0)
 		return rc;
 	if (!enter(op))
@@ -131,21 +133,23 @@ static rota_poll splice_poll(struct rota_future *self, struct rota_context *cx)
 	for (;;) {
 		if (!look(op, &side, &way))
 			ROTA_ASYNC_RETURN(op, -ECANCELED);
-		if (side == ROTA__SPLICE_READY) {
+		if (way == ROTA__SPLICE_HERE) { /* also if it has to wait: the call says whether the two are fit for it */
+			rc = splice_here(op);
+			if (rc != -EAGAIN)
+				ROTA_ASYNC_RETURN(op, rc);
+			if (side == ROTA__SPLICE_READY && !look(op, &side, &way))
+				ROTA_ASYNC_RETURN(op, -ECANCELED);
+		} else if (side == ROTA__SPLICE_READY) {
 			prepare_call(op, way == ROTA__SPLICE_IN_PIECES && op->len_ > PIECE_MAX ? PIECE_MAX : op->len_);
-			if (way == ROTA__SPLICE_HERE) {
-				rc = splice_here(op);
-			} else {
-				rota__pooled_op_init(&op->call_);
-				ROTA_AWAIT(op, cx, &op->call_.future);
-				rc = op->call_.future.status;
-			}
+			rota__pooled_op_init(&op->call_);
+			ROTA_AWAIT(op, cx, &op->call_.future);
+			rc = op->call_.future.status;
 			if (rc != -EAGAIN)
 				ROTA_ASYNC_RETURN(op, rc);
 			if (!look(op, &side, &way))
 				ROTA_ASYNC_RETURN(op, -ECANCELED);
 		}
-		rc = check(op);
+		rc = way == ROTA__SPLICE_HERE ? 0 : check(op);
 		if (rc == 0 && (op->flags_ & SPLICE_F_NONBLOCK))
 			rc = -EAGAIN;
 		if (rc < 0)
