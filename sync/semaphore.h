@@ -18,9 +18,17 @@ struct rota_semaphore {
 	struct rota_waitlist waiters_; /* its own lock is not used */
 };
 
-/* `permits` from the start, 0 to ROTA_SEMAPHORE_MAX. */
+/* `permits` from the start, 0 to ROTA_SEMAPHORE_MAX: the compiler refuses a constant that is more. Of what is computed the
+ * program has made sure; else rota_semaphore_init looks. */
 /* clang-format off */
-#define ROTA_SEMAPHORE_INIT(permits) { {(uint64_t)(permits) << 3}, ROTA_WAITLIST_INIT_ }
+#define ROTA_SEMAPHORE_INIT(permits) \
+	{ {((uint64_t)(permits) << 3) * sizeof(char[ROTA_SEMAPHORE_KNOWN_(permits) > ROTA_SEMAPHORE_MAX ? -1 : 1])}, \
+	  ROTA_WAITLIST_INIT_ }
+#ifdef __cplusplus
+#define ROTA_SEMAPHORE_KNOWN_(n) (__builtin_constant_p(n) ? (uint64_t)(n) : 0)
+#else /* where that would make an array of variable length of it */
+#define ROTA_SEMAPHORE_KNOWN_(n) (uint64_t)__builtin_choose_expr(__builtin_constant_p(n), (n), 0)
+#endif
 /* clang-format on */
 
 /* The same; more permits are reported (debug builds abort), and count as ROTA_SEMAPHORE_MAX. */

@@ -158,4 +158,29 @@ int receive(struct rota_channel *channel)
 }
 EOF
 
+mistake 'a semaphore of more permits than there may be' <<'EOF'
+#ifdef MISTAKE
+#define MOST (ROTA_SEMAPHORE_MAX + 1)
+#else
+#define MOST ROTA_SEMAPHORE_MAX
+#endif
+struct rota_semaphore semaphore = ROTA_SEMAPHORE_INIT(MOST);
+EOF
+
+mistake 'a semaphore of fewer permits than none' <<'EOF'
+#ifdef MISTAKE
+#define FEWEST -1
+#else
+#define FEWEST 0
+#endif
+struct rota_semaphore some(unsigned n);
+struct rota_semaphore some(unsigned n)
+{
+	static struct rota_semaphore semaphore = ROTA_SEMAPHORE_INIT(FEWEST);
+	struct rota_semaphore computed = ROTA_SEMAPHORE_INIT(n);
+
+	return n > 0 ? computed : semaphore;
+}
+EOF
+
 exit $failed
