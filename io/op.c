@@ -161,14 +161,19 @@ static bool is_empty(const struct rota_op *op)
 }
 
 /* Reads and writes of nothing need not wait, and are told what the system says at once; those that are a call to the
- * descriptor all the same go on: a file's, and a write to a socket, which may be a datagram. */
+ * descriptor all the same go on: a file's, and a write to a socket, which may be a datagram. But a ring finds nothing wrong with
+ * one from a directory. */
 static bool moves_nothing(struct rota_op *op)
 {
 	const bool vector = op->opcode_ == IORING_OP_READV || op->opcode_ == IORING_OP_WRITEV;
 
-	if (!moves(op) || op->offset_ != UINT64_MAX)
+	if (!moves(op) || (!vector && op->len_ > 0))
 		return false;
-	if (vector ? !is_empty(op) : op->len_ > 0)
+	if (op->opcode_ == IORING_OP_READ && rota__sys_is_directory(op->fd_)) {
+		op->future.status = rota__sys_read_nothing(op->fd_);
+		return true;
+	}
+	if (op->offset_ != UINT64_MAX || (vector && !is_empty(op)))
 		return false;
 	if (!vector && (rota__sys_is_file(op->fd_) || (writes(op) && rota__sys_kind(op->fd_) == ROTA__KIND_SOCKET)))
 		return false;

@@ -248,6 +248,13 @@ bool rota__sys_is_file(int fd)
 	return rota__sys_position(fd) != -ESPIPE && (ask(fd, &status) < 0 || (status.stx_mode & S_IFMT) != 0);
 }
 
+bool rota__sys_is_directory(int fd)
+{
+	struct statx status;
+
+	return ask(fd, &status) == 0 && S_ISDIR(status.stx_mode);
+}
+
 static int resolver_error(int code)
 {
 	switch (code) {
@@ -293,6 +300,13 @@ int rota__sys_move_nothing(int fd, bool writes)
 	const struct iovec nothing = { NULL, 0 };
 
 	return rota__sys_result(writes ? writev(fd, &nothing, 1) : readv(fd, &nothing, 1));
+}
+
+int rota__sys_read_nothing(int fd)
+{
+	char none;
+
+	return rota__sys_result(read(fd, &none, 0));
 }
 
 bool rota__sys_appends(int fd)

@@ -139,6 +139,8 @@ void rota__sys_move_position(int fd, int64_t from, int count, bool writes);
  * their like, which wait as a pipe does). What is no descriptor at all is left to the operation: true. */
 bool rota__sys_is_file(int fd);
 
+bool rota__sys_is_directory(int fd);
+
 /* CACHED: a regular file that was opened without O_DIRECT. DIRECT: one that was opened with it, or a block device. DEVICE: a
  * character device; but /dev/null and its like, whose calls do not wait, are OTHER. ANONYMOUS: an eventfd, a timerfd, an epoll
  * descriptor, and their like. */
@@ -155,6 +157,9 @@ enum rota__sys_kind rota__sys_kind(int fd);
 
 /* A read, or a write, of nothing, which never waits: 0; -EBADF, it is not open for that; -EINVAL, there is no such call. */
 int rota__sys_move_nothing(int fd, bool writes);
+
+/* As read(2) of no byte. */
+int rota__sys_read_nothing(int fd);
 
 /* A regular file that has bytes, as far as is known here. */
 bool rota__sys_has_size(int fd);

@@ -542,6 +542,34 @@ UNIT_TEST(fd, nothing_to_be_moved)
 	everywhere(nothing_script);
 }
 
+/* A directory has nothing to be read, not even that. Empty parts are nothing, as with readv(2). */
+static void directory_script(const struct place *place)
+{
+	const int directory = plain_far(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const int name = plain_far(open("/", O_PATH | O_CLOEXEC));
+	char byte;
+	const struct iovec part = { &byte, 0 };
+
+	(void)place;
+	for (size_t len = 0; len < 2; len++) {
+		expect(rota_read(directory, &byte, len), ==, -EISDIR);
+		expect(rota_pread(directory, &byte, len, 0), ==, -EISDIR);
+		expect(rota_write(directory, &byte, len), ==, -EBADF);
+		expect(rota_pwrite(directory, &byte, len, 0), ==, -EBADF);
+		expect(rota_read(name, &byte, len), ==, -EBADF);
+		expect(rota_pread(name, &byte, len, 0), ==, -EBADF);
+	}
+	expect(rota_readv(directory, &part, 1), ==, 0);
+	expect(rota_preadv(directory, &part, 1, 0), ==, 0);
+	close(directory);
+	close(name);
+}
+
+UNIT_TEST(fd, a_directory)
+{
+	everywhere(directory_script);
+}
+
 /* --- a position that several share ------------------------------------------------------------------------------------ */
 
 static int disk_file(void)
