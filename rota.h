@@ -11,6 +11,9 @@
  *    is refused, -EDEADLK: await the future of the same name there (and see rota_mutex_lock).
  *  - Any thread may make a call, in a task or outside of tasks, unless its comment says otherwise; a signal handler may
  *    call rota_now only.
+ *  - What a call works on is there: with NULL in place of a primitive, a stream, an operation, a memory for results, it
+ *    crashes, as C does, unless its comment says otherwise. A runtime, a task or a function that is NULL is -EINVAL; a call
+ *    that has no error to return does nothing.
  *  - What is passed stays the caller's, unless its comment says otherwise; what a future points to stays in place until
  *    that is ready.
  */

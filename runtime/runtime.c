@@ -321,9 +321,10 @@ void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret)
 {
 	struct rota_metrics m;
 
-	if (rota__runtime_is_parents(rt)) {
+	if (rt == NULL || rota__runtime_is_parents(rt)) {
 		*ret = (struct rota_metrics){ .workers = 0 };
-		rota__after_fork_refuse();
+		if (rt != NULL)
+			rota__after_fork_refuse();
 		return;
 	}
 	m = (struct rota_metrics){
@@ -380,6 +381,8 @@ void rota_runtime_trim(rota_runtime *rt)
 {
 	struct rota__worker *self = rota__worker_of(rt);
 
+	if (rt == NULL)
+		return;
 	if (rota__runtime_is_parents(rt)) {
 		rota__after_fork_refuse();
 		return;
@@ -397,5 +400,5 @@ void rota_runtime_trim(rota_runtime *rt)
 
 enum rota_backend rota_runtime_backend(const rota_runtime *rt)
 {
-	return rt->driver->backend;
+	return rt != NULL ? rt->driver->backend : ROTA_BACKEND_AUTO;
 }

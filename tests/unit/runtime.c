@@ -485,6 +485,23 @@ RUNTIME_TEST(runtime, counts_what_happens)
 	expect(metrics.wakeups, >=, metrics.parks);
 }
 
+/* As rota_runtime_current is, outside. */
+UNIT_TEST(runtime, says_nothing_of_none)
+{
+	struct rota_metrics metrics;
+
+	memset(&metrics, 1, sizeof(metrics));
+	rota_runtime_metrics(rota_runtime_current(), &metrics);
+	expect(metrics.workers, ==, 0);
+	expect(metrics.tasks_spawned, ==, 0);
+	expect(metrics.memory_bytes, ==, 0);
+	expect(metrics.stall_reports, ==, 0);
+	rota_runtime_trim(NULL);
+	expect(rota_runtime_backend(NULL), ==, ROTA_BACKEND_AUTO);
+	expect(rota_runtime_shutdown(NULL, 0), ==, -EINVAL);
+	rota_runtime_free(NULL);
+}
+
 static uint64_t wakeups(rota_runtime *rt)
 {
 	struct rota_metrics metrics;
