@@ -105,6 +105,8 @@ int rota_once_run(struct rota_once *o, rota_fn *fn, void *arg)
 
 	if (rota_once_done(o))
 		return o->status_;
+	if (fn == NULL)
+		return -EINVAL;
 	rota_once_begin_init(&op, o);
 	rc = rota_await(&op.future);
 	if (rc < 0)

@@ -154,8 +154,10 @@ static void cancel_script(const struct place *place)
 		expect(rota_cancel(task), ==, 0);
 		unit_expect_join(task, -ECANCELED);
 	}
+	expect(rota_once_run(&o, NULL, NULL), ==, -EINVAL); /* does not wait, either */
 	expect(rota_once_end(&o, 7), ==, 0);
 	expect(rota_once_run(&o, must_not_run, NULL), ==, 7);
+	expect(rota_once_run(&o, NULL, NULL), ==, 7);
 }
 
 UNIT_TEST(once, who_was_cancelled_does_not_run_it)
