@@ -177,6 +177,11 @@ static void run_frame(struct rota_forks *forks, struct rota_fork_base *base)
 
 void rota_fork(struct rota_frame *frame, rota_fn *fn, void *arg)
 {
+#ifdef ROTA_DEBUG
+	if (fn == NULL)
+		rota__misuse("rota_fork of no function (task %llu \"%s\")", (unsigned long long)rota_task_id(),
+			     rota_task_name());
+#endif
 	frame->fn_ = fn;
 	frame->arg_ = arg;
 	rota_fork_push(rota_forks_self(), &frame->base_, run_frame);

@@ -130,7 +130,8 @@ struct rota_frame {
 	int status_;
 };
 
-/* Forks fn(arg). The frame's former content does not matter. Anywhere; never waits for anything, never fails. */
+/* Forks fn(arg). The frame's former content does not matter. Anywhere; never waits for anything, never fails. fn NULL would
+ * crash where the frame is run, on any thread: debug builds report it, and abort. */
 ROTA_API void rota_fork(struct rota_frame *frame, rota_fn *fn, void *arg);
 
 /* Joins the latest frame that was forked: its status, or why it was given up. Runs it, or waits for it.

@@ -610,6 +610,17 @@ static int wait_below_poll(void *arg)
 	return 0;
 }
 
+#ifdef ROTA_DEBUG
+static int fork_nothing(void *arg)
+{
+	struct rota_frame frame;
+
+	(void)arg;
+	rota_fork(&frame, NULL, NULL);
+	return 0;
+}
+#endif
+
 static void misuse(void *arg)
 {
 	rota_fn *const *fn = arg;
@@ -631,6 +642,9 @@ UNIT_TEST(fork, misuse_is_reported)
 	expect_misuse(out_of_order, "is joined out of order");
 	expect_misuse(leave_one, "ended with frames that were forked and not joined");
 	expect_misuse(wait_below_poll, "would block its worker");
+#ifdef ROTA_DEBUG
+	expect_misuse(fork_nothing, "of no function (task ");
+#endif
 }
 
 /* --- no memory ------------------------------------------------------------------------------------------------------------ */
