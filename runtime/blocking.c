@@ -211,6 +211,8 @@ int rota_interrupter_enter(struct rota_interrupter *interrupter, void (*interrup
 	rota_task *job = rota__blocking_job();
 	int rc = 0;
 
+	if (interrupt == NULL)
+		return -EINVAL;
 	if (job == NULL)
 		return -ENXIO;
 	interrupter->interrupt_ = interrupt;

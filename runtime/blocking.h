@@ -55,7 +55,8 @@ ROTA_API int rota_block_in_place(rota_fn *fn, void *arg);
  * shutdown, calls interrupt(arg) once, on the thread that cancels: it makes whatever the job is blocked in return, for
  * instance by shutdown(2) of a socket or by pthread_kill, and may neither wait nor call rota. rota_interrupter_leave
  * waits until an interrupt that is under way is over. By a job only, on its own thread; one at a time.
- * 0; -ECANCELED: the job was cancelled before, and nothing was entered; -EBUSY: there is one; -ENXIO: not in a job.
+ * 0; -ECANCELED: the job was cancelled before, and nothing was entered; -EBUSY: there is one; -ENXIO: not in a job;
+ * -EINVAL: interrupt NULL.
  */
 struct rota_interrupter {
 	void (*interrupt_)(void *arg);

@@ -138,6 +138,7 @@ static int enter_twice(void *arg)
 {
 	struct rota_interrupter one, two;
 
+	expect(rota_interrupter_enter(&one, NULL, arg), ==, -EINVAL);
 	expect(rota_interrupter_enter(&one, interrupt, arg), ==, 0);
 	expect(rota_interrupter_enter(&two, interrupt, arg), ==, -EBUSY);
 	rota_interrupter_leave(&one);
