@@ -68,7 +68,8 @@ ROTA_API int rota_tcp_listen_with(const char *host, const char *port,
 ROTA_API int rota_tcp_connect_with(const char *host, const char *port,
 				   const struct rota_tcp_options *options) ROTA_MUST_USE;
 
-/* Connects to one of `n` addresses, which are treated as those of a name are. -EINVAL: n is 0 or above ROTA_RESOLVE_MAX. */
+/* Connects to one of `n` addresses, which are treated as those of a name are. -EINVAL: n is 0 or above ROTA_RESOLVE_MAX,
+ * or there are none. */
 ROTA_API int rota_tcp_connect_to(const struct rota_address *addresses, unsigned n,
 				 const struct rota_tcp_options *options) ROTA_MUST_USE;
 

@@ -271,7 +271,7 @@ void rota_op_tcp_connect_to(struct rota_tcp_op *op, const struct rota_address *a
 			    const struct rota_tcp_options *options)
 {
 	prepare(op, options);
-	if (n == 0 || n > ROTA_RESOLVE_MAX) {
+	if (addresses == NULL || n == 0 || n > ROTA_RESOLVE_MAX) {
 		ask(op, NULL, NULL, 0); /* refused */
 		return;
 	}

@@ -159,7 +159,7 @@ static void prepare_batch(struct rota_udp_batch_op *op, int fd, struct rota_data
 {
 	rota_future_init(&op->future, &batch_ops);
 	op->datagrams_ = datagrams;
-	op->n_ = n;
+	op->n_ = datagrams != NULL ? n : 0;
 	op->done_ = 0;
 	op->fd_ = fd;
 	op->sends_ = sends;

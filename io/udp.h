@@ -55,11 +55,11 @@ struct rota_datagram {
 
 /*
  * Sends n datagrams, waiting while the socket's buffer is full, and returns n; fewer when something went wrong on the
- * way; a negative errno when the first failed. -EINVAL: n is 0. 16 go to the kernel in one system call.
+ * way; a negative errno when the first failed. -EINVAL: n is 0, or datagrams NULL. 16 go to the kernel in one system call.
  */
 ROTA_API int rota_udp_send(int fd, struct rota_datagram *datagrams, unsigned n) ROTA_MUST_USE;
 
-/* Waits for a datagram, takes those that are there, at most n, and returns how many. -EINVAL: n is 0. */
+/* Waits for a datagram, takes those that are there, at most n, and returns how many. -EINVAL as above. */
 ROTA_API int rota_udp_recv(int fd, struct rota_datagram *datagrams, unsigned n) ROTA_MUST_USE;
 
 /* The same as futures. datagrams and what they point to must stay in place until ready. */

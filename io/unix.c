@@ -244,11 +244,13 @@ static void put_fds(struct rota_unix_op *op, const int *fds, unsigned n)
 
 void rota_op_unix_send(struct rota_unix_op *op, int fd, const void *buf, size_t len, const int *fds, unsigned n)
 {
+	const bool can = n <= ROTA_UNIX_MAX_FDS && (n == 0 || fds != NULL);
+
 	prepare(op, buf, len);
-	if (n > 0 && n <= ROTA_UNIX_MAX_FDS)
+	if (n > 0 && can)
 		put_fds(op, fds, n);
 	rota_op_sendmsg(&op->op_, fd, &op->message_, 0);
-	if (n > ROTA_UNIX_MAX_FDS)
+	if (!can)
 		rota__op_refuse(&op->op_, -EINVAL);
 }
 
@@ -262,7 +264,7 @@ void rota_op_unix_recv(struct rota_unix_op *op, int fd, void *buf, size_t size, 
 	op->max_ = max;
 	op->received_ = ret;
 	rota_op_recvmsg(&op->op_, fd, &op->message_, 0);
-	if (max > 0 && ret == NULL)
+	if (max > 0 && (ret == NULL || ret_fds == NULL))
 		rota__op_refuse(&op->op_, -EINVAL);
 }
 

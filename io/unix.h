@@ -66,7 +66,7 @@ ROTA_API int rota_unix_peer(int fd, struct rota_unix_peer *ret);
 /*
  * Sends bytes, and with them copies of `n` descriptors; the caller keeps its own. Returns the count of bytes, with which all
  * descriptors have gone; an error: none has gone. -EINVAL: more than ROTA_UNIX_MAX_FDS, or descriptors without at least one
- * byte on a stream. -ETOOMANYREFS: too many under way.
+ * byte on a stream, or fds NULL and n not 0. -ETOOMANYREFS: too many under way.
  */
 ROTA_API ssize_t rota_unix_send(int fd, const void *buf, size_t len, const int *fds, unsigned n) ROTA_MUST_USE;
 
@@ -77,7 +77,7 @@ struct rota_unix_received {
 };
 
 /*
- * Receives bytes and up to `max` descriptors, close-on-exec. ret may be NULL when max is 0. Returns the count of bytes; 0
+ * Receives bytes and up to `max` descriptors, close-on-exec. ret and ret_fds may be NULL when max is 0, else -EINVAL. Returns the count of bytes; 0
  * at the end of a stream. No descriptor is left open that is not in ret_fds.
  */
 ROTA_API ssize_t rota_unix_recv(int fd, void *buf, size_t size, int *ret_fds, unsigned max,

@@ -111,6 +111,7 @@ static void refused_script(const struct place *place)
 		list[i] = address_of("127.0.0.1", nobody);
 	expect(connect_to(place, list, 3, NULL), ==, -ECONNREFUSED);
 	expect(connect_to(place, list, 0, NULL), ==, -EINVAL);
+	expect(connect_to(place, NULL, 1, NULL), ==, -EINVAL);
 	expect(connect_to(place, list, ROTA_RESOLVE_MAX + 1, NULL), ==, -EINVAL);
 	list[ROTA_RESOLVE_MAX - 1] = address_of("127.0.0.1", port);
 	/* A failure ends the head start: this would take minutes. */

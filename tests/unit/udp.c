@@ -182,6 +182,8 @@ static void calls_script(const struct place *place)
 	expect(rota_udp_recv(plain_closed(), &datagram, 1), ==, -EBADF);
 	expect(rota_udp_send(client, &datagram, 0), ==, -EINVAL);
 	expect(rota_udp_recv(client, &datagram, 0), ==, -EINVAL);
+	expect(rota_udp_send(client, NULL, 1), ==, -EINVAL);
+	expect(rota_udp_recv(client, NULL, 1), ==, -EINVAL);
 	rota__fault_arm(ROTA__FAULT_SOCKET, 2, -EMFILE); /* the first is the resolver's */
 	expect(rota_udp_bind("127.0.0.1", "0", NULL), ==, -EMFILE);
 	close(client);

@@ -351,7 +351,9 @@ static void pass(const struct place *place, int type)
 	if (type == SOCK_STREAM)
 		expect(read(pair[1], buf, 1), ==, 1);
 	expect(carry_send(place, pair[0], "none", NULL, 0), ==, 4);
+	expect(carry_send(place, pair[0], "none", NULL, 1), ==, -EINVAL);
 	expect(carry_recv(place, pair[1], buf, sizeof(buf), fds, 2, NULL), ==, -EINVAL);
+	expect(carry_recv(place, pair[1], buf, sizeof(buf), NULL, 2, &received), ==, -EINVAL);
 	expect(carry_recv(place, pair[1], buf, sizeof(buf), fds, 2, &received), ==, 4);
 	expect(received.fds, ==, 0);
 	plain_close(ends);
