@@ -88,7 +88,8 @@ ROTA_API int rota_watch_try_changed(struct rota_watch_receiver *receiver, void *
 typedef bool rota_watch_predicate(const void *value, void *arg);
 
 /* Waits until predicate(value, arg) holds, beginning with the present value. `value` is the caller's memory for one value:
- * on 0 it has the one that was wanted, otherwise whatever was looked at. Errors as above. */
+ * on 0 it has the one that was wanted, otherwise whatever was looked at. Errors as above. predicate NULL: as
+ * rota_watch_changed. */
 ROTA_API int rota_watch_wait_for(struct rota_watch_receiver *receiver, rota_watch_predicate *predicate, void *arg,
 				 void *value) ROTA_MUST_USE;
 

@@ -89,6 +89,12 @@ static void alone_script(const struct place *place)
 	expect(place->carry(place, &op.future), ==, 0);
 	expect_value(&got, 5);
 	send_it(&w, 6);
+	expect(rota_watch_wait_for(&receiver, NULL, NULL, &got), ==, 0); /* any that is new */
+	expect_value(&got, 6);
+	rota_watch_wait_for_init(&op, &receiver, NULL, NULL, &got);
+	rota_future_cancel(&op.future);
+	expect(place->carry(place, &op.future), ==, -ECANCELED);
+	send_it(&w, 6);
 	rota_watch_close(&w);
 	rota_watch_close(&w);
 	expect(rota_watch_send(&w, &first), ==, -EPIPE);
