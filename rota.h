@@ -12,8 +12,8 @@
  *  - Any thread may make a call, in a task or outside of tasks, unless its comment says otherwise; a signal handler may
  *    call rota_now only.
  *  - What a call works on is there: with NULL in place of a primitive, a stream, an operation, a memory for results, it
- *    crashes, as C does, unless its comment says otherwise. A runtime, a task or a function that is NULL is -EINVAL; a call
- *    that has no error to return does nothing.
+ *    crashes, as C does. A runtime, a task or a function that is NULL is -EINVAL; a call that has no error to return does
+ *    nothing. All of that unless its comment says otherwise.
  *  - What is passed stays the caller's, unless its comment says otherwise; what a future points to stays in place until
  *    that is ready.
  */
