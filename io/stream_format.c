@@ -4,12 +4,33 @@
  * that out by formatting takes seconds, and gigabytes for a floating-point number. The arguments are walked along for those
  * numbers that are arguments themselves. What is not known here (an argument by its position, a conversion of a later standard)
  * ends the walk: then the formatting finds out.
+ *
+ * Most formats have no such number, and none that is an argument: a short look at the format alone finds that out first.
  */
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "stream_internal.h"
+
+/* Whether there is a number as large, or one that is not known. From the blank to the nine there are all flags, the digits, and
+ * what else may stand in a conversion before its letters, but for one flag. */
+static bool may_ask_for(const char *at, size_t room)
+{
+	while ((at = strchr(at, '%')) != NULL) {
+		size_t n = 0;
+
+		for (at++; *at >= ' ' && *at <= '9' && *at != '%'; at++) {
+			n = *at >= '0' ? n * 10 + (size_t)(*at - '0') : 0;
+			if (*at == '*' || n >= room)
+				return true;
+		}
+		if (*at == 'I')
+			return true;
+		at += *at == '%';
+	}
+	return false;
+}
 
 struct walk {
 	const char *at;
@@ -83,6 +104,8 @@ bool rota__stream_format_asks_for(size_t room, const char *format, va_list argum
 	struct walk w = { .at = format };
 	bool asks;
 
+	if (!may_ask_for(format, room))
+		return false;
 	va_copy(w.arguments, arguments);
 	asks = asks_for(&w, room);
 	va_end(w.arguments);

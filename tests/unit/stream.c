@@ -524,10 +524,13 @@ static void printf_numbers_script(const struct place *place)
 				  L'w', INT_MAX - 1, 1.0L),
 	       ==, -EMSGSIZE);
 	expect(rota_stream_printf(&s, "%64d", 1), ==, -EMSGSIZE);
+	expect(rota_stream_printf(&s, "%%%5.64d%%", 1), ==, -EMSGSIZE);
+	expect(rota_stream_printf(&s, "9999 %% 9999 %%%-+#'9999f", 1.0), ==, -EMSGSIZE);
 	expect(rota_stream_unwritten(&s), ==, 0);
 	expect(rota_stream_printf(&s, "%63d", 1), ==, 63);
 	expect(rota_stream_printf(&s, "%.2147483647s%.*s%.*d", "string", INT_MAX, "string", -INT_MAX, 1), ==, 13);
 	expect(rota_stream_printf(&s, "%*.*f%%", 7, 2, 1.0), ==, 8);
+	expect(rota_stream_printf(&s, "9999 %%9999d %d", 1), ==, 13);
 	expect(rota_stream_printf(&s, by_position, 9, 1), ==, 9);
 	rota_stream_deinit(&s);
 }
