@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <rota.h>
 
@@ -60,20 +61,24 @@ static int serve(void *arg)
 static int accept_all(void *arg)
 {
 	struct party *p = arg;
+	int rc = 0;
 
-	while (p->accepted < p->options->clients) {
-		int rc, fd = rota_accept(p->listener, NULL, NULL);
+	while (rc == 0 && p->accepted < p->options->clients) {
+		int fd = rota_accept(p->listener, NULL, NULL);
 
-		if (fd < 0)
-			return fd;
-		rc = rota_spawn(&p->connections[p->accepted], serve, (void *)(intptr_t)fd);
-		if (rc < 0) {
-			rota_close(fd);
-			return rc;
+		if (fd < 0) {
+			rc = fd;
+			break;
 		}
-		p->accepted++;
+		rc = rota_spawn(&p->connections[p->accepted], serve, (void *)(intptr_t)fd);
+		if (rc < 0)
+			rota_close(fd);
+		else
+			p->accepted++;
 	}
-	return 0;
+	if (rc < 0)
+		rota_shutdown(p->listener, SHUT_RD); /* whoever has connected and was not accepted would wait for ever */
+	return rc;
 }
 
 /* ---- the clients ---- */
