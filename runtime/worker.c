@@ -227,7 +227,7 @@ rota_task *rota__worker_take_queued(struct rota__worker *worker)
 	if (task == NULL)
 		return take_last(worker);
 	worker->ahead -= worker->ahead > 0;
-	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, ROTA__WAKE_COST_NS))
+	if (rota__idle_wakeable(&worker->rt->idle) && rota__worker_worth(worker, ROTA__PEER_COST_NS))
 		rota__idle_wake_one(worker->rt);
 	return task;
 }

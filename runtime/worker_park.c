@@ -76,7 +76,7 @@ static void count_sparse(struct rota__worker *worker, uint64_t now)
 
 	if (rota__load(&worker->runs, RELAXED) == worker->woke_runs)
 		return; /* woken for nothing at all */
-	if (now - worker->woke_at >= ROTA__WAKE_COST_NS)
+	if (now - worker->woke_at >= ROTA__PEER_COST_NS)
 		sparse = 0;
 	else if (sparse < SPARSE_WAKES)
 		sparse++;

@@ -312,7 +312,7 @@ void rota__worker_spawned(struct rota__worker *worker, rota_task *task)
 	rota__count(&worker->fresh, 1);
 	if (rota__idle_wakeable(&worker->rt->idle) && !stays_here(worker) &&
 	    !keeps(worker, rota__load(&worker->runs, RELAXED)) &&
-	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= ROTA__WAKE_COST_NS)
+	    rota__load(&worker->fresh, RELAXED) * rota__load(&worker->fresh_mean, RELAXED) >= ROTA__PEER_COST_NS)
 		rota__idle_wake_one(worker->rt);
 }
 

@@ -165,7 +165,7 @@ bool rota__worker_work_visible(struct rota__worker *worker)
 	if (rota__inject_length(&rt->inject) > 0 || rota__load(&worker->mail, RELAXED) != NULL)
 		return true;
 	for (unsigned i = 0; i < total; i++) {
-		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], ROTA__WAKE_COST_NS))
+		if (&rt->workers[i] != worker && rota__worker_worth(&rt->workers[i], ROTA__PEER_COST_NS))
 			return true;
 	}
 	return rota__fork_visible(worker);
