@@ -132,7 +132,8 @@ ROTA_API int rota_stream_read_to_end(struct rota_stream *s, void *buf, size_t *l
 ROTA_API ssize_t rota_stream_write_all(struct rota_stream *s, const void *buf, size_t len) ROTA_MUST_USE;
 
 /* As printf(3), into the buffer; it waits only when the buffer has to be written out first. All of the text or nothing
- * was taken. Returns its length; -EMSGSIZE when it, or a width, or the precision of a number, is not shorter than the buffer. */
+ * was taken. Returns its length; -EMSGSIZE when it is not shorter than the buffer, which vsnprintf(3) finds out by formatting: a
+ * width or a precision that is not the program's own should be checked before. */
 ROTA_API int rota_stream_printf(struct rota_stream *s, const char *format, ...)
 	__attribute__((format(printf, 2, 3))) ROTA_MUST_USE;
 

@@ -9,8 +9,6 @@
 #ifndef ROTA_IO_STREAM_INTERNAL_H
 #define ROTA_IO_STREAM_INTERNAL_H
 
-#include <stdarg.h>
-
 #include "stream.h"
 
 /* A count that a status can tell. */
@@ -56,9 +54,6 @@ int rota__stream_filled(struct rota_stream_io *io);
 /* One write of what is filled, which must not be nothing; and what it did: 0, an error. */
 void rota__stream_drain_init(struct rota_stream_io *io, struct rota_stream *s);
 int rota__stream_drained(struct rota_stream_io *io);
-
-/* Whether a width, or the precision of a number, is `room` or more. */
-bool rota__stream_format_asks_for(size_t room, const char *format, va_list arguments);
 
 /* The rest of a copy by splices, both buffers being empty: 0, or an error; ROTA__SPLICE_UNABLE: the rest of it is for the
  * buffer. *copied counts. */

@@ -237,17 +237,12 @@ int rota_stream_printf(struct rota_stream *s, const char *format, ...)
 
 	for (;;) {
 		va_list arguments;
-		int n = -1, rc;
-		bool fits;
+		int n, rc;
 
 		rota__half_compact(out);
 		va_start(arguments, format);
-		fits = !rota__stream_format_asks_for(out->size, format, arguments);
-		if (fits)
-			n = vsnprintf((char *)out->bytes + out->end, out->size - out->end, format, arguments);
+		n = vsnprintf((char *)out->bytes + out->end, out->size - out->end, format, arguments);
 		va_end(arguments);
-		if (!fits)
-			return -EMSGSIZE;
 		if (n < 0)
 			return -EINVAL;
 		if ((size_t)n < out->size - out->end) {

@@ -6,8 +6,6 @@
 #define _GNU_SOURCE
 #include "../../io/stream.h"
 
-#include <limits.h>
-
 #include "../../io/duplex.h"
 #include "../../io/fd.h"
 #include "../../runtime/sys_internal.h"
@@ -496,48 +494,6 @@ static void printf_script(const struct place *place)
 	expect(rota_stream_unwritten(&s), ==, 0);
 	plain_expect_bytes(p.written, "0123456789abcdef", 16);
 	rota_stream_deinit(&s);
-}
-
-/* Numbers that are no less than the buffer are refused before anything is formatted, which would take seconds; those that say
- * what is the most of a string mean no length. Whatever stands before them. */
-static void printf_numbers_script(const struct place *place)
-{
-	/* Of volatile formats the compiler does not tell. Arguments by position are not looked at, and do as ever. */
-	const char *volatile by_position = "%2$*1$d", *volatile beyond_numbers = "%99999999999999999999d";
-	const int volatile least = INT_MIN;
-	struct rota_stream s;
-	struct player p;
-
-	(void)place;
-	play(&s, &p, NULL, 0, 64);
-	expect(rota_stream_printf(&s, "%2147483646d", 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, beyond_numbers, 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%-+2147483646ld", 1L), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%.2147483000f", 1.0), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%.2147483000g", 1.0), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%2147483646s", "x"), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%*d", INT_MAX - 1, 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%*d", -(INT_MAX - 1), 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%*d", least, 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%.*d", INT_MAX - 1, 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%d%c%5s%zu%lf%Lf%hhd%p%%%lc%.*Lf", 1, 'c', "s", sizeof(s), 1.0, 1.0L, 1, NULL,
-				  L'w', INT_MAX - 1, 1.0L),
-	       ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%64d", 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "%%%5.64d%%", 1), ==, -EMSGSIZE);
-	expect(rota_stream_printf(&s, "9999 %% 9999 %%%-+#'9999f", 1.0), ==, -EMSGSIZE);
-	expect(rota_stream_unwritten(&s), ==, 0);
-	expect(rota_stream_printf(&s, "%63d", 1), ==, 63);
-	expect(rota_stream_printf(&s, "%.2147483647s%.*s%.*d", "string", INT_MAX, "string", -INT_MAX, 1), ==, 13);
-	expect(rota_stream_printf(&s, "%*.*f%%", 7, 2, 1.0), ==, 8);
-	expect(rota_stream_printf(&s, "9999 %%9999d %d", 1), ==, 13);
-	expect(rota_stream_printf(&s, by_position, 9, 1), ==, 9);
-	rota_stream_deinit(&s);
-}
-
-UNIT_TEST(stream, printf_of_large_numbers)
-{
-	everywhere(printf_numbers_script);
 }
 
 UNIT_TEST(stream, printf_is_all_or_nothing)
