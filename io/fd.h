@@ -21,10 +21,11 @@ struct iovec;
 ROTA_BEGIN_DECLS
 
 /* At the descriptor's own position. 0 from a read: end of file. A count above INT_MAX is cut to it. Nothing (`len` 0, or empty
- * parts) is moved at once; a directory says -EISDIR to a read of it. -EINVAL, at once: it cannot be read, or not be written (an epoll descriptor, a pidfd). What the page
- * cache has of a file is read at once, and the task is not suspended. Of several that write to one file at the same time none is
- * written over another, and several that read get different bytes; but their calls should take offsets if one may fail or be
- * cancelled, or the file grows or is in part in the page cache: with io_uring the others do not wait for what it has got. */
+ * parts) is moved at once; a directory says -EISDIR to a read of it. -EINVAL, at once: it cannot be read, or not be written (an
+ * epoll descriptor, a pidfd). What the page cache has of a file is read at once, and the task is not suspended. Of several that
+ * write to one file at the same time none is written over another, and several that read get different bytes; but their calls
+ * should take offsets if one may fail or be cancelled, or the file grows or is in part in the page cache: with io_uring the
+ * others do not wait for what it has got. */
 ROTA_API ssize_t rota_read(int fd, void *buf, size_t len) ROTA_MUST_USE;
 ROTA_API ssize_t rota_write(int fd, const void *buf, size_t len) ROTA_MUST_USE;
 

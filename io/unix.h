@@ -77,8 +77,8 @@ struct rota_unix_received {
 };
 
 /*
- * Receives bytes and up to `max` descriptors, close-on-exec. ret and ret_fds may be NULL when max is 0, else -EINVAL. Returns the count of bytes; 0
- * at the end of a stream. No descriptor is left open that is not in ret_fds.
+ * Receives bytes and up to `max` descriptors, close-on-exec. ret and ret_fds may be NULL when max is 0, else -EINVAL. Returns the
+ * count of bytes; 0 at the end of a stream. No descriptor is left open that is not in ret_fds.
  */
 ROTA_API ssize_t rota_unix_recv(int fd, void *buf, size_t size, int *ret_fds, unsigned max,
 				struct rota_unix_received *ret) ROTA_MUST_USE;

@@ -128,8 +128,8 @@ ROTA_API void rota_runtime_metrics(rota_runtime *rt, struct rota_metrics *ret);
 
 /* Gives memory that the runtime holds in reserve (task and stack pools) back to the system. What a worker keeps for itself (some
  * of each, and what its run queue has grown by) follows when the worker has nothing to do, which may be after the return. Any
- * thread, also during a shutdown and after it. NULL does nothing. For a runtime of the parent, in a child of fork(2), it does nothing but say so
- * (debug builds abort). */
+ * thread, also during a shutdown and after it. NULL does nothing. For a runtime of the parent, in a child of fork(2), it does
+ * nothing but say so (debug builds abort). */
 ROTA_API void rota_runtime_trim(rota_runtime *rt);
 
 /* Which back end runs: ROTA_BACKEND_IO_URING or ROTA_BACKEND_EPOLL; rt NULL: ROTA_BACKEND_AUTO. Any thread. */

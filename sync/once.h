@@ -28,9 +28,9 @@ ROTA_API void rota_once_init(struct rota_once *o);
  * changed. */
 ROTA_API int rota_once_deinit(struct rota_once *o);
 
-/* Runs fn(arg) unless it has been done; waits while another does it. What the successful one returned (>= 0), always the
- * same; a negative errno of fn, when it was this caller's fn that failed; -ECANCELED: fn did not run here; -EINVAL: it has not been
- * done, and fn is NULL. fn must not call this with the same cell. */
+/* Runs fn(arg) unless it has been done; waits while another does it. What the successful one returned (>= 0), always the same; a
+ * negative errno of fn, when it was this caller's fn that failed; -ECANCELED: fn did not run here; -EINVAL: it has not been done,
+ * and fn is NULL. fn must not call this with the same cell. */
 ROTA_API int rota_once_run(struct rota_once *o, rota_fn *fn, void *arg) ROTA_MUST_USE;
 
 /* Whether it has been done. Any thread; never waits. What was done is seen. */
