@@ -20,13 +20,13 @@
  *               ring waits until it is ready before it finds that out, so it is asked first.
  *   ASKED       tells what is none of these four from what was not asked yet.
  *
- * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number
- * given to something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the
- * operation is made again as it was asked for. So it is, on a ring, with a wrong CONNECTION on what cannot be polled, and
- * EAGAIN; with epoll it costs a call, since what was not waited for before is tried first. A wrong READY costs a try or a poll.
- * A wrong SEEKABLE costs an ESPIPE that is not reported. A wrong CACHED costs a system call that the kernel refuses, or, on a file
- * opened with O_DIRECT, the wait for one read. A wrong DEVICE costs a system call, and a detour; a terminal whose number was asked
- * when it was something else may hold up the owner of a ring.
+ * Only hints, learned from calls that succeeded: a descriptor may have been closed behind rota's back and its number given to
+ * something else. A wrong SOCKET is answered by the kernel with ENOTSOCK: the hint is dropped and the operation is made again
+ * as it was asked for. So it is, on a ring, with a wrong CONNECTION on what cannot be polled, and EAGAIN; with epoll it costs a
+ * call, since what was not waited for before is tried first. A wrong READY costs a try or a poll. A wrong SEEKABLE costs an
+ * ESPIPE that is not reported. A wrong CACHED costs a system call that the kernel refuses, or, on a file opened with O_DIRECT,
+ * the wait for one read. A wrong DEVICE costs a system call, and a detour; a terminal whose number was asked when it was
+ * something else may hold up the owner of a ring.
  */
 #ifndef ROTA_IO_FD_HINT_INTERNAL_H
 #define ROTA_IO_FD_HINT_INTERNAL_H

@@ -5,9 +5,8 @@
 
 #include <stdint.h>
 
-#define ROTA__WAKE_COST_NS 10000u /* what waits must be worth before a sleeping thread is woken */
-#define ROTA__PEER_COST_NS \
-	40000u /* the same of a worker: what it takes stays there, with the sockets that it waits for */
+#define ROTA__WAKE_COST_NS 10000u  /* what waits must be worth before a sleeping thread is woken */
+#define ROTA__PEER_COST_NS 40000u  /* the same of a worker, with which what it takes stays, and its sockets */
 #define ROTA__STEAL_COST_NS 2000u  /* what waiting tasks must be worth before a worker that is awake takes them */
 #define ROTA__FETCH_COST_NS 1000u  /* what a task that has run before costs more where its memory is not in the cache */
 #define ROTA__MEAN_START_NS 50000u /* what nobody knows counts as long */
