@@ -10,8 +10,8 @@
  * mask, every signal at its default. Every other descriptor of this process is closed in it, close-on-exec or not.
  *
  * No child is left as a zombie once its handle is waited for or closed: a child that still runs when its handle is closed
- * is waited for by a thread of rota's, which is there as long as there are such children, runtime or not. Status values
- * are those of waitpid(2): WIFEXITED, WEXITSTATUS, WTERMSIG. Do not wait for any child with waitpid(-1) elsewhere in the
+ * is waited for by a thread of rota's, which is there as long as there are such children, runtime or not; if none can be
+ * made, the next child that is closed so has it tried again. Status values are those of waitpid(2): WIFEXITED, WEXITSTATUS, WTERMSIG. Do not wait for any child with waitpid(-1) elsewhere in the
  * program, nor ignore SIGCHLD: the status then goes there, and is -ECHILD here.
  *
  * Calls that wait do so from a fiber, a blocking job or a plain thread. A handle may be used by several tasks at once, save
