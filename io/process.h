@@ -11,8 +11,9 @@
  *
  * No child is left as a zombie once its handle is waited for or closed: a child that still runs when its handle is closed
  * is waited for by a thread of rota's, which is there as long as there are such children, runtime or not; if none can be
- * made, the next child that is closed so has it tried again. Status values are those of waitpid(2): WIFEXITED, WEXITSTATUS, WTERMSIG. Do not wait for any child with waitpid(-1) elsewhere in the
- * program, nor ignore SIGCHLD: the status then goes there, and is -ECHILD here.
+ * made, the next child that is closed so has it tried again. Status values are those of waitpid(2): WIFEXITED, WEXITSTATUS,
+ * WTERMSIG. Do not wait for any child with waitpid(-1) elsewhere in the program, nor ignore SIGCHLD: the status then goes
+ * there, and is -ECHILD here.
  *
  * Calls that wait do so from a fiber, a blocking job or a plain thread. A handle may be used by several tasks at once, save
  * that nobody may be inside a call on it when it is closed.
