@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 
 #include "../../io/fd_hint_internal.h"
+#include "epoll_here.h"
 #include "plain.h"
-#include "unit.h"
 
 static int counted_fd = -1;
 static unsigned calls; /* of recv(2) on it; by the one worker */
@@ -63,56 +63,53 @@ static void connect_and_drain(int fds[2])
 	expect(wait_for_three(fds, buf, sizeof(buf), 0), ==, 2);
 }
 
-static void close_both(const int fds[2])
+typedef void script_fn(int fds[2]); /* what it has closed is -1 when it returns */
+
+static int run_script(void *arg)
 {
-	expect(rota_close(fds[0]), ==, 0);
-	expect(rota_close(fds[1]), ==, 0);
+	script_fn *const *script = arg;
+	int fds[2];
+
+	connect_and_drain(fds);
+	(*script)(fds);
+	for (int i = 0; i < 2; i++) {
+		if (fds[i] >= 0)
+			expect(rota_close(fds[i]), ==, 0);
+	}
+	return 0;
 }
 
-static void in_fiber(rota_fn *fn)
+static void with_connection(script_fn *script)
 {
-	const struct rota_config config = { .workers = 1, .backend = ROTA_BACKEND_EPOLL };
-	rota_runtime *rt;
-
-	expect(rota_runtime_new(&rt, &config), ==, 0);
-	expect(rota_block_on(rt, fn, NULL), ==, 0);
-	rota_runtime_free(rt);
+	in_fiber_on_epoll(run_script, &script);
 }
 
 /* --- one call for each message ------------------------------------------------------------------------------------------ */
 
-static int receive_messages(void *arg)
+static void receive_messages(int fds[2])
 {
 	char buf[16];
-	int fds[2];
 
-	(void)arg;
-	connect_and_drain(fds);
 	for (int i = 0; i < 5; i++)
 		expect(wait_for_three(fds, buf, sizeof(buf), 0), ==, 1);
 	plain_expect_bytes(buf, "abc", 3);
 	expect(rota_send(fds[1], "d", 1, 0), ==, 1);
 	expect(rota_recv(fds[0], buf, sizeof(buf), 0), ==, 1); /* it was there: the wait is over at once */
 	expect(buf[0], ==, 'd');
-	close_both(fds);
-	return 0;
 }
 
 UNIT_TEST(poll_first, what_has_left_nothing_is_followed_by_a_wait)
 {
-	in_fiber(receive_messages);
+	with_connection(receive_messages);
 }
 
 /* --- and where something may be left, a try ----------------------------------------------------------------------------- */
 
-static int receive_parts(void *arg)
+static void receive_parts(int fds[2])
 {
 	unsigned before;
 	char buf[16];
-	int fds[2];
 
-	(void)arg;
-	connect_and_drain(fds);
 	expect(wait_for_three(fds, buf, 2, 0), ==, 1); /* all that there was room for */
 	before = calls;
 	expect(rota_recv(fds[0], buf, 2, 0), ==, 1);
@@ -121,53 +118,41 @@ static int receive_parts(void *arg)
 	expect(wait_for_three(fds, buf, sizeof(buf), MSG_PEEK), ==, 2);
 	expect(rota__fd_hinted(&rota__fd_ready, fds[0]), ==, true);
 	expect(rota_recv(fds[0], buf, sizeof(buf), 0), ==, 3);
-	close_both(fds);
-	return 0;
 }
 
 UNIT_TEST(poll_first, what_may_have_left_something_is_followed_by_a_try)
 {
-	in_fiber(receive_parts);
+	with_connection(receive_parts);
 }
 
-static int receive_at_once(void *arg)
+static void receive_at_once(int fds[2])
 {
 	unsigned before;
 	char buf[16];
-	int fds[2];
 
-	(void)arg;
-	connect_and_drain(fds);
 	before = calls;
 	expect(rota_recv(fds[0], buf, sizeof(buf), MSG_DONTWAIT), ==, -EAGAIN);
 	expect(calls_since(before), ==, 1);
-	close_both(fds);
-	return 0;
 }
 
 UNIT_TEST(poll_first, who_does_not_wait_is_told_at_once)
 {
-	in_fiber(receive_at_once);
+	with_connection(receive_at_once);
 }
 
 /* --- how it ends -------------------------------------------------------------------------------------------------------- */
 
-static int receive_end(void *arg)
+static void receive_end(int fds[2])
 {
-	int fds[2];
 	char byte;
 
-	(void)arg;
-	connect_and_drain(fds);
-	expect(rota_close(fds[1]), ==, 0);
+	expect(rota_shutdown(fds[1], SHUT_WR), ==, 0);
 	expect(rota_recv(fds[0], &byte, 1, 0), ==, 0);
-	expect(rota_close(fds[0]), ==, 0);
-	return 0;
 }
 
 UNIT_TEST(poll_first, the_end_is_told)
 {
-	in_fiber(receive_end);
+	with_connection(receive_end);
 }
 
 static int receive_one(void *arg)
@@ -177,27 +162,24 @@ static int receive_one(void *arg)
 	return (int)rota_recv(*(const int *)arg, &byte, 1, 0);
 }
 
-static int cancel_and_close(void *arg)
+static void cancel_and_close(int fds[2])
 {
 	rota_task *receiver;
-	int fds[2], status;
+	int status;
 
-	(void)arg;
-	connect_and_drain(fds);
 	for (int closes = 0; closes < 2; closes++) {
 		expect(rota_spawn(&receiver, receive_one, &fds[0]), ==, 0);
-		expect(rota_yield(), ==, 0);
+		unit_until_resting(receiver);
 		expect(closes ? rota_close(fds[0]) : rota_cancel(receiver), ==, 0);
 		expect(rota_join(receiver, &status), ==, 0);
 		expect(status, ==, -ECANCELED);
 	}
-	expect(rota_close(fds[1]), ==, 0);
-	return 0;
+	fds[0] = -1;
 }
 
 UNIT_TEST(poll_first, a_cancel_and_a_close_end_it)
 {
-	in_fiber(cancel_and_close);
+	with_connection(cancel_and_close);
 }
 
 /* --- the number means something else ------------------------------------------------------------------------------------ */
@@ -211,13 +193,11 @@ static void put_in_place(int fd, int other)
 	expect(rota__fd_hinted(&rota__fd_ready, fd), ==, false);
 }
 
-static int receive_from_another(void *arg)
+static void receive_from_another(int fds[2])
 {
 	char buf[16];
-	int fds[2], pair[2];
+	int pair[2];
 
-	(void)arg;
-	connect_and_drain(fds);
 	plain_pair(pair);
 	expect(write(pair[1], "xy", 2), ==, 2);
 	put_in_place(fds[0], pair[0]);
@@ -226,30 +206,23 @@ static int receive_from_another(void *arg)
 	fds[1] = pair[1];
 	expect(wait_for_three(fds, buf, sizeof(buf), 0), ==, 2); /* a try, and a wait */
 	expect(wait_for_three(fds, buf, sizeof(buf), 0), ==, 1);
-	close_both(fds);
-	return 0;
 }
 
 UNIT_TEST(poll_first, another_socket_is_tried)
 {
-	in_fiber(receive_from_another);
+	with_connection(receive_from_another);
 }
 
-static int read_a_file(void *arg)
+static void read_a_file(int fds[2])
 {
 	char buf[16];
-	int fds[2];
 
-	(void)arg;
-	connect_and_drain(fds);
 	put_in_place(fds[0], open("/proc/self/comm", O_RDONLY | O_CLOEXEC));
 	expect(rota_recv(fds[0], buf, sizeof(buf), 0), ==, -ENOTSOCK);
 	expect(rota_read(fds[0], buf, sizeof(buf)), >, 0);
-	close_both(fds);
-	return 0;
 }
 
 UNIT_TEST(poll_first, a_file_is_told_or_read)
 {
-	in_fiber(read_a_file);
+	with_connection(read_a_file);
 }

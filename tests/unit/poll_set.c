@@ -4,25 +4,9 @@
 #include "../../io/poll_set_internal.h"
 
 #include "../../io/file.h"
-#include "../../io/poller_internal.h"
 #include "../../runtime/slot_internal.h"
+#include "epoll_here.h"
 #include "plain.h"
-#include "unit.h"
-
-static struct rota__poller *poller_here(void)
-{
-	return (struct rota__poller *)(void *)rota_runtime_current()->io;
-}
-
-static void in_fiber(rota_fn *fn)
-{
-	const struct rota_config config = { .workers = 1, .backend = ROTA_BACKEND_EPOLL };
-	rota_runtime *rt;
-
-	expect(rota_runtime_new(&rt, &config), ==, 0);
-	expect(rota_block_on(rt, fn, NULL), ==, 0);
-	rota_runtime_free(rt);
-}
 
 /* A read that waits in the set. */
 static void leave(struct rota__poll_set *set, struct rota_op *op, int fd)
@@ -72,7 +56,7 @@ static int wait_in_two(void *arg)
 
 UNIT_TEST(poll_set, each_reports_to_its_own)
 {
-	in_fiber(wait_in_two);
+	in_fiber_on_epoll(wait_in_two, NULL);
 }
 
 /* Whoever looks in the place of a stuck worker takes the report of a wake: the worker, which may be about to wait, wakes. */
@@ -104,5 +88,5 @@ static int rescue_and_wait(void *arg)
 
 UNIT_TEST(poll_set, a_rescue_leaves_the_wake)
 {
-	in_fiber(rescue_and_wait);
+	in_fiber_on_epoll(rescue_and_wait, NULL);
 }

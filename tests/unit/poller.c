@@ -16,13 +16,9 @@
 #include "../../runtime/runtime_internal.h"
 #include "../../runtime/slot_internal.h"
 #include "../../runtime/sys_internal.h"
+#include "epoll_here.h"
 #include "places.h"
 #include "plain.h"
-
-static struct rota__poller *poller_here(void)
-{
-	return (struct rota__poller *)(void *)rota_runtime_current()->io;
-}
 
 static void in_fiber_with(unsigned workers, enum rota_flavor flavor, rota_fn *fn)
 {
